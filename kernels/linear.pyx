@@ -1,0 +1,47 @@
+"""Products of matrices: y = activation(x w' + b), its gradients, and a b."""
+cimport numpy as cnp
+
+from npkernels._primitives cimport START_COLUMN_BIAS, activation_fn, primitives
+from npkernels._product cimport Product, product_begin, product_run
+from npkernels._runtime cimport num_threads, parallel_for, primitives_for
+
+cnp.import_array()
+
+
+cdef inline void set_a(Product* g, cnp.ndarray a, bint transposed) noexcept:
+    g.a = <const char*>cnp.PyArray_DATA(a)
+    g.a_row, g.a_k = cnp.PyArray_STRIDES(a)[transposed], cnp.PyArray_STRIDES(a)[1 - transposed]
+
+
+cdef inline void set_b(Product* g, cnp.ndarray b, bint transposed) noexcept:
+    g.b = <const char*>cnp.PyArray_DATA(b)
+    g.b_k, g.b_column = cnp.PyArray_STRIDES(b)[transposed], cnp.PyArray_STRIDES(b)[1 - transposed]
+
+
+cdef inline void set_c(Product* g, cnp.ndarray c) noexcept:
+    g.c = <char*>cnp.PyArray_DATA(c)
+    g.c_row = cnp.PyArray_DIMS(c)[1] * cnp.PyArray_ITEMSIZE(c)
+
+
+def product(
+    cnp.ndarray a,           # IN (m, k), or (k, m) if a_transposed
+    cnp.ndarray b,           # IN (k, n), or (n, k) if b_transposed
+    cnp.ndarray c,           # OUT (m, n), C-contiguous, fully overwritten
+    bint a_transposed,
+    bint b_transposed,
+    cnp.ndarray bias=None,   # IN (n,), contiguous
+    int activation=-1,
+):
+    # c[i, j] = activation(bias[j] + sum over p of a[i, p] b[p, j])
+    cdef Product g
+    product_begin(&g, cnp.PyArray_TYPE(a), cnp.PyArray_DIMS(c)[0], cnp.PyArray_DIMS(c)[1],
+                  cnp.PyArray_DIMS(a)[0 if a_transposed else 1])
+    set_a(&g, a, a_transposed)
+    set_b(&g, b, b_transposed)
+    set_c(&g, c)
+    if bias is not None:
+        g.bias, g.start = <const char*>cnp.PyArray_DATA(bias), START_COLUMN_BIAS
+    if activation >= 0:
+        g.activation = g.table.activation.forward[activation]
+    with nogil:
+        product_run(&g)

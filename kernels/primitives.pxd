@@ -1,0 +1,36 @@
+# The table of primitives as Cython sees it; declarations only. The contracts stand in kernels/simd/*.h.
+
+cdef extern from "primitives.h" nogil:
+    enum:
+        START_ZERO
+        START_C
+        START_ROW_BIAS
+        START_COLUMN_BIAS
+        LAYOUT_ROWS
+        LAYOUT_COLUMNS
+    ctypedef void (*tile_fn)(Py_ssize_t k, const void* a, Py_ssize_t a_stride, const void* b, Py_ssize_t b_stride, void* c,
+                             Py_ssize_t c_stride, Py_ssize_t columns, int start, const void* bias) noexcept nogil
+    ctypedef struct tile_primitives:
+        Py_ssize_t rows, vectors
+        const tile_fn* tiles
+
+cdef extern from "primitives.h" nogil:
+    ctypedef struct pack_primitives:
+        void (*panel)(Py_ssize_t k, Py_ssize_t columns, Py_ssize_t width, const char* x, Py_ssize_t k_stride,
+                      Py_ssize_t column_stride, void* panel) noexcept nogil
+        void (*rows)(Py_ssize_t count, Py_ssize_t k, const char* x, Py_ssize_t row_stride, Py_ssize_t k_stride,
+                     void* rows) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
+    # y[i] = f(x[i]); y may be x
+    ctypedef void (*activation_fn)(Py_ssize_t count, const void* x, void* y, const double* parameters) noexcept nogil
+    ctypedef struct activation_primitives:
+        const activation_fn* forward
+
+cdef extern from "primitives.h" nogil:
+    ctypedef struct primitives:
+        Py_ssize_t itemsize, lanes
+        const tile_primitives* tile
+        const pack_primitives* pack
+        const activation_primitives* activation
+    const primitives* primitives_of(int isa, int bits)

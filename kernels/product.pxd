@@ -1,0 +1,47 @@
+"""The blocked matrix product C = activation(bias + A B): one loop nest for every operation that has a product."""
+from npkernels._primitives cimport activation_fn, primitives
+
+# The two operands may be matrices of any strides or come out of a packer; the result goes to a matrix or to an epilogue.
+# Packers and epilogues are called from any thread, for parts that do not overlap.
+
+# rows[(i - i0) * k_count + p - p0] = A[i, p] for i0 <= i < i0 + rows, p0 <= p < p0 + k_count
+ctypedef void (*pack_a_fn)(const Product* product, Py_ssize_t i0, Py_ssize_t rows, Py_ssize_t p0, Py_ssize_t k_count,
+                           char* to) noexcept nogil
+# panel[(p - p0) * width + j - j0] = B[p, j] for j0 <= j < j0 + columns, 0 up to width (whole vectors)
+ctypedef void (*pack_b_fn)(const Product* product, Py_ssize_t p0, Py_ssize_t k_count, Py_ssize_t j0, Py_ssize_t columns,
+                           Py_ssize_t width, char* to) noexcept nogil
+# c[(i - i0) * stride + j - j0], stride in elements, is a finished part of C: whole rows of one column block
+ctypedef void (*epilogue_fn)(const Product* product, Py_ssize_t i0, Py_ssize_t rows, Py_ssize_t j0, Py_ssize_t columns,
+                             char* c, Py_ssize_t stride) noexcept nogil
+
+cdef struct Product:
+    # What the caller says; strides in bytes. Zero-initialised by `product_begin`.
+    const primitives* table
+    Py_ssize_t m, n, k
+    const char* a
+    Py_ssize_t a_row, a_k
+    const char* b
+    Py_ssize_t b_k, b_column
+    char* c                       # rows contiguous; NULL: every part goes to `epilogue`
+    Py_ssize_t c_row
+    const char* bias              # contiguous; one a row or one a column of C
+    int start                     # START_ZERO, START_ROW_BIAS or START_COLUMN_BIAS
+    activation_fn activation      # NULL: none
+    const double* parameters
+    pack_a_fn pack_a              # NULL: A is the matrix above
+    pack_b_fn pack_b
+    epilogue_fn epilogue
+    void* context                 # for packers and epilogue
+    # What `product_plan` chooses.
+    Py_ssize_t k_block, column_block, row_tasks, column_tasks
+    bint a_in_place, a_by_columns, b_in_place
+    size_t a_bytes, b_bytes, scratch_bytes
+    char* scratch
+
+cdef void product_begin(Product* product, int typenum, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k) noexcept nogil
+# Scratch bytes that one thread needs.
+cdef size_t product_plan(Product* product, int threads) noexcept nogil
+# One thread, in `scratch`; for callers that are parallel over products.
+cdef void product_serial(const Product* product, char* scratch) noexcept nogil
+# Plans and runs on all threads; -1 without a byte written when memory cannot be had.
+cdef int product_run(Product* product) except -1 nogil

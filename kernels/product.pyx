@@ -1,0 +1,221 @@
+from libc.string cimport memset
+
+from npkernels._primitives cimport START_C, START_COLUMN_BIAS, START_ROW_BIAS, START_ZERO, primitives, tile_fn
+from npkernels._runtime cimport (
+    CacheSizes, cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done,
+)
+
+cdef double SERIAL_FLOP = 1.0e6     # below, a second thread costs more than it brings
+cdef Py_ssize_t SCRATCH_LIMIT = 8 << 20
+
+
+cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef inline Py_ssize_t clamp(Py_ssize_t x, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
+    return low if x < low else (high if x > high else x)
+
+
+cdef inline size_t round_to_line(size_t bytes) noexcept nogil:
+    return (bytes + 63) & ~<size_t>63
+
+
+cdef void product_begin(Product* g, int typenum, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
+    memset(g, 0, sizeof(Product))
+    g.table = primitives_for(typenum)
+    g.m, g.n, g.k = m, n, k
+    g.start = START_ZERO
+
+
+cdef void plan_tasks(Product* g, int threads) noexcept nogil:
+    # Tasks are ranges of columns where there are enough of them, since then no panel of B is packed twice; else also of
+    # rows. Three tasks a thread let a thread that the system holds up be overtaken.
+    cdef const primitives* t = g.table
+    cdef Py_ssize_t vectors = ceil_div(g.n, t.lanes), wanted = 3 * threads
+    g.row_tasks = g.column_tasks = 1
+    if threads <= 1 or 2.0 * g.m * g.n * g.k < SERIAL_FLOP:
+        return
+    g.column_tasks = clamp(vectors // t.tile.vectors, 1, wanted)
+    if g.column_tasks < wanted:
+        g.row_tasks = clamp(ceil_div(wanted, g.column_tasks), 1, ceil_div(g.m, 2 * t.tile.rows))
+
+
+cdef void plan_blocks(Product* g) noexcept nogil:
+    # A sliver of A (tile rows x k_block) lives in L1 while the panels of a block of B (k_block x column_block) stream
+    # past it from L2. Blocks change no bits (see tile.h), so they may follow the machine's caches.
+    cdef const primitives* t = g.table
+    cdef CacheSizes cache = cache_sizes()
+    cdef Py_ssize_t size = t.itemsize, widest = t.lanes * t.tile.vectors, columns = ceil_div(g.n, g.column_tasks), k_most
+    if g.epilogue != NULL and g.c == NULL:
+        g.k_block = g.k                       # what an epilogue sees must be finished
+    else:
+        k_most = clamp(cache.l1d // (3 * t.tile.rows * size), 64, 1024) & ~<Py_ssize_t>7
+        g.k_block = ceil_div(g.k, max(1, ceil_div(g.k, k_most)))
+    g.column_block = clamp(cache.l2 // 2 // max(1, g.k_block * size) // widest, 1, 64) * widest
+    if g.k_block * size * widest > SCRATCH_LIMIT:
+        g.column_block = t.lanes
+    g.column_block = min(g.column_block, ceil_div(columns, t.lanes) * t.lanes + t.lanes)
+
+
+cdef size_t product_plan(Product* g, int threads) noexcept nogil:
+    cdef const primitives* t = g.table
+    cdef Py_ssize_t size = t.itemsize, rows = t.tile.rows
+    plan_tasks(g, threads)
+    plan_blocks(g)
+    g.a_in_place = g.pack_a == NULL and g.a_row % size == 0 and (g.a_k == size or g.k <= 1)
+    g.a_by_columns = g.pack_a == NULL and not g.a_in_place and g.a_row == size
+    # A panel of B that is used by few tiles is read where it lies.
+    g.b_in_place = (g.pack_b == NULL and g.b_column == size and g.b_k % size == 0
+                    and ceil_div(g.m, g.row_tasks) <= 2 * rows)
+    g.a_bytes = 0 if g.a_in_place else round_to_line(
+        <size_t>(g.k_block * (ceil_div(rows, t.lanes) * t.lanes if g.a_by_columns else rows) * size))
+    g.b_bytes = round_to_line(<size_t>(g.k_block * g.column_block * size))
+    g.scratch_bytes = g.a_bytes + g.b_bytes
+    if g.c == NULL:
+        g.scratch_bytes += round_to_line(<size_t>(rows * g.column_block * size))
+    return g.scratch_bytes
+
+
+cdef int product_run(Product* g) except -1 nogil:
+    cdef int threads = num_threads()
+    if g.m == 0 or g.n == 0:
+        return 0
+    product_plan(g, threads)
+    cdef Py_ssize_t tasks = g.row_tasks * g.column_tasks
+    threads = <int>min(<Py_ssize_t>threads, tasks)
+    g.scratch = <char*>workspace(max(<size_t>64, g.scratch_bytes * <size_t>threads))
+    if g.scratch == NULL:
+        raise MemoryError("no memory for the packed operands of a product")
+    parallel_for(run_tasks, g, tasks, 1, threads)
+    workspace_done()
+    return 0
+
+
+cdef void product_serial(const Product* g, char* scratch) noexcept nogil:
+    if g.m > 0 and g.n > 0:
+        run_block(g, 0, g.m, 0, g.n, scratch)
+
+
+cdef void run_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Product* g = <const Product*>context
+    cdef Py_ssize_t task, row, column, vectors = ceil_div(g.n, g.table.lanes), lanes = g.table.lanes
+    for task in range(first, last):
+        row, column = task // g.column_tasks, task % g.column_tasks
+        run_block(g, g.m * row // g.row_tasks, g.m * (row + 1) // g.row_tasks,
+                  vectors * column // g.column_tasks * lanes, min(g.n, vectors * (column + 1) // g.column_tasks * lanes),
+                  g.scratch + <size_t>slot * g.scratch_bytes)
+
+
+cdef void run_block(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t j0, Py_ssize_t j1, char* scratch) noexcept nogil:
+    # C[i0:i1, j0:j1], one block of columns after the other, each over all of k.
+    cdef Py_ssize_t j = j0, p, columns, k_count
+    while j < j1:
+        columns = min(g.column_block, j1 - j)
+        p = 0
+        while True:
+            k_count = min(g.k_block, g.k - p)
+            pack_panels(g, p, k_count, j, columns, scratch)
+            run_slivers(g, i0, i1, p, k_count, j, columns, scratch)
+            p += k_count
+            if p >= g.k:
+                break
+        j += columns
+
+
+cdef inline Py_ssize_t panel_start(const Product* g, Py_ssize_t columns, Py_ssize_t index) noexcept nogil:
+    # The vectors of a block are split evenly over its panels: 4 are 2 + 2 and not 3 + 1.
+    cdef Py_ssize_t vectors = ceil_div(columns, g.table.lanes)
+    return vectors * index // ceil_div(vectors, g.table.tile.vectors) * g.table.lanes
+
+
+cdef inline Py_ssize_t panel_count(const Product* g, Py_ssize_t columns) noexcept nogil:
+    return ceil_div(ceil_div(columns, g.table.lanes), g.table.tile.vectors)
+
+
+cdef inline bint panel_in_place(const Product* g, Py_ssize_t columns) noexcept nogil:
+    return g.b_in_place and columns % g.table.lanes == 0     # the tile reads whole vectors
+
+
+cdef void pack_panels(const Product* g, Py_ssize_t p, Py_ssize_t k_count, Py_ssize_t j, Py_ssize_t columns,
+                      char* scratch) noexcept nogil:
+    cdef Py_ssize_t q, start, end, count, width
+    cdef char* to
+    for q in range(panel_count(g, columns)):
+        start, end = panel_start(g, columns, q), panel_start(g, columns, q + 1)
+        count, width = min(end, columns) - start, end - start
+        if panel_in_place(g, count):
+            continue
+        to = scratch + g.a_bytes + start * k_count * g.table.itemsize
+        if g.pack_b != NULL:
+            g.pack_b(g, p, k_count, j + start, count, width, to)
+        else:
+            g.table.pack.panel(k_count, count, width, g.b + p * g.b_k + (j + start) * g.b_column, g.b_k, g.b_column, to)
+
+
+cdef void run_slivers(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t p, Py_ssize_t k_count,
+                      Py_ssize_t j, Py_ssize_t columns, char* scratch) noexcept nogil:
+    # Rows are split evenly into slivers of at most the tile's height: 9 are 5 + 4 and not 8 + 1.
+    cdef const primitives* t = g.table
+    cdef Py_ssize_t size = t.itemsize, slivers = ceil_div(i1 - i0, t.tile.rows), s, i, r, rows, stride, a_stride
+    cdef const char* a
+    cdef char* c
+    cdef bint finished = p + k_count >= g.k
+    for s in range(slivers):
+        i = i0 + (i1 - i0) * s // slivers
+        rows = i0 + (i1 - i0) * (s + 1) // slivers - i
+        a = sliver_of_a(g, i, rows, p, k_count, scratch, &a_stride)
+        if g.c != NULL:
+            c, stride = g.c + i * g.c_row + j * size, g.c_row // size
+        else:
+            c, stride = scratch + g.a_bytes + g.b_bytes, g.column_block
+        run_tiles(g, i, rows, a, a_stride, p, k_count, j, columns, scratch, c, stride)
+        if not finished:
+            continue
+        if g.activation != NULL:
+            for r in range(rows):
+                g.activation(columns, c + r * stride * size, c + r * stride * size, g.parameters)
+        if g.epilogue != NULL:
+            g.epilogue(g, i, rows, j, columns, c, stride)
+
+
+cdef inline const char* sliver_of_a(const Product* g, Py_ssize_t i, Py_ssize_t rows, Py_ssize_t p, Py_ssize_t k_count,
+                                    char* scratch, Py_ssize_t* stride) noexcept nogil:
+    cdef const char* a = g.a + i * g.a_row + p * g.a_k
+    cdef Py_ssize_t lanes = g.table.lanes
+    if g.a_in_place:
+        stride[0] = g.a_row // g.table.itemsize
+        return a
+    if g.a_by_columns:
+        stride[0] = ceil_div(rows, lanes) * lanes
+        g.table.pack.panel(k_count, rows, stride[0], a, g.a_k, g.a_row, scratch)
+    else:
+        stride[0] = k_count
+        if g.pack_a != NULL:
+            g.pack_a(g, i, rows, p, k_count, scratch)
+        else:
+            g.table.pack.rows(rows, k_count, a, g.a_row, g.a_k, scratch)
+    return scratch
+
+
+cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char* a, Py_ssize_t a_stride, Py_ssize_t p,
+                    Py_ssize_t k_count, Py_ssize_t j, Py_ssize_t columns, const char* scratch, char* c,
+                    Py_ssize_t stride) noexcept nogil:
+    cdef const primitives* t = g.table
+    cdef Py_ssize_t size = t.itemsize, q, start, end, count, b_stride
+    cdef const tile_fn* tiles = t.tile.tiles + ((t.tile.rows if g.a_by_columns else 0) + rows - 1) * t.tile.vectors
+    cdef int begin = g.start if p == 0 else START_C
+    cdef const char* b
+    cdef const char* bias = g.bias
+    if begin == START_ROW_BIAS:
+        bias += i * size
+    for q in range(panel_count(g, columns)):
+        start, end = panel_start(g, columns, q), panel_start(g, columns, q + 1)
+        count = min(end, columns) - start
+        if panel_in_place(g, count):
+            b, b_stride = g.b + p * g.b_k + (j + start) * size, g.b_k // size
+        else:
+            b, b_stride = scratch + g.a_bytes + start * k_count * size, end - start
+        if begin == START_COLUMN_BIAS:
+            bias = g.bias + (j + start) * size
+        tiles[(end - start) // t.lanes - 1](k_count, a, a_stride, b, b_stride, c + start * size, stride, count, begin, bias)

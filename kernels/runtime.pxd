@@ -1,0 +1,13 @@
+from npkernels._primitives cimport primitives
+
+ctypedef void (*task_fn)(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil
+
+cdef struct CacheSizes:
+    Py_ssize_t l1d, l2, l3
+
+cdef const primitives* primitives_for(int typenum) noexcept nogil
+cdef CacheSizes cache_sizes() noexcept nogil
+cdef int num_threads() noexcept nogil
+cdef void parallel_for(task_fn f, void* context, Py_ssize_t count, Py_ssize_t grain, int threads) noexcept nogil
+cdef void* workspace(size_t bytes) noexcept nogil
+cdef void workspace_done() noexcept nogil

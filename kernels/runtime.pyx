@@ -1,0 +1,108 @@
+"""The runtime under all kernels: the table of primitives in use, the thread pool, scratch memory."""
+cimport numpy as cnp
+
+from npkernels._primitives cimport primitives, primitives_of
+
+cdef extern from "cpu.h" nogil:
+    enum:
+        ISA_GENERIC
+        ISA_AVX2
+        ISA_AVX512
+        ISA_COUNT
+    ctypedef struct cpu_caches:
+        Py_ssize_t l1d, l2, l3
+    int cpu_supports(int isa)
+    int cpu_count()
+    cpu_caches cpu_cache_sizes()
+
+cdef extern from "threads.h" nogil:
+    void c_parallel_for "parallel_for"(task_fn f, void* context, Py_ssize_t count, Py_ssize_t grain, int threads)
+    int threads_get()
+    void threads_set(int n)
+    int threads_override(int n)
+    void threads_init(int n)
+
+cdef extern from "workspace.h" nogil:
+    void* c_workspace "workspace"(size_t bytes)
+    void workspace_trim()
+
+ISAS = ("generic", "avx2", "avx512")   # by rising level, numbered as in cpu.h
+
+cdef int isa_in_use = ISA_GENERIC
+cdef const primitives* table_f32 = NULL
+cdef const primitives* table_f64 = NULL
+cdef CacheSizes caches
+
+
+cdef const primitives* primitives_for(int typenum) noexcept nogil:
+    return table_f32 if typenum == cnp.NPY_FLOAT else table_f64
+
+
+cdef CacheSizes cache_sizes() noexcept nogil:
+    return caches
+
+
+cdef int num_threads() noexcept nogil:
+    return threads_get()
+
+
+cdef void parallel_for(task_fn f, void* context, Py_ssize_t count, Py_ssize_t grain, int threads) noexcept nogil:
+    c_parallel_for(f, context, count, grain, threads)
+
+
+cdef void* workspace(size_t bytes) noexcept nogil:
+    return c_workspace(bytes)
+
+
+cdef void workspace_done() noexcept nogil:
+    workspace_trim()
+
+
+def available_isas():
+    """The names of the instruction sets that this build holds and this machine runs, by rising level."""
+    return tuple(name for level, name in enumerate(ISAS) if cpu_supports(level) and primitives_of(level, 32) != NULL)
+
+
+def isa():
+    return ISAS[isa_in_use]
+
+
+def use_isa(str name):
+    """`name` is one of `available_isas()`; the caller has checked it."""
+    global isa_in_use, table_f32, table_f64
+    isa_in_use = ISAS.index(name)
+    table_f32 = primitives_of(isa_in_use, 32)
+    table_f64 = primitives_of(isa_in_use, 64)
+
+
+def cpus():
+    return cpu_count()
+
+
+def cache_sizes_in_bytes():
+    return {"L1d": caches.l1d, "L2": caches.l2, "L3": caches.l3}
+
+
+def get_num_threads():
+    return threads_get()
+
+
+def set_num_threads(int n):
+    threads_set(n)
+
+
+def override_num_threads(int n):
+    """For the calling thread only; 0 takes the override back. Returns what was in force, 0 for none."""
+    return threads_override(n)
+
+
+cdef int initialise() except -1:
+    global caches
+    cdef cpu_caches sizes = cpu_cache_sizes()
+    caches.l1d, caches.l2, caches.l3 = sizes.l1d, sizes.l2, sizes.l3
+    threads_init(cpu_count())
+    use_isa(max(available_isas(), key=ISAS.index))
+    return 0
+
+
+initialise()

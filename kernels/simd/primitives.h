@@ -1,0 +1,31 @@
+/* The table of primitives: one for each (ISA, dtype), chosen once at import.
+ *
+ * Inside this folder `real` is float or double. Outside, where one driver serves both dtypes, it is void: the driver
+ * moves pointers by `itemsize` and never looks behind them. */
+#ifndef NPK_PRIMITIVES_H
+#define NPK_PRIMITIVES_H
+
+#include <stddef.h>
+#ifdef REAL_BITS
+#include "real.h"
+#else
+typedef void real;
+#endif
+
+#include "activation.h"
+#include "pack.h"
+#include "tile.h"
+
+typedef struct {
+    ptrdiff_t itemsize, lanes;
+    const tile_primitives *tile;
+    const pack_primitives *pack;
+    const activation_primitives *activation;
+} primitives;
+
+#ifndef REAL_BITS
+/* NULL where this build does not hold that ISA; isa as in cpu.h, bits 32 or 64. */
+const primitives *primitives_of(int isa, int bits);
+#endif
+
+#endif

@@ -1,0 +1,89 @@
+/* The number type and the vector type of this compilation.
+ *
+ * Every file of this folder is compiled once for each (ISA, dtype). The build defines
+ *   REAL_BITS      32 or 64
+ *   ISA            generic, avx2, avx512: the suffix of the exported names
+ *   VECTOR_BYTES   16, 32, 64
+ *   TILE_ROWS, TILE_VECTORS   the register tile (see tile.h)
+ * Vectors are GNU C vector types: +, *, <, ?: on them need no intrinsics. */
+#ifndef NPK_REAL_H
+#define NPK_REAL_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
+/* NumPy arrays may be unaligned, so `real`, the type of everything behind a pointer, has no alignment. */
+#if REAL_BITS == 32
+typedef float number;
+typedef int32_t integer; /* as wide as a number: lanes of masks and of bit patterns */
+#else
+typedef double number;
+typedef int64_t integer;
+#endif
+typedef number real __attribute__((aligned(1), may_alias));
+
+typedef number vreal __attribute__((vector_size(VECTOR_BYTES)));
+typedef integer vint __attribute__((vector_size(VECTOR_BYTES)));
+typedef number vreal_memory __attribute__((vector_size(VECTOR_BYTES), aligned(1), may_alias));
+enum { LANES = VECTOR_BYTES / (REAL_BITS / 8) };
+
+/* The only macros that paste names: NAME(tile) is tile_f32_avx512. */
+#define NPK_PASTE_(name, bits, isa) name##_f##bits##_##isa
+#define NPK_PASTE(name, bits, isa) NPK_PASTE_(name, bits, isa)
+#define NAME(name) NPK_PASTE(name, REAL_BITS, ISA)
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16") /* for loops over registers: constant trip counts, unrolled whole */
+
+INLINE vreal vload(const real *p) { return *(const vreal_memory *)p; }
+INLINE void vstore(real *p, vreal v) { *(vreal_memory *)p = v; }
+INLINE vreal vsplat(number x) { return x - (vreal){0}; } /* x - 0 keeps the sign of -0, 0 + x would not */
+
+/* The first `count` lanes, 0 <= count <= LANES; the others are 0 and their memory is not touched. AVX-512 has masks for
+ * this, which no compiler finds in the portable form (a call of memcpy through the stack, some 20 times slower). */
+#ifdef __AVX512F__
+#if REAL_BITS == 32
+INLINE vreal vload_part(const real *p, ptrdiff_t count)
+{
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
+}
+INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), v);
+}
+#else
+INLINE vreal vload_part(const real *p, ptrdiff_t count)
+{
+    return _mm512_maskz_loadu_pd((__mmask8)((1u << count) - 1), p);
+}
+INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
+{
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << count) - 1), v);
+}
+#endif
+#else
+INLINE vreal vload_part(const real *p, ptrdiff_t count)
+{
+    number lanes[LANES] = {0};
+    for (ptrdiff_t i = 0; i < count; i++)
+        lanes[i] = p[i];
+    return vload(lanes);
+}
+INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
+{
+    number lanes[LANES];
+    vstore(lanes, v);
+    for (ptrdiff_t i = 0; i < count; i++)
+        p[i] = lanes[i];
+}
+#endif
+
+INLINE ptrdiff_t min_size(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+INLINE ptrdiff_t max_size(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
+
+#endif

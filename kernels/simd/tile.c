@@ -1,0 +1,94 @@
+#include "primitives.h"
+
+/* The last vector of a row, of which `count` lanes are in use. */
+INLINE vreal load_last(const real *p, ptrdiff_t count) { return count == LANES ? vload(p) : vload_part(p, count); }
+
+INLINE void store_last(real *p, vreal v, ptrdiff_t count)
+{
+    if (count == LANES)
+        vstore(p, v);
+    else
+        vstore_part(p, v, count);
+}
+
+INLINE void start_accumulators(const int rows, const int vectors, vreal acc[TILE_ROWS][TILE_VECTORS], const real *c,
+                               ptrdiff_t c_stride, ptrdiff_t last, int start, const real *bias)
+{
+    const int end = vectors - 1;
+    if (start == START_ZERO) {
+        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = (vreal){0};
+    } else if (start == START_ROW_BIAS) {
+        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = vsplat(bias[i]);
+    } else { /* START_C and START_COLUMN_BIAS, which is a C whose rows are all the same */
+        const real *row = start == START_C ? c : bias;
+        const ptrdiff_t stride = start == START_C ? c_stride : 0;
+        UNROLL for (int i = 0; i < rows; i++)
+        {
+            UNROLL for (int v = 0; v < end; v++) acc[i][v] = vload(row + i * stride + v * LANES);
+            acc[i][end] = load_last(row + i * stride + end * LANES, last);
+        }
+    }
+}
+
+INLINE void tile(const int rows, const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step,
+                 const real *b, ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start,
+                 const real *bias)
+{
+    assert(k >= 0 && columns > (vectors - 1) * LANES && columns <= vectors * LANES);
+    const ptrdiff_t last = columns - (vectors - 1) * LANES; /* lanes in use in the last vector of a row */
+    vreal acc[TILE_ROWS][TILE_VECTORS];
+    start_accumulators(rows, vectors, acc, c, c_stride, last, start, bias);
+
+    /* Without the unrolling by 4 GCC spills the accumulators. */
+    _Pragma("GCC unroll 4") for (ptrdiff_t p = 0; p < k; p++)
+    {
+        vreal bp[TILE_VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++) bp[v] = vload(b + p * b_stride + v * LANES);
+        UNROLL for (int i = 0; i < rows; i++)
+        {
+            const vreal ap = vsplat(a[i * a_row + p * a_step]);
+            UNROLL for (int v = 0; v < vectors; v++) acc[i][v] += ap * bp[v];
+        }
+    }
+
+    UNROLL for (int i = 0; i < rows; i++)
+    {
+        UNROLL for (int v = 0; v < vectors - 1; v++) vstore(c + i * c_stride + v * LANES, acc[i][v]);
+        store_last(c + i * c_stride + (vectors - 1) * LANES, acc[i][vectors - 1], last);
+    }
+}
+
+/* Heights and widths below the largest are functions of their own, so that an edge costs what it computes. */
+#define TILE(rows, vectors)                                                                                            \
+    static void rows_##rows##x##vectors(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b,                 \
+                                        ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns,            \
+                                        int start, const real *bias)                                                   \
+    {                                                                                                                  \
+        tile(rows, vectors, k, a, a_stride, 1, b, b_stride, c, c_stride, columns, start, bias);                        \
+    }                                                                                                                  \
+    static void columns_##rows##x##vectors(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b,              \
+                                           ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns,         \
+                                           int start, const real *bias)                                                \
+    {                                                                                                                  \
+        tile(rows, vectors, k, a, 1, a_stride, b, b_stride, c, c_stride, columns, start, bias);                        \
+    }
+#if TILE_VECTORS == 3
+#define TILES(rows) TILE(rows, 1) TILE(rows, 2) TILE(rows, 3)
+#define ROW(layout, rows) {layout##_##rows##x1, layout##_##rows##x2, layout##_##rows##x3}
+#else
+#define TILES(rows) TILE(rows, 1) TILE(rows, 2)
+#define ROW(layout, rows) {layout##_##rows##x1, layout##_##rows##x2}
+#endif
+TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+#if TILE_ROWS == 8
+TILES(7) TILES(8)
+#define ROWS(layout)                                                                                                   \
+    {ROW(layout, 1), ROW(layout, 2), ROW(layout, 3), ROW(layout, 4),                                                   \
+     ROW(layout, 5), ROW(layout, 6), ROW(layout, 7), ROW(layout, 8)}
+#else
+#define ROWS(layout) {ROW(layout, 1), ROW(layout, 2), ROW(layout, 3), ROW(layout, 4), ROW(layout, 5), ROW(layout, 6)}
+#endif
+
+static const tile_fn tiles[2][TILE_ROWS][TILE_VECTORS] = {ROWS(rows), ROWS(columns)};
+
+const tile_primitives NAME(tile) = {.rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0][0]};

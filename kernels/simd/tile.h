@@ -1,0 +1,25 @@
+/* tile: C = start + A . B, as k rank-1 updates held in registers.
+ *
+ *   a   rows layout:     a[i * a_stride + p], rows of A read where they lie
+ *       columns layout:  a[p * a_stride + i], a packed panel or the rows of a transposed A
+ *   b   b[p * b_stride + j], readable up to j = vectors * LANES - 1; a packed panel or rows of B where they lie
+ *   c   c[i * c_stride + j], written for i < rows and j < columns
+ *   start says where the accumulators begin; ACCUMULATE continues a product whose k was split. Every element is one
+ *   chain of multiply-adds in ascending p, whatever the blocking: blocks change speed, never bits.
+ *
+ * Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34(3), 2008. */
+#ifndef NPK_TILE_H
+#define NPK_TILE_H
+
+enum { START_ZERO, START_C, START_ROW_BIAS, START_COLUMN_BIAS };
+enum { LAYOUT_ROWS, LAYOUT_COLUMNS };
+
+typedef void (*tile_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b, ptrdiff_t b_stride, real *c,
+                        ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias);
+
+typedef struct {
+    ptrdiff_t rows, vectors; /* the largest tile */
+    const tile_fn *tiles;    /* [layout][rows - 1][vectors - 1] */
+} tile_primitives;
+
+#endif

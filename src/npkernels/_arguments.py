@@ -1,0 +1,144 @@
+"""Every argument check of the package, and its message: which argument, what was wanted, what was given."""
+
+import sys
+
+import numpy as np
+
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+INT64_MAX = 2**63 - 1
+
+
+def as_array(name, value):
+    """`value` as a plain ndarray, without a copy where it is one already."""
+    if type(value) is np.ndarray:
+        return value
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and isinstance(value, masked.MaskedArray):
+        raise TypeError(f"{name} must be a plain array, got a masked array")
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array: {error}") from None
+
+
+def real(name, value, like=None, like_name="x"):
+    """An array of float32 or float64; of the dtype of the array `like` if given."""
+    if type(value) is not np.ndarray:
+        value = as_array(name, value)
+    dtype = value.dtype
+    if dtype is not FLOAT32 and dtype is not FLOAT64 and (dtype not in (FLOAT32, FLOAT64) or not dtype.isnative):
+        raise TypeError(f"{name} must be float32 or float64, got {dtype}")
+    if like is not None and dtype is not like.dtype and dtype != like.dtype:
+        raise TypeError(f"{name} must be {like.dtype} like {like_name}, got {dtype}")
+    return value
+
+
+def shape(name, array, wanted, text=None):
+    """The shape must equal `wanted`; `text` is the symbolic form for the message."""
+    if array.shape != wanted:
+        raise ValueError(f"{name} must have shape {text or wanted}, got {array.shape}")
+
+
+def rank(name, array, ndim, text):
+    if array.ndim != ndim:
+        raise ValueError(f"{name} must have shape {text}, got {array.shape}")
+
+
+def output(out, wanted, dtype, inputs, may_be=()):
+    """`out` checked against shape, dtype and overlap, or a new array. `inputs` maps names to arrays; those of `may_be`
+    may be `out` itself."""
+    if out is None:
+        return empty(wanted, dtype)
+    if type(out) is not np.ndarray:
+        if not isinstance(out, np.ndarray):
+            raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
+        as_array("out", out)
+    if out.dtype != dtype:
+        raise TypeError(f"out must be {dtype} like the result, got {out.dtype}")
+    if out.shape != wanted:
+        raise ValueError(f"out must have shape {wanted}, got {out.shape}")
+    if not out.flags.writeable:
+        raise ValueError("out must be writeable, got a read-only array")
+    if not out.flags.c_contiguous:
+        raise ValueError("out must be C-contiguous, got strides {}".format(out.strides))
+    for name, array in inputs.items():
+        if array is not None and not (name in may_be and same_memory(out, array)) and overlap(out, array):
+            raise ValueError(f"out must not overlap {name}")
+    return out
+
+
+def same_memory(a, b):
+    return (a.__array_interface__["data"][0] == b.__array_interface__["data"][0]
+            and a.shape == b.shape and (a.strides == b.strides or b.flags.c_contiguous))
+
+
+def overlap(a, b):
+    if not np.may_share_memory(a, b):
+        return False
+    try:
+        return np.shares_memory(a, b, max_work=10000)
+    except np.exceptions.TooHardError:
+        return True
+
+
+def empty(wanted, dtype):
+    """A new array; sizes whose product overflows are an error of the caller's values, not of memory."""
+    try:
+        return np.empty(wanted, dtype)
+    except ValueError:
+        raise ValueError(f"the result would have shape {tuple(wanted)}, whose size overflows") from None
+
+
+def integer(name, value, low=None, high=None):
+    """A Python int from an int or a NumPy integer; bool and float are refused."""
+    if type(value) is not int:
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+            raise TypeError(f"{name} must be an int, got {type(value).__name__}")
+        value = int(value)
+    if not -INT64_MAX <= value <= INT64_MAX:
+        raise ValueError(f"{name} must fit 64 bits, got {value}")
+    if low is not None and value < low:
+        raise ValueError(f"{name} must be at least {low}, got {value}")
+    if high is not None and value > high:
+        raise ValueError(f"{name} must be at most {high}, got {value}")
+    return value
+
+
+def pair(name, value, low=None):
+    """An int2: an int, or a pair of ints as tuple or list."""
+    if type(value) is int:
+        value = integer(name, value, low)
+        return value, value
+    if isinstance(value, (tuple, list)):
+        if len(value) != 2:
+            raise ValueError(f"{name} must be an int or a pair, got {len(value)} values")
+        return integer(name, value[0], low), integer(name, value[1], low)
+    if isinstance(value, np.integer):
+        return (integer(name, value, low),) * 2
+    raise TypeError(f"{name} must be an int or a pair of ints, got {type(value).__name__}")
+
+
+def pads(name, value):
+    """Padding as ((top, bottom), (left, right)) from an int2 or from two pairs."""
+    if isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(side, (tuple, list)) for side in value):
+        return pair(name, value[0], 0), pair(name, value[1], 0)
+    vertical, horizontal = pair(name, value, 0)
+    return (vertical, vertical), (horizontal, horizontal)
+
+
+def needs(value, names=("x", "w", "b")):
+    """Which gradients are wanted, as one bool a name."""
+    if isinstance(value, str) or not isinstance(value, (tuple, list, set, frozenset)):
+        raise TypeError(f"needs must be a tuple of names, got {type(value).__name__}")
+    for name in value:
+        if name not in names:
+            raise ValueError(f"needs may hold {', '.join(map(repr, names))}, got {name!r}")
+    return tuple(name in value for name in names)
+
+
+def choice(name, value, choices):
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, got {type(value).__name__}")
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value

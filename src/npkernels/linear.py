@@ -1,0 +1,223 @@
+"""Affine maps and matrix products."""
+
+import numpy as np
+
+from . import _arguments as check
+from ._linear import product
+from .activation import fused
+
+
+def _matrices(x, *others):
+    """The leading axes of `x` as one, without a copy: pairs of 2-D views of `x` and of each C-contiguous other."""
+    if x.ndim <= 2:
+        yield tuple(a.reshape(1, -1) if x.ndim == 1 else a for a in (x, *others))
+        return
+    flat = x.view()
+    try:
+        flat.shape = (-1, x.shape[-1]) if x.size else (int(np.prod(x.shape[:-1])), x.shape[-1])
+    except AttributeError:  # the strides do not fold into one axis: one product for each leading index
+        for index in np.ndindex(x.shape[:-2]):
+            yield tuple(a[index] for a in (x, *others))
+    else:
+        yield flat, *(a.reshape(len(flat), a.shape[-1]) for a in others)
+
+
+def dense(x, w, b=None, *, activation=None, out=None):
+    """Affine map of every row of `x`, with an optional activation applied on the way out.
+
+    Parameters
+    ----------
+    x : (..., k) array of float32 or float64
+        One sample per row; any strides, read in place.
+    w : (n, k) array, dtype of `x`
+        One output unit per row.
+    b : (n,) array, dtype of `x`, optional
+    activation : None or {"relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "softplus", "elu"}
+        Applied with its default parameters while the result is still in cache.
+    out : (..., n) array, dtype of `x`, optional
+        C-contiguous; must not overlap an input.
+
+    Returns
+    -------
+    y : (..., n) array, dtype of `x`
+        ``activation(x @ w.T + b)``. A row depends on its own sample only, to the last bit.
+
+    Raises
+    ------
+    TypeError
+        If a dtype is not float32 or float64, or differs from that of `x`.
+    ValueError
+        If a shape does not match; the message names argument, wanted and given shape.
+
+    Notes
+    -----
+    Each element is a chain of multiply-adds that starts from `b` and ascends in k: its error is at most
+    ``(k + 2) eps (|x| @ |w|.T + |b|)``.
+
+    References
+    ----------
+    .. [1] K. Goto and R. van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3), 2008.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.dense(np.array([1.0, 2.0]), np.array([[3.0, 4.0], [-1.0, 0.0]]), np.array([0.5, 0.5]), activation="relu")
+    array([11.5,  0. ])
+    """
+    x = check.real("x", x)
+    w = check.real("w", w, x)
+    if w.ndim != 2 or x.ndim == 0 or w.shape[1] != x.shape[-1]:
+        _dense_shapes(x, w)
+    n = w.shape[0]
+    if b is not None:
+        b = _bias(b, n, x)
+    function = -1 if activation is None else fused(activation)
+    wanted = (*x.shape[:-1], n)
+    if out is None:
+        y = check.empty(wanted, x.dtype)
+    else:
+        y = check.output(out, wanted, x.dtype, {"x": x, "w": w, "b": b})
+    if x.ndim == 2:
+        product(x, w, y, False, True, b, function)
+    else:
+        for rows, result in _matrices(x, y):
+            product(rows, w, result, False, True, b, function)
+    return y
+
+
+def _bias(b, n, x):
+    b = check.real("b", b, x)
+    check.shape("b", b, (n,))
+    return b if b.flags.c_contiguous else b.copy()
+
+
+def _dense_shapes(x, w):
+    if x.ndim == 0:
+        raise ValueError("x must have shape (..., k), got ()")
+    check.rank("w", w, 2, "(n, k)")
+    raise ValueError(f"w must have shape (n, {x.shape[-1]}), got {w.shape}")
+
+
+def dense_backward(dy, x, w, *, needs=("x", "w", "b")):
+    """Gradients of `dense` without activation.
+
+    Parameters
+    ----------
+    dy : (..., n) array, dtype of `x`
+        Gradient of the loss with respect to ``x @ w.T + b``, before any activation.
+    x : (..., k) array of float32 or float64
+    w : (n, k) array, dtype of `x`
+    needs : tuple of "x", "w", "b"
+        Which gradients to compute.
+
+    Returns
+    -------
+    dx : (..., k) array or None
+        ``dy @ w``
+    dw : (n, k) array or None
+        ``dy.T @ x`` summed over all leading axes.
+    db : (n,) array or None
+        ``dy`` summed over all leading axes.
+
+    Raises
+    ------
+    TypeError
+        If a dtype is not float32 or float64, or differs from that of `x`; if `needs` is no tuple.
+    ValueError
+        If a shape does not match, or `needs` holds an unknown name.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> dx, dw, db = nk.dense_backward(np.array([[1.0]]), np.array([[2.0, 3.0]]), np.array([[4.0, 5.0]]))
+    >>> dx, dw, db
+    (array([[4., 5.]]), array([[2., 3.]]), array([1.]))
+    """
+    x = check.real("x", x)
+    dy = check.real("dy", dy, x)
+    w = check.real("w", w, x)
+    if w.ndim != 2 or x.ndim == 0 or w.shape[1] != x.shape[-1]:
+        _dense_shapes(x, w)
+    n, k = w.shape
+    check.shape("dy", dy, (*x.shape[:-1], n))
+    need_x, need_w, need_b = check.needs(needs)
+    dx = dw = db = None
+    if need_x:
+        dx = check.empty(x.shape, x.dtype)
+        for rows, result in _matrices(dy, dx):
+            product(rows, w, result, False, False)
+    if need_w or need_b:
+        # The sum over samples needs one axis of samples; only leading axes that do not fold into one are copied.
+        dy2, x2 = _samples(dy, n), _samples(x, k)
+    if need_w:
+        dw = check.empty((n, k), x.dtype)
+        product(dy2, x2, dw, True, False)
+    if need_b:
+        db = check.empty((1, n), x.dtype)
+        product(np.ones((1, len(dy2)), x.dtype), dy2, db, False, False)
+        db = db[0]
+    return dx, dw, db
+
+
+def _samples(x, last):
+    return x if x.ndim == 2 else x.reshape(int(np.prod(x.shape[:-1], dtype=np.int64)), last)
+
+
+def matmul(a, b, *, out=None):
+    """Matrix product over the last two axes, leading axes broadcast; the meaning of `numpy.matmul`.
+
+    Parameters
+    ----------
+    a : (..., m, k) array of float32 or float64
+        A 1-D array is one row, whose axis is removed from the result.
+    b : (..., k, n) array, dtype of `a`
+        A 1-D array is one column, whose axis is removed from the result.
+    out : (..., m, n) array, dtype of `a`, optional
+        C-contiguous; must not overlap an input.
+
+    Returns
+    -------
+    c : (..., m, n) array, dtype of `a`
+
+    Raises
+    ------
+    TypeError
+        If a dtype is not float32 or float64, or the two differ.
+    ValueError
+        If an operand is 0-d, the inner axes differ, or the leading axes do not broadcast.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.matmul(np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    a = check.real("a", a)
+    b = check.real("b", b, a, "a")
+    for name, array in (("a", a), ("b", b)):
+        if array.ndim == 0:
+            raise ValueError(f"{name} must have at least one axis, got a 0-d array")
+    left, right = a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b
+    if left.shape[-1] != right.shape[-2]:
+        raise ValueError(f"b must have shape (..., {left.shape[-1]}, n), got {b.shape}")
+    try:
+        leading = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    except ValueError:
+        raise ValueError(f"the leading axes of b must broadcast with {a.shape[:-2]} of a, got {b.shape[:-2]}") from None
+    m, n = left.shape[-2], right.shape[-1]
+    wanted = (*leading, *((m,) if a.ndim > 1 else ()), *((n,) if b.ndim > 1 else ()))
+    c = check.output(out, wanted, a.dtype, {"a": a, "b": b})
+    result = c.reshape((*leading, m, n))
+    if right.ndim == 2:
+        for rows, part in _matrices(left, result):
+            product(rows, right, part, False, False)
+    else:
+        left = np.broadcast_to(left, (*leading, *left.shape[-2:]))
+        right = np.broadcast_to(right, (*leading, *right.shape[-2:]))
+        for index in np.ndindex(leading):
+            product(left[index], right[index], result[index], False, False)
+    return c if out is None and c.ndim else (c if out is not None else c[()])
