@@ -1,14 +1,11 @@
-"""The definition of every kernel in plain NumPy: the specification that the tests and benchmarks compare with.
+"""The definition of every kernel in plain NumPy: the specification that tests and benchmarks compare with.
 
-Each function has the name, arguments and results of the public one, without `out`. It works in the dtype of its
-arguments (float64 as an oracle, float32 as a baseline) and takes them as valid. Loops run over kernel positions
-and blocks of samples, never over pixels.
-
+Names, arguments and results are the public ones, without `out`; arguments are taken as valid. A function works in the
+dtype it is given: float64 as an oracle, float32 as a baseline. Loops run over kernel positions and blocks of samples.
 Sizes: n batch, c channels, h w rows and columns, oc oh ow of the output, kh kw of the kernel, k inner axis.
 """
 
 import math
-from functools import reduce
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -86,8 +83,8 @@ def _add_patches(patches, size, stride, pads, dilation):
 
 def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activation=None):
     """x (n, c, h, w), w (oc, c/groups, kh, kw), b (oc,) -> y (n, oc, oh, ow): cross-correlation."""
-    # y[n, o, i, j] = b[o] + sum over (c, p, q) of w[o, c, p, q] x[n, c, i sh + p dh - top, j sw + q dw - left],
-    # c in the group of o: the (oc, c*kh*kw) filters times the patches. Padding takes part as zeros.
+    # y[n, o, i, j] = b[o] + sum over (c, p, q) of w[o, c, p, q] x[n, c, i sh + p dh - top, j sw + q dw - left]: the
+    # filters (oc, c*kh*kw) of each group of channels times its patches. Padding takes part as zeros.
     oc, k, kernel = len(w), math.prod(w.shape[1:]), w.shape[2:]
     window = {"stride": stride, "padding": _pads(padding, kernel, dilation), "dilation": dilation}
     oh, ow = conv_output_size(x.shape[2:], kernel, **window)
@@ -137,12 +134,14 @@ def max_pool2d(x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=
     h, w = x.shape[2:]
     kernel, stride, dilation, out, pads = _pooling((h, w), kernel_size, stride, padding, dilation, ceil_mode)
     padded = np.pad(x, ((0, 0), (0, 0), *pads), constant_values=-np.inf)
-    shifts = list(_shifts(kernel, stride, dilation, out))
+    y = np.full((*x.shape[:2], *out), -np.inf, x.dtype)
     if not return_indices:
-        return reduce(np.maximum, (padded[:, :, rows, columns] for _, _, rows, columns in shifts[1:] + shifts[:1]))
+        for _, _, rows, columns in _shifts(kernel, stride, dilation, out):
+            np.maximum(y, padded[:, :, rows, columns], out=y)
+        return y
     places = np.pad(np.arange(h * w, dtype=np.int32).reshape(h, w), pads, constant_values=-1)
-    y, indices = np.full((*x.shape[:2], *out), -np.inf, x.dtype), np.full((*x.shape[:2], *out), -1, np.int32)
-    for _, _, rows, columns in shifts:
+    indices = np.full(y.shape, -1, np.int32)
+    for _, _, rows, columns in _shifts(kernel, stride, dilation, out):
         value, place = padded[:, :, rows, columns], places[rows, columns]
         better = (place >= 0) & ((value > y) | (indices < 0) | (np.isnan(value) & ~np.isnan(y)))
         np.copyto(y, value, where=better)
@@ -197,8 +196,7 @@ def global_avg_pool2d(x):
 
 def global_avg_pool2d_backward(dy, input_size):
     """dy (n, c) -> dx (n, c, h, w), dy / (h w) all over its plane."""
-    h, w = input_size
-    return np.broadcast_to((dy / (h * w))[:, :, None, None], (*dy.shape, h, w)).copy()
+    return np.broadcast_to((dy / math.prod(input_size))[:, :, None, None], (*dy.shape, *input_size)).copy()
 
 
 def global_max_pool2d(x):
@@ -209,8 +207,7 @@ def global_max_pool2d(x):
 def dense(x, w, b=None, *, activation=None):
     """x (..., k), w (n, k), b (n,) -> y (..., n) = act(x @ w.T + b)."""
     y = (x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) @ w.T).reshape(*x.shape[:-1], len(w))
-    if b is not None:
-        y += b
+    y = y if b is None else y + b
     return y if activation is None else ACTIVATIONS[activation](y)
 
 
@@ -219,8 +216,11 @@ def dense_backward(dy, x, w, *, needs=("x", "w", "b")):
     # forward: y = x @ w.T + b;  so: dx = dy @ w, dw = dy.T @ x, db = sum of dy over the rows
     shape, rows = x.shape, math.prod(x.shape[:-1])
     dy, x = dy.reshape(rows, len(w)), x.reshape(rows, shape[-1])
-    dx = (dy @ w).reshape(shape) if "x" in needs else None
-    return dx, dy.T @ x if "w" in needs else None, dy.sum(0) if "b" in needs else None
+    return (
+        (dy @ w).reshape(shape) if "x" in needs else None,
+        dy.T @ x if "w" in needs else None,
+        dy.sum(0) if "b" in needs else None,
+    )
 
 
 def matmul(a, b):
@@ -277,9 +277,8 @@ def _cross_entropy(logits, targets, weight, ignore_index, label_smoothing, reduc
         q = weight * ((1 - label_smoothing) * np.moveaxis(targets, 1, -1).reshape(m, c) + even)
         losses, total, divisor = -(q * logp).sum(1), q.sum(1), m
     else:
-        targets = targets.reshape(m)
-        ignored = ignored if ignore_index is None else targets == ignore_index
-        targets = np.where(ignored, 0, targets).astype(np.intp)
+        ignored = ignored if ignore_index is None else targets.reshape(m) == ignore_index
+        targets = np.where(ignored, 0, targets.reshape(m)).astype(np.intp)
         divisor = weight[targets][~ignored].sum()
         total = q = (1 - label_smoothing) * weight[targets]  # of the target alone, a vector
         losses = -q * logp[every, targets]

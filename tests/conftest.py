@@ -1,0 +1,71 @@
+"""Fixtures that run a test for every instruction set, dtype and number of threads."""
+
+import numpy as np
+import pytest
+
+import npkernels as nk
+
+
+@pytest.fixture(params=nk.available_isas())
+def isa(request):
+    before = nk.isa()
+    nk.use_isa(request.param)
+    yield request.param
+    nk.use_isa(before)
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    return np.dtype(request.param)
+
+
+@pytest.fixture
+def eps(dtype):
+    return float(np.finfo(dtype).eps)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def same_for_any_threads():
+    """Calls a function with 1, 2, 3 and 7 threads and asserts that every array it returns has the same bits."""
+
+    def check(function):
+        results = []
+        for n in (1, 2, 3, 7):
+            with nk.threads(n):
+                results.append(function())
+        first = results[0] if isinstance(results[0], tuple) else (results[0],)
+        for other in results[1:]:
+            other = other if isinstance(other, tuple) else (other,)
+            for a, b in zip(first, other, strict=True):
+                if a is not None:
+                    assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+        return results[0]
+
+    return check
+
+
+def strided_copies(array):
+    """The same values in layouts that are not C-contiguous: reversed axes, gaps, transposed memory, unaligned."""
+    yield np.asfortranarray(array)
+    gaps = np.zeros([2 * size for size in array.shape], array.dtype)[tuple(slice(None, None, 2) for _ in array.shape)]
+    gaps[...] = array
+    yield gaps
+    flip = tuple(slice(None, None, -1) for _ in array.shape)
+    yield array[flip].copy()[flip]
+    raw = np.zeros(array.nbytes + 1, np.uint8)
+    unaligned = np.ndarray(array.shape, array.dtype, raw.data, offset=1)
+    unaligned[...] = array
+    yield unaligned
+    read_only = array.copy()
+    read_only.flags.writeable = False
+    yield read_only
+
+
+@pytest.fixture
+def layouts():
+    return strided_copies
