@@ -20,6 +20,8 @@ cdef extern from "primitives.h" nogil:
                       Py_ssize_t column_stride, void* panel) noexcept nogil
         void (*rows)(Py_ssize_t count, Py_ssize_t k, const char* x, Py_ssize_t row_stride, Py_ssize_t k_stride,
                      void* rows) noexcept nogil
+        void (*scatter)(Py_ssize_t rows, Py_ssize_t columns, const void* x, Py_ssize_t x_stride, char* to,
+                        Py_ssize_t row_stride, Py_ssize_t column_stride) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     # y[i] = f(x[i]); y may be x
@@ -28,9 +30,28 @@ cdef extern from "primitives.h" nogil:
         const activation_fn* forward
 
 cdef extern from "primitives.h" nogil:
+    ctypedef struct windows:
+        const char* x
+        Py_ssize_t image_stride, channel_stride, row_stride, column_stride
+        Py_ssize_t h, w, kh, kw, sh, sw, dh, dw, top, left, oh, ow
+    ctypedef struct conv_primitives:
+        void (*patch_panel)(const windows* windows, Py_ssize_t p0, Py_ssize_t k_count, Py_ssize_t j0, Py_ssize_t columns,
+                            Py_ssize_t width, void* panel) noexcept nogil
+        void (*patch_rows)(const windows* windows, Py_ssize_t p0, Py_ssize_t rows, Py_ssize_t j0, Py_ssize_t columns,
+                           void* to, Py_ssize_t stride) noexcept nogil
+        void (*patch_sum)(const windows* windows, const char* cols, Py_ssize_t row_stride, Py_ssize_t column_stride,
+                          void* plane) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
+    ctypedef struct row_primitives:
+        double (*sum)(Py_ssize_t count, const void* x) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
     ctypedef struct primitives:
         Py_ssize_t itemsize, lanes
         const tile_primitives* tile
         const pack_primitives* pack
         const activation_primitives* activation
+        const conv_primitives* conv
+        const row_primitives* rows
     const primitives* primitives_of(int isa, int bits)

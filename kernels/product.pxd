@@ -14,6 +14,10 @@ ctypedef void (*pack_b_fn)(const Product* product, Py_ssize_t p0, Py_ssize_t k_c
 ctypedef void (*epilogue_fn)(const Product* product, Py_ssize_t i0, Py_ssize_t rows, Py_ssize_t j0, Py_ssize_t columns,
                              char* c, Py_ssize_t stride) noexcept nogil
 
+# Where C[0, j0:j0+columns] lies if the rows of this block are contiguous and `stride` bytes apart; NULL: in no one place,
+# then the block is kept aside and goes to the epilogue when it is finished.
+ctypedef char* (*place_fn)(const Product* product, Py_ssize_t j0, Py_ssize_t columns, Py_ssize_t* stride) noexcept nogil
+
 cdef struct Product:
     # What the caller says; strides in bytes. Zero-initialised by `product_begin`.
     const primitives* table
@@ -22,20 +26,22 @@ cdef struct Product:
     Py_ssize_t a_row, a_k
     const char* b
     Py_ssize_t b_k, b_column
-    char* c                       # rows contiguous; NULL: every part goes to `epilogue`
+    char* c                       # rows contiguous; NULL: `place` says where, or everything goes to `epilogue`
     Py_ssize_t c_row
+    bint split_k                  # may C of a task be kept aside over blocks of k? Needs m small.
     const char* bias              # contiguous; one a row or one a column of C
     int start                     # START_ZERO, START_ROW_BIAS or START_COLUMN_BIAS
     activation_fn activation      # NULL: none
     const double* parameters
     pack_a_fn pack_a              # NULL: A is the matrix above
     pack_b_fn pack_b
+    place_fn place
     epilogue_fn epilogue
-    void* context                 # for packers and epilogue
+    void* context                 # for packers, place and epilogue
     # What `product_plan` chooses.
     Py_ssize_t k_block, column_block, row_tasks, column_tasks
     bint a_in_place, a_by_columns, b_in_place
-    size_t a_bytes, b_bytes, scratch_bytes
+    size_t a_bytes, b_bytes, c_bytes, scratch_bytes
     char* scratch
 
 cdef void product_begin(Product* product, int typenum, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k) noexcept nogil

@@ -47,7 +47,7 @@ cdef void plan_blocks(Product* g) noexcept nogil:
     cdef const primitives* t = g.table
     cdef CacheSizes cache = cache_sizes()
     cdef Py_ssize_t size = t.itemsize, widest = t.lanes * t.tile.vectors, columns = ceil_div(g.n, g.column_tasks), k_most
-    if g.epilogue != NULL and g.c == NULL:
+    if g.c == NULL and not g.split_k:
         g.k_block = g.k                       # what an epilogue sees must be finished
     else:
         k_most = clamp(cache.l1d // (3 * t.tile.rows * size), 64, 1024) & ~<Py_ssize_t>7
@@ -71,9 +71,11 @@ cdef size_t product_plan(Product* g, int threads) noexcept nogil:
     g.a_bytes = 0 if g.a_in_place else round_to_line(
         <size_t>(g.k_block * (ceil_div(rows, t.lanes) * t.lanes if g.a_by_columns else rows) * size))
     g.b_bytes = round_to_line(<size_t>(g.k_block * g.column_block * size))
-    g.scratch_bytes = g.a_bytes + g.b_bytes
     if g.c == NULL:
-        g.scratch_bytes += round_to_line(<size_t>(rows * g.column_block * size))
+        if g.k_block < g.k:
+            rows = ceil_div(g.m, g.row_tasks)
+        g.c_bytes = round_to_line(<size_t>(rows * g.column_block * size))
+    g.scratch_bytes = g.a_bytes + g.b_bytes + g.c_bytes
     return g.scratch_bytes
 
 
@@ -157,26 +159,38 @@ cdef void run_slivers(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t
                       Py_ssize_t j, Py_ssize_t columns, char* scratch) noexcept nogil:
     # Rows are split evenly into slivers of at most the tile's height: 9 are 5 + 4 and not 8 + 1.
     cdef const primitives* t = g.table
-    cdef Py_ssize_t size = t.itemsize, slivers = ceil_div(i1 - i0, t.tile.rows), s, i, r, rows, stride, a_stride
+    cdef Py_ssize_t slivers = ceil_div(i1 - i0, t.tile.rows), s, i, r, rows, a_stride, c_stride
     cdef const char* a
+    cdef char* base = block_of_c(g, i0, j, columns, &c_stride)
     cdef char* c
-    cdef bint finished = p + k_count >= g.k
+    cdef bint aside = base == NULL
+    if aside:
+        base, c_stride = scratch + g.a_bytes + g.b_bytes, g.column_block * t.itemsize
     for s in range(slivers):
         i = i0 + (i1 - i0) * s // slivers
         rows = i0 + (i1 - i0) * (s + 1) // slivers - i
         a = sliver_of_a(g, i, rows, p, k_count, scratch, &a_stride)
-        if g.c != NULL:
-            c, stride = g.c + i * g.c_row + j * size, g.c_row // size
-        else:
-            c, stride = scratch + g.a_bytes + g.b_bytes, g.column_block
-        run_tiles(g, i, rows, a, a_stride, p, k_count, j, columns, scratch, c, stride)
-        if not finished:
+        c = base + (0 if aside and g.k_block >= g.k else (i - i0) * c_stride)
+        run_tiles(g, i, rows, a, a_stride, p, k_count, j, columns, scratch, c, c_stride // t.itemsize)
+        if p + k_count < g.k:
             continue
         if g.activation != NULL:
             for r in range(rows):
-                g.activation(columns, c + r * stride * size, c + r * stride * size, g.parameters)
-        if g.epilogue != NULL:
-            g.epilogue(g, i, rows, j, columns, c, stride)
+                g.activation(columns, c + r * c_stride, c + r * c_stride, g.parameters)
+        if aside:
+            g.epilogue(g, i, rows, j, columns, c, c_stride // t.itemsize)
+
+
+cdef inline char* block_of_c(const Product* g, Py_ssize_t i0, Py_ssize_t j, Py_ssize_t columns,
+                             Py_ssize_t* stride) noexcept nogil:
+    cdef char* c
+    if g.c != NULL:
+        stride[0] = g.c_row
+        return g.c + i0 * g.c_row + j * g.table.itemsize
+    if g.place == NULL:
+        return NULL
+    c = g.place(g, j, columns, stride)
+    return NULL if c == NULL else c + i0 * stride[0]
 
 
 cdef inline const char* sliver_of_a(const Product* g, Py_ssize_t i, Py_ssize_t rows, Py_ssize_t p, Py_ssize_t k_count,

@@ -109,4 +109,15 @@ static void rows(ptrdiff_t count, ptrdiff_t k, const char *x, ptrdiff_t row_stri
         copy_strided(count, k, x, row_stride, k_stride, to, k);
 }
 
-const pack_primitives NAME(pack) = {.panel = panel, .rows = rows};
+static void scatter(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t x_stride, char *to,
+                    ptrdiff_t row_stride, ptrdiff_t column_stride)
+{
+    for (ptrdiff_t i = 0; i < rows; i++, x += x_stride, to += row_stride)
+        if (column_stride == sizeof(number))
+            memcpy(to, x, (size_t)columns * sizeof(number));
+        else
+            for (ptrdiff_t j = 0; j < columns; j++)
+                *(real *)(to + j * column_stride) = x[j];
+}
+
+const pack_primitives NAME(pack) = {.panel = panel, .rows = rows, .scatter = scatter};

@@ -8,6 +8,9 @@ typedef struct {
                   ptrdiff_t column_stride, real *panel);
     /* rows[i * k + p] = x[i, p] */
     void (*rows)(ptrdiff_t count, ptrdiff_t k, const char *x, ptrdiff_t row_stride, ptrdiff_t k_stride, real *rows);
+    /* to[i, j] = x[i * x_stride + j]: the way back, x_stride in elements, to's strides in bytes */
+    void (*scatter)(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t x_stride, char *to,
+                    ptrdiff_t row_stride, ptrdiff_t column_stride);
 } pack_primitives;
 
 #endif

@@ -13,7 +13,9 @@ typedef void real;
 #endif
 
 #include "activation.h"
+#include "conv.h"
 #include "pack.h"
+#include "rows.h"
 #include "tile.h"
 
 typedef struct {
@@ -21,6 +23,8 @@ typedef struct {
     const tile_primitives *tile;
     const pack_primitives *pack;
     const activation_primitives *activation;
+    const conv_primitives *conv;
+    const row_primitives *rows;
 } primitives;
 
 #ifndef REAL_BITS

@@ -44,6 +44,14 @@ def rank(name, array, ndim, text):
         raise ValueError(f"{name} must have shape {text}, got {array.shape}")
 
 
+def vector(name, value, size, like):
+    """A contiguous 1-D array of `size`; a strided one is copied."""
+    value = real(name, value, like)
+    if value.shape != (size,):
+        raise ValueError(f"{name} must have shape {(size,)}, got {value.shape}")
+    return value if value.flags.c_contiguous else value.copy()
+
+
 def output(out, wanted, dtype, inputs, may_be=()):
     """`out` checked against shape, dtype and overlap, or a new array. `inputs` maps names to arrays; those of `may_be`
     may be `out` itself."""

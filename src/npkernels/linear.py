@@ -71,7 +71,7 @@ def dense(x, w, b=None, *, activation=None, out=None):
         _dense_shapes(x, w)
     n = w.shape[0]
     if b is not None:
-        b = _bias(b, n, x)
+        b = check.vector("b", b, n, x)
     function = -1 if activation is None else fused(activation)
     wanted = (*x.shape[:-1], n)
     if out is None:
@@ -84,12 +84,6 @@ def dense(x, w, b=None, *, activation=None, out=None):
         for rows, result in _matrices(x, y):
             product(rows, w, result, False, True, b, function)
     return y
-
-
-def _bias(b, n, x):
-    b = check.real("b", b, x)
-    check.shape("b", b, (n,))
-    return b if b.flags.c_contiguous else b.copy()
 
 
 def _dense_shapes(x, w):

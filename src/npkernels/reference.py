@@ -216,11 +216,8 @@ def dense_backward(dy, x, w, *, needs=("x", "w", "b")):
     # forward: y = x @ w.T + b;  so: dx = dy @ w, dw = dy.T @ x, db = sum of dy over the rows
     shape, rows = x.shape, math.prod(x.shape[:-1])
     dy, x = dy.reshape(rows, len(w)), x.reshape(rows, shape[-1])
-    return (
-        (dy @ w).reshape(shape) if "x" in needs else None,
-        dy.T @ x if "w" in needs else None,
-        dy.sum(0) if "b" in needs else None,
-    )
+    dx = (dy @ w).reshape(shape) if "x" in needs else None
+    return dx, dy.T @ x if "w" in needs else None, dy.sum(0) if "b" in needs else None
 
 
 def matmul(a, b):
@@ -340,8 +337,8 @@ def elu(x, alpha=1.0):
 
 
 def softplus(x, beta=1.0):
-    """ln(1 + e^(beta x)) / beta."""
-    return np.logaddexp(0, beta * x, dtype=x.dtype) / beta
+    """ln(1 + e^(beta x)) / beta = max(x, 0) + ln(1 + e^-|beta x|) / beta."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(beta * x))) / beta
 
 
 @quiet
@@ -384,10 +381,9 @@ def kmeans_assign(x, centroids, *, return_distances=False):
     labels, distances = np.empty(len(x), np.int32), np.empty(len(x), x.dtype)
     for some in _blocks(len(x), (len(centroids) + x.shape[1]) * x.itemsize):
         rows = x[some] - mean
-        scores = rows @ (-2 * centred.T)
-        scores += norms
-        tie = rounding * ((rows * rows).sum(1) + norms.max())
-        labels[some] = (scores <= (scores.min(1) + tie)[:, None]).argmax(1)
+        scores = rows @ (-2 * centred.T) + norms
+        limit = scores.min(1) + rounding * ((rows * rows).sum(1) + norms.max())
+        labels[some] = (scores <= limit[:, None]).argmax(1)
         if return_distances:
             distances[some] = ((x[some] - centroids[labels[some]]) ** 2).sum(1)
     return (labels, distances) if return_distances else labels

@@ -1,0 +1,29 @@
+/* Patches: the windows of a batch of images as the rows or the columns of a matrix that is never stored.
+ *
+ *   patch[(c, a, b), (n, i, j)] = x[n, c, i*sh + a*dh - top, j*sw + b*dw - left], 0 outside the image
+ *
+ * top and left may be negative: then the windows start inside the image. */
+#ifndef NPK_CONV_H
+#define NPK_CONV_H
+
+typedef struct {
+    const char *x;
+    ptrdiff_t image_stride, channel_stride, row_stride, column_stride; /* bytes */
+    ptrdiff_t h, w, kh, kw, sh, sw, dh, dw, top, left, oh, ow;
+} windows;
+
+typedef struct {
+    /* panel[(p - p0) * width + j - j0] = patch[p, j] for p0 <= p < p0 + k_count, j0 <= j < j0 + columns; 0 up to width,
+     * which is at most the widest tile. */
+    void (*patch_panel)(const windows *windows, ptrdiff_t p0, ptrdiff_t k_count, ptrdiff_t j0, ptrdiff_t columns,
+                        ptrdiff_t width, real *panel);
+    /* to[(p - p0) * stride + j - j0] = patch[p, j] for p0 <= p < p0 + rows, j0 <= j < j0 + columns */
+    void (*patch_rows)(const windows *windows, ptrdiff_t p0, ptrdiff_t rows, ptrdiff_t j0, ptrdiff_t columns, real *to,
+                       ptrdiff_t stride);
+    /* The adjoint, for one plane (h, w) of an image, contiguous and fully overwritten: plane[.] = sum of
+     * cols[(a, b), (i, j)] over all windows that see the pixel, in ascending (a, b), then (i, j). Strides in bytes. */
+    void (*patch_sum)(const windows *windows, const char *cols, ptrdiff_t row_stride, ptrdiff_t column_stride,
+                      real *plane);
+} conv_primitives;
+
+#endif

@@ -1,0 +1,351 @@
+"""Convolution (cross-correlation, as in every deep-learning library), im2col and col2im."""
+
+import math
+
+import numpy as np
+
+from . import _arguments as check
+from . import _conv
+from ._windows import output_size
+from .activation import fused
+
+
+def conv_output_size(size, kernel_size, *, stride=1, padding=0, dilation=1, ceil_mode=False):
+    """Rows and columns that a convolution or a pooling makes of an image.
+
+    Parameters
+    ----------
+    size : int or (int, int)
+        Rows and columns of the image.
+    kernel_size, stride, dilation : int or (int, int)
+    padding : int, (int, int) or ((top, bottom), (left, right))
+    ceil_mode : bool
+        Count a last window that reaches beyond the image, as PyTorch's pooling does.
+
+    Returns
+    -------
+    (oh, ow) : tuple of int
+        ``floor((size + begin + end - dilation * (kernel - 1) - 1) / stride) + 1`` per axis.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not an int2, or the kernel is larger than the padded image.
+
+    References
+    ----------
+    .. [1] V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285, 2016.
+
+    Examples
+    --------
+    >>> import npkernels as nk
+    >>> nk.conv_output_size((224, 224), 7, stride=2, padding=3)
+    (112, 112)
+    """
+    size = check.pair("size", size, 0)
+    kernel = check.pair("kernel_size", kernel_size, 1)
+    stride, dilation = check.pair("stride", stride, 1), check.pair("dilation", dilation, 1)
+    pads = check.pads("padding", padding)
+    return tuple(
+        output_size(n, k, s, p, d, ceil_mode) for n, k, s, p, d in zip(size, kernel, stride, pads, dilation, strict=True)
+    )
+
+
+def _geometry(h, w, kh, kw, stride, padding, dilation):
+    """Kernel, stride, dilation, leading pads and output size, as the kernels take them."""
+    if stride == 1 and dilation == 1 and type(padding) is int and padding >= 0 and type(stride) is type(dilation) is int:
+        oh, ow = h + 2 * padding - kh + 1, w + 2 * padding - kw + 1
+        if oh > 0 and ow > 0 and h + 2 * padding < check.INT64_MAX and kh > 0 and kw > 0:
+            return kh, kw, 1, 1, 1, 1, padding, padding, oh, ow
+    sh, sw = check.pair("stride", stride, 1)
+    dh, dw = check.pair("dilation", dilation, 1)
+    if isinstance(padding, str):
+        check.choice("padding", padding, ("valid", "same"))
+        if padding == "same" and (sh, sw) != (1, 1):
+            raise ValueError(f"padding='same' must go with stride 1, got stride {(sh, sw)}")
+        spans = (dh * (kh - 1), dw * (kw - 1)) if padding == "same" else (0, 0)
+        (top, bottom), (left, right) = ((span // 2, span - span // 2) for span in spans)
+    else:
+        (top, bottom), (left, right) = check.pads("padding", padding)
+    oh = output_size(h, kh, sh, (top, bottom), dh)
+    ow = output_size(w, kw, sw, (left, right), dw)
+    # A stride or dilation beyond the padded image is one that is never taken; smaller numbers cannot overflow.
+    sh, sw = min(sh, h + top + bottom), min(sw, w + left + right)
+    dh, dw = dh if kh > 1 else 1, dw if kw > 1 else 1
+    return kh, kw, sh, sw, dh, dw, top, left, oh, ow
+
+
+def _operands(x, w, groups):
+    if x.ndim != 4:
+        check.rank("x", x, 4, "(n, c, h, w)")
+    check.rank("w", w, 4, "(oc, c/groups, kh, kw)")
+    groups = check.integer("groups", groups, 1)
+    c, oc = x.shape[1], w.shape[0]
+    if c % groups or oc % groups:
+        raise ValueError(f"groups must divide the channels of x and w, got groups={groups} for c={c} and oc={oc}")
+    if w.shape[1] != c // groups:
+        raise ValueError(f"w must have shape (oc, {c // groups}, kh, kw), got {w.shape}")
+    if w.shape[2] < 1 or w.shape[3] < 1:
+        raise ValueError(f"w must have a kernel of at least 1 x 1, got {w.shape}")
+    return groups
+
+
+def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activation=None, out=None):
+    """Two-dimensional convolution of a batch of images, with an optional activation applied on the way out.
+
+    Parameters
+    ----------
+    x : (n, c, h, w) array of float32 or float64
+        Images, channels first; any strides, read in place.
+    w : (oc, c/groups, kh, kw) array, dtype of `x`
+        One kernel per output channel. ``np.flip(w, (2, 3))`` gives the mathematical convolution.
+    b : (oc,) array, dtype of `x`, optional
+    stride, dilation : int or (int, int)
+    padding : int, (int, int), ((top, bottom), (left, right)), "valid" or "same"
+        Zeros around the image. "same" needs stride 1 and puts an odd pad at the end.
+    groups : int
+        Output channel ``i`` sees the input channels of its group only.
+    activation : None or {"relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "softplus", "elu"}
+        Applied with its default parameters while the result is still in cache.
+    out : (n, oc, oh, ow) array, dtype of `x`, optional
+        C-contiguous; must not overlap an input.
+
+    Returns
+    -------
+    y : (n, oc, oh, ow) array, dtype of `x`
+        An image's result depends on that image only, to the last bit.
+
+    Raises
+    ------
+    TypeError
+        If a dtype is not float32 or float64, or differs from that of `x`; if a size is not an int.
+    ValueError
+        If a shape does not match, a size is out of range, or the kernel is larger than the padded image.
+
+    Notes
+    -----
+    A product of the weights with the image patches, which are gathered block by block into cache and never stored.
+    With ``k = c/groups * kh * kw`` the error is at most ``(k + 2) eps (conv2d(|x|, |w|) + |b|)``.
+
+    References
+    ----------
+    .. [1] K. Chellapilla, S. Puri and P. Simard, "High performance convolutional neural networks for document
+       processing", IWFHR 2006.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> x = np.arange(1.0, 10.0).reshape(1, 1, 3, 3)
+    >>> w = np.array([[-1.0, -2.0, -1.0], [0.0, 0.0, 0.0], [1.0, 2.0, 1.0]])[None, None]
+    >>> nk.conv2d(x, np.flip(w, (2, 3)), padding=1)[0, 0]
+    array([[-13., -20., -17.],
+           [-18., -24., -18.],
+           [ 13.,  20.,  17.]])
+    """
+    x = check.real("x", x)
+    w = check.real("w", w, x)
+    groups = _operands(x, w, groups)
+    n, _, h, width = x.shape
+    oc, _, kh, kw = w.shape
+    geometry = _geometry(h, width, kh, kw, stride, padding, dilation)
+    if b is not None:
+        b = check.vector("b", b, oc, x)
+    function = -1 if activation is None else fused(activation)
+    wanted = (n, oc, geometry[8], geometry[9])
+    if out is None:
+        y = check.empty(wanted, x.dtype)
+    else:
+        y = check.output(out, wanted, x.dtype, {"x": x, "w": w, "b": b})
+    _conv.forward(x, _matrix(w), b, y, geometry, groups, function)
+    return y
+
+
+def _matrix(w):
+    """(oc, c, kh, kw) -> (oc, c * kh * kw); small weights are copied if their axes do not fold."""
+    return w.reshape(w.shape[0], math.prod(w.shape[1:]))
+
+
+def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, needs=("x", "w", "b")):
+    """Gradients of `conv2d` without activation.
+
+    Parameters
+    ----------
+    dy : (n, oc, oh, ow) array, dtype of `x`
+        Gradient of the loss with respect to the convolution, before any activation.
+    x : (n, c, h, w) array of float32 or float64
+    w : (oc, c/groups, kh, kw) array, dtype of `x`
+    stride, padding, dilation, groups
+        As in `conv2d`.
+    needs : tuple of "x", "w", "b"
+        Which gradients to compute.
+
+    Returns
+    -------
+    dx : (n, c, h, w) array or None
+    dw : (oc, c/groups, kh, kw) array or None
+    db : (oc,) array or None
+
+    Raises
+    ------
+    TypeError
+        If a dtype is not float32 or float64, or differs from that of `x`; if `needs` is no tuple.
+    ValueError
+        If a shape does not match, a size is out of range, or `needs` holds an unknown name.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> dy, x, w = np.ones((1, 1, 2, 2)), np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2))
+    >>> dx, dw, db = nk.conv2d_backward(dy, x, w)
+    >>> dx[0, 0], dw[0, 0], db
+    (array([[1., 2., 1.],
+           [2., 4., 2.],
+           [1., 2., 1.]]), array([[ 8., 12.],
+           [20., 24.]]), array([4.]))
+    """
+    x = check.real("x", x)
+    dy = check.real("dy", dy, x)
+    w = check.real("w", w, x)
+    groups = _operands(x, w, groups)
+    geometry = _geometry(*x.shape[2:], *w.shape[2:], stride, padding, dilation)
+    check.shape("dy", dy, (x.shape[0], w.shape[0], geometry[8], geometry[9]))
+    need_x, need_w, need_b = check.needs(needs)
+    dx = dw = db = None
+    if need_x:
+        dx = _image_gradient(dy, w, x.shape, geometry, groups)
+    if need_w:
+        oc, c, kh, kw = w.shape
+        transposed = np.empty((groups, c * kh * kw, oc // groups), x.dtype)
+        _conv.weight_gradient(x, dy, transposed, geometry)
+        dw = np.ascontiguousarray(transposed.transpose(0, 2, 1)).reshape(w.shape)
+    if need_b:
+        db = np.empty(w.shape[0], x.dtype)
+        _conv.bias_gradient(dy, db)
+    return dx, dw, db
+
+
+def _image_gradient(dy, w, shape, geometry, groups):
+    """dx as convolutions of dy.
+
+    x at row i sh + a dh - top meets w[., a] in y[., i], so dx at row r collects w[., a] dy[., i] for all a with
+    r + top - a dh = i sh. Rows of the same phase (r + top) mod sh share their taps a, which lie sh/gcd(sh, dh) apart and
+    meet rows of dy that lie dh/gcd(sh, dh) apart: each phase of rows and columns is one convolution of stride 1.
+    """
+    kh, kw, sh, sw, dh, dw, top, left, _, _ = geometry
+    _, _, h, width = shape
+    oc, c, _, _ = w.shape
+    rows, columns = _phases(h, kh, sh, dh, top), _phases(width, kw, sw, dw, left)
+    all_met = len(rows) == min(sh, h) and len(columns) == min(sw, width)
+    dx = check.empty(shape, dy.dtype) if all_met else np.zeros(shape, dy.dtype)
+    transposed = w.reshape(groups, oc // groups, c, kh, kw).transpose(0, 2, 1, 3, 4)
+    for first_row, rows_of_w, dilation_h, top_of_dy in rows:
+        for first_column, columns_of_w, dilation_w, left_of_dy in columns:
+            taps = transposed[:, :, :, rows_of_w, columns_of_w][:, :, :, ::-1, ::-1]
+            part = dx[:, :, first_row::sh, first_column::sw]
+            matrix = np.ascontiguousarray(taps).reshape(groups * c, math.prod(taps.shape[2:]))
+            window = (*taps.shape[3:], 1, 1, dilation_h, dilation_w, top_of_dy, left_of_dy, *part.shape[2:])
+            _conv.forward(dy, matrix, None, part, window, groups)
+    return dx
+
+
+def _phases(size, kernel, stride, dilation, pad):
+    """(first row of dx, its taps as a slice, their dilation in dy, leading pad of dy) of each phase that meets a tap."""
+    common = math.gcd(stride, dilation)
+    step, spread = stride // common, dilation // common
+    phases = []
+    for tap in range(min(kernel, step)):
+        first = (tap * dilation - pad) % stride
+        if first < size:
+            # Row i of the phase and tap + t step meet row (first + pad - tap dilation) / stride + i - t spread of dy.
+            # The flipped taps begin with the largest t.
+            largest = len(range(tap, kernel, step)) - 1
+            start = (first + pad - tap * dilation) // stride - largest * spread
+            phases.append((first, slice(tap, kernel, step), spread, -start))
+    return phases
+
+
+def im2col(x, kernel_size, *, stride=1, padding=0, dilation=1, out=None):
+    """The patches under a sliding window as columns; PyTorch's `unfold`.
+
+    Parameters
+    ----------
+    x : (n, c, h, w) array of float32 or float64
+    kernel_size, stride, dilation : int or (int, int)
+    padding : int, (int, int) or ((top, bottom), (left, right))
+    out : (n, c*kh*kw, oh*ow) array, dtype of `x`, optional
+        C-contiguous; must not overlap `x`.
+
+    Returns
+    -------
+    cols : (n, c*kh*kw, oh*ow) array, dtype of `x`
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `conv2d`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.im2col(np.arange(6.0).reshape(1, 1, 2, 3), 2)[0]
+    array([[0., 1.],
+           [1., 2.],
+           [3., 4.],
+           [4., 5.]])
+    """
+    x = check.real("x", x)
+    check.rank("x", x, 4, "(n, c, h, w)")
+    kh, kw = check.pair("kernel_size", kernel_size, 1)
+    n, c, h, w = x.shape
+    geometry = _geometry(h, w, kh, kw, stride, check.pads("padding", padding), dilation)
+    wanted = (n, c * kh * kw, geometry[8] * geometry[9])
+    cols = check.output(out, wanted, x.dtype, {"x": x})
+    _conv.unfold(x, cols, geometry)
+    return cols
+
+
+def col2im(cols, output_size, kernel_size, *, stride=1, padding=0, dilation=1, out=None):
+    """The sum of patches at their places in the image, the adjoint of `im2col`; PyTorch's `fold`.
+
+    Parameters
+    ----------
+    cols : (n, c*kh*kw, oh*ow) array of float32 or float64
+    output_size : (h, w)
+        Rows and columns of the image.
+    kernel_size, stride, dilation : int or (int, int)
+    padding : int, (int, int) or ((top, bottom), (left, right))
+    out : (n, c, h, w) array, dtype of `cols`, optional
+        C-contiguous; must not overlap `cols`.
+
+    Returns
+    -------
+    x : (n, c, h, w) array, dtype of `cols`
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `conv2d`; also if `cols` does not have the shape that `im2col` would give.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.col2im(np.ones((1, 4, 2)), (2, 3), 2)[0, 0]
+    array([[1., 2., 1.],
+           [1., 2., 1.]])
+    """
+    cols = check.real("cols", cols)
+    check.rank("cols", cols, 3, "(n, c*kh*kw, oh*ow)")
+    h, w = check.pair("output_size", output_size, 0)
+    kh, kw = check.pair("kernel_size", kernel_size, 1)
+    geometry = _geometry(h, w, kh, kw, stride, check.pads("padding", padding), dilation)
+    n, k, positions = cols.shape
+    if k % (kh * kw):
+        raise ValueError(f"cols must have shape (n, c*{kh * kw}, oh*ow), got {cols.shape}")
+    check.shape("cols", cols, (n, k, geometry[8] * geometry[9]))
+    x = check.output(out, (n, k // (kh * kw), h, w), cols.dtype, {"cols": cols})
+    _conv.fold(cols, x, geometry)
+    return x
