@@ -21,14 +21,17 @@
 #if REAL_BITS == 32
 typedef float number;
 typedef int32_t integer; /* as wide as a number: lanes of masks and of bit patterns */
+typedef uint32_t bits;
 #else
 typedef double number;
 typedef int64_t integer;
+typedef uint64_t bits;
 #endif
 typedef number real __attribute__((aligned(1), may_alias));
 
 typedef number vreal __attribute__((vector_size(VECTOR_BYTES)));
 typedef integer vint __attribute__((vector_size(VECTOR_BYTES)));
+typedef bits vbits __attribute__((vector_size(VECTOR_BYTES)));
 typedef number vreal_memory __attribute__((vector_size(VECTOR_BYTES), aligned(1), may_alias));
 enum { LANES = VECTOR_BYTES / (REAL_BITS / 8) };
 
@@ -82,6 +85,24 @@ INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
         p[i] = lanes[i];
 }
 #endif
+
+/* Lanes of x where the mask (of a comparison: all ones or zero) is set, else of y. In C `?:` does not take vectors; GCC
+ * and Clang find the blend instruction in this form, and the maximum and the square root in those below. */
+INLINE vreal vselect(vint mask, vreal x, vreal y) { return (vreal)((mask & (vint)x) | (~mask & (vint)y)); }
+
+/* a > b ? a : b and a < b ? a : b: a NaN in either gives b. */
+INLINE vreal vmax(vreal a, vreal b)
+{
+    vreal most;
+    UNROLL for (int i = 0; i < LANES; i++) most[i] = a[i] > b[i] ? a[i] : b[i];
+    return most;
+}
+INLINE vreal vmin(vreal a, vreal b)
+{
+    vreal least;
+    UNROLL for (int i = 0; i < LANES; i++) least[i] = a[i] < b[i] ? a[i] : b[i];
+    return least;
+}
 
 INLINE ptrdiff_t min_size(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 INLINE ptrdiff_t max_size(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
