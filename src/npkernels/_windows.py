@@ -13,7 +13,7 @@ def output_size(size, kernel, stride, pads, dilation, ceil_mode=False):
             f"the kernel must fit into the padded image, got kernel size {kernel} with dilation {dilation} "
             f"for size {size} with padding {tuple(pads)}"
         )
-    count = span // stride + 1
-    if ceil_mode and span % stride and count * stride < size + pads[0]:
-        count += 1
-    return count
+    if not ceil_mode:
+        return span // stride + 1
+    count = -(-span // stride) + 1
+    return count - 1 if (count - 1) * stride >= size + pads[0] else count

@@ -1,0 +1,227 @@
+import numpy as np
+import pytest
+
+import npkernels as nk
+from npkernels import reference
+
+
+def normal(rng, shape, dtype):
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def assert_product(got, a, b, bias, eps):
+    """|error| <= (k + 2) eps (|a| @ |b| + |bias|), Higham 2002, sec. 3.1, against float64 (and its own rounding)."""
+    a, b, bias = (np.asarray(z, np.float64) for z in (a, b, bias))
+    bound = (a.shape[-1] + 2) * 2 * eps * (abs(a) @ abs(b) + abs(bias))
+    assert (abs(got - (a @ b + bias)) <= bound).all()
+
+
+@pytest.mark.parametrize("n", [1, 10, 15, 16, 17, 47, 48, 49, 65])
+@pytest.mark.parametrize("m", [1, 5, 6, 7, 8, 9, 17, 40])
+@pytest.mark.parametrize("k", [1, 16, 33])
+def test_dense_is_within_the_bound_of_its_definition(isa, dtype, eps, rng, m, n, k):
+    x, w, b = normal(rng, (m, k), dtype), normal(rng, (n, k), dtype), normal(rng, n, dtype)
+    y = nk.dense(x, w, b)
+    assert y.dtype == dtype
+    assert_product(y, x, w.T, b, eps)
+    assert_product(nk.dense(x, w), x, w.T, 0, eps)
+
+
+@pytest.mark.parametrize("k", [255, 256, 257, 511, 512, 513, 1100, 2500])
+def test_products_longer_than_a_block_of_k_are_within_the_bound(isa, dtype, eps, rng, k):
+    x, w, b = normal(rng, (11, k), dtype), normal(rng, (300, k), dtype), normal(rng, 300, dtype)
+    assert_product(nk.dense(x, w, b), x, w.T, b, eps)
+
+
+def test_sums_of_integers_are_exact(isa, dtype, rng):
+    x = rng.integers(-8, 9, (37, 61)).astype(dtype)
+    w = rng.integers(-8, 9, (53, 61)).astype(dtype)
+    b = rng.integers(-8, 9, 53).astype(dtype)
+    assert np.array_equal(nk.dense(x, w, b), x @ w.T + b)
+    dy = rng.integers(-8, 9, (37, 53)).astype(dtype)
+    dx, dw, db = nk.dense_backward(dy, x, w)
+    assert np.array_equal(dx, dy @ w)
+    assert np.array_equal(dw, dy.T @ x)
+    assert np.array_equal(db, dy.sum(0))
+    assert np.array_equal(nk.matmul(x, w.T), x @ w.T)
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "softplus", "elu"])
+def test_fused_activation_equals_the_definition_of_the_sum(isa, dtype, eps, rng, activation):
+    x, w, b = normal(rng, (19, 40), dtype), normal(rng, (23, 40), dtype) / 6, normal(rng, 23, dtype)
+    plain = nk.dense(x, w, b).astype(np.float64)
+    wanted = reference.ACTIVATIONS[activation](plain)
+    got = nk.dense(x, w, b, activation=activation)
+    assert (abs(got - wanted) <= 8 * eps * abs(wanted) + np.finfo(dtype).tiny).all()
+
+
+@pytest.mark.parametrize("shape", [(7,), (1, 7), (3, 7), (2, 3, 7), (2, 1, 3, 7), (0, 7), (2, 0, 7)])
+def test_leading_axes_are_rows(dtype, eps, rng, shape):
+    x, w, b = normal(rng, shape, dtype), normal(rng, (5, 7), dtype), normal(rng, 5, dtype)
+    y = nk.dense(x, w, b)
+    assert y.shape == (*shape[:-1], 5)
+    assert_product(y, x, w.T, b, eps)
+    dy = normal(rng, y.shape, dtype)
+    dx, dw, db = nk.dense_backward(dy, x, w)
+    flat_dy, flat_x = dy.reshape(-1, 5), x.reshape(-1, 7)
+    assert dx.shape == x.shape
+    assert_product(dx, dy, w, 0, eps)
+    assert_product(dw, flat_dy.T, flat_x, 0, eps)
+    assert_product(db, np.ones(len(flat_dy)), flat_dy, 0, eps)
+
+
+def test_empty_inner_axis_gives_the_bias(isa, dtype):
+    b = np.arange(3, dtype=dtype)
+    assert np.array_equal(nk.dense(np.empty((2, 0), dtype), np.empty((3, 0), dtype), b), [b, b])
+    assert nk.dense(np.empty((2, 4), dtype), np.empty((0, 4), dtype)).shape == (2, 0)
+    dx, dw, db = nk.dense_backward(np.ones((0, 3), dtype), np.empty((0, 4), dtype), np.ones((3, 4), dtype))
+    assert dx.shape == (0, 4)
+    assert np.array_equal(dw, np.zeros((3, 4)))
+    assert np.array_equal(db, np.zeros(3))
+
+
+def test_strides_change_no_bit(isa, dtype, rng, layouts):
+    x, w, b = normal(rng, (21, 35), dtype), normal(rng, (50, 35), dtype), normal(rng, 50, dtype)
+    dy = normal(rng, (21, 50), dtype)
+    y, gradients, c = nk.dense(x, w, b), nk.dense_backward(dy, x, w), nk.matmul(x, w.T)
+    for x_, w_, b_, dy_ in zip(layouts(x), layouts(w), layouts(b), layouts(dy), strict=True):
+        assert np.array_equal(nk.dense(x_, w_, b_), y)
+        assert np.array_equal(nk.matmul(x_, w_.T), c)
+        for one, other in zip(nk.dense_backward(dy_, x_, w_), gradients, strict=True):
+            assert np.array_equal(one, other)
+    assert np.array_equal(nk.dense(np.broadcast_to(x[:1], x.shape), w, b), np.broadcast_to(y[:1], y.shape))
+
+
+def test_leading_axes_that_do_not_fold_change_no_bit(dtype, rng):
+    x, w = normal(rng, (4, 3, 5, 7), dtype), normal(rng, (6, 7), dtype)
+    view = x.transpose(2, 0, 1, 3)
+    assert np.array_equal(nk.dense(view, w), nk.dense(np.ascontiguousarray(view), w))
+
+
+def test_a_sample_does_not_depend_on_its_batch(isa, dtype, rng):
+    x, w, b = normal(rng, (70, 300), dtype), normal(rng, (130, 300), dtype), normal(rng, 130, dtype)
+    y = nk.dense(x, w, b)
+    for rows in (slice(0, 1), slice(3, 4), slice(10, 15), slice(69, 70)):
+        assert np.array_equal(nk.dense(x[rows], w, b), y[rows])
+
+
+def test_threads_change_no_bit(isa, dtype, rng, same_for_any_threads):
+    x, w, b = normal(rng, (150, 200), dtype), normal(rng, (170, 200), dtype), normal(rng, 170, dtype)
+    dy = normal(rng, (150, 170), dtype)
+    same_for_any_threads(lambda: nk.dense(x, w, b, activation="tanh"))
+    same_for_any_threads(lambda: nk.dense_backward(dy, x, w))
+    same_for_any_threads(lambda: nk.dense(np.tile(x, (20, 1)), w[:10], b[:10]))
+
+
+def test_nan_and_inf_travel(isa, dtype):
+    x, w = np.ones((3, 20), dtype), np.ones((30, 20), dtype)
+    x[1, 5], w[7, 3] = np.nan, np.inf
+    y = nk.dense(x, w, activation="relu")
+    assert np.isnan(y[1]).all()
+    assert np.isinf(y[[0, 2], 7]).all()
+    assert np.isfinite(np.delete(y[[0, 2]], 7, axis=1)).all()
+    assert nk.dense(np.full((1, 1), -0.0, dtype), np.ones((1, 1), dtype), activation="relu")[0, 0] == 0
+
+
+def test_gradients_equal_central_differences(isa, rng):
+    x, w, b = rng.standard_normal((5, 4)), rng.standard_normal((3, 4)), rng.standard_normal(3)
+    dy = rng.standard_normal((5, 3))
+    gradients = nk.dense_backward(dy, x, w)
+    for argument, gradient in zip((x, w, b), gradients, strict=True):
+        for index in np.ndindex(argument.shape):
+            before, step = argument[index], 1e-3
+            argument[index] = before + step
+            above = (nk.dense(x, w, b) * dy).sum()
+            argument[index] = before - step
+            below = (nk.dense(x, w, b) * dy).sum()
+            argument[index] = before
+            # the map is linear in each argument: the difference quotient is exact but for rounding
+            assert abs((above - below) / (2 * step) - gradient[index]) < 1e-10
+
+
+@pytest.mark.parametrize("needs", [(), ("x",), ("w",), ("b",), ("b", "x"), ["w", "b"]])
+def test_needs_leaves_out_the_rest(rng, needs):
+    dy, x, w = rng.standard_normal((5, 3)), rng.standard_normal((5, 4)), rng.standard_normal((3, 4))
+    for name, part, whole in zip("xwb", nk.dense_backward(dy, x, w, needs=needs), nk.dense_backward(dy, x, w), strict=True):
+        assert part is None if name not in needs else np.array_equal(part, whole)
+
+
+@pytest.mark.parametrize(("a", "b"), [
+    ((3, 4), (4, 5)), ((4,), (4, 5)), ((3, 4), (4,)), ((4,), (4,)), ((2, 3, 4), (4, 5)), ((2, 3, 4), (2, 4, 5)),
+    ((6, 1, 3, 4), (2, 4, 5)), ((2, 3, 4), (4,)), ((4,), (2, 4, 5)), ((0, 3, 4), (4, 5)), ((3, 0), (0, 5)), ((1, 3, 4), (7, 4, 5)),
+])
+def test_matmul_has_the_meaning_of_numpy(isa, dtype, eps, rng, a, b):
+    a, b = normal(rng, a, dtype), normal(rng, b, dtype)
+    got, wanted = nk.matmul(a, b), np.matmul(a.astype(np.float64), b.astype(np.float64))
+    assert got.shape == wanted.shape
+    assert got.dtype == dtype
+    assert (abs(got - wanted) <= (a.shape[-1] + 2) * 2 * eps * np.matmul(abs(a), abs(b))).all()
+
+
+def test_out_is_written_and_returned(isa, dtype, rng):
+    x, w = normal(rng, (9, 20), dtype), normal(rng, (17, 20), dtype)
+    out = np.full((9, 17), np.nan, dtype)
+    assert nk.dense(x, w, out=out) is out
+    assert np.array_equal(out, nk.dense(x, w))
+    assert nk.matmul(x, w.T, out=out) is out
+    assert np.array_equal(out, nk.matmul(x, w.T))
+    raw = np.zeros(9 * 17 * dtype.itemsize + 1, np.uint8)
+    unaligned = np.ndarray((9, 17), dtype, raw.data, offset=1)
+    assert np.array_equal(nk.dense(x, w, out=unaligned), out)
+
+
+x32, w32 = np.ones((2, 3), np.float32), np.ones((4, 3), np.float32)
+
+
+@pytest.mark.parametrize(("call", "error", "text"), [
+    (lambda: nk.dense(x32.astype(int), w32), TypeError, "x must be float32 or float64, got int64"),
+    (lambda: nk.dense(x32.astype(np.float16), w32), TypeError, "x must be float32 or float64, got float16"),
+    (lambda: nk.dense(x32.astype(">f4"), w32), TypeError, "x must be float32 or float64, got >f4"),
+    (lambda: nk.dense(np.ma.array(x32), w32), TypeError, "x must be a plain array, got a masked array"),
+    (lambda: nk.dense(x32, w32.astype(float)), TypeError, "w must be float32 like x, got float64"),
+    (lambda: nk.dense([[1.0], [1.0, 2.0]], w32), ValueError, "x must be an array"),
+    (lambda: nk.dense(x32, w32[:, :2]), ValueError, r"w must have shape (n, 3), got (4, 2)"),
+    (lambda: nk.dense(x32, w32[0]), ValueError, r"w must have shape (n, k), got (3,)"),
+    (lambda: nk.dense(x32[0, 0], w32), ValueError, r"x must have shape (..., k), got ()"),
+    (lambda: nk.dense(x32, w32, x32[0]), ValueError, r"b must have shape (4,), got (3,)"),
+    (lambda: nk.dense(x32, w32, activation="swish"), ValueError, "activation must be one of"),
+    (lambda: nk.dense(x32, w32, activation=3), TypeError, "activation must be a string, got int"),
+    (lambda: nk.dense(x32, w32, out=np.ones((2, 4))), TypeError, "out must be float32"),
+    (lambda: nk.dense(x32, w32, out=[[1.0]]), TypeError, "out must be a NumPy array, got list"),
+    (lambda: nk.dense(x32, w32, out=np.ones((4, 2), "f4")), ValueError, r"out must have shape (2, 4), got (4, 2)"),
+    (lambda: nk.dense(x32, w32, out=np.ones((4, 2), "f4").T), ValueError, "out must be C-contiguous"),
+    (lambda: nk.dense(x32, w32[:3], out=x32), ValueError, "out must not overlap x"),
+    (lambda: nk.dense_backward(x32, x32, w32), ValueError, r"dy must have shape (2, 4), got (2, 3)"),
+    (lambda: nk.dense_backward(x32, x32, w32[:3], needs=("y",)), ValueError, "needs may hold 'x', 'w', 'b', got 'y'"),
+    (lambda: nk.dense_backward(x32, x32, w32[:3], needs="x"), TypeError, "needs must be a tuple of names, got str"),
+    (lambda: nk.matmul(x32, w32), ValueError, r"b must have shape (..., 3, n), got (4, 3)"),
+    (lambda: nk.matmul(x32, w32.astype(float)), TypeError, "b must be float32 like a, got float64"),
+    (lambda: nk.matmul(x32[0, 0], w32), ValueError, "a must have at least one axis"),
+    (lambda: nk.matmul(np.ones((2, 3, 3)), np.ones((4, 3, 3))), ValueError, "leading axes of b must broadcast"),
+])
+def test_bad_input_is_named(call, error, text):
+    with pytest.raises(error) as caught:
+        call()
+    assert text in str(caught.value)
+
+
+def test_an_out_that_is_refused_is_not_written():
+    out = np.full((2, 4), 7, np.float32)
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="out must be writeable"):
+        nk.dense(x32, w32, out=out)
+    assert (out == 7).all()
+
+
+def test_sizes_that_overflow_are_value_errors():
+    wide = np.lib.stride_tricks.as_strided(np.zeros(1), (2**40, 1), (0, 8))
+    with pytest.raises(ValueError, match="overflows"):
+        nk.dense(wide, wide)
+    with pytest.raises(ValueError, match="overflows"):
+        nk.matmul(wide, wide.T)
+
+
+def test_sizes_that_fit_but_cannot_be_had_are_memory_errors():
+    wide = np.lib.stride_tricks.as_strided(np.zeros(1), (2**29, 1), (0, 8))
+    with pytest.raises(MemoryError):
+        nk.dense(wide, wide)
