@@ -89,8 +89,9 @@ static void panel(ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width, const char *x
                 vstore(to + whole, vload_part((const real *)x + whole, rest));
         }
     } else if (k_stride == sizeof(number)) {
-        for (ptrdiff_t p = 0; p < k; p += LANES)
-            for (ptrdiff_t j = 0; j < columns; j += LANES)
+        /* LANES columns at a time, each read in one go: as many streams as the prefetcher follows. */
+        for (ptrdiff_t j = 0; j < columns; j += LANES)
+            for (ptrdiff_t p = 0; p < k; p += LANES)
                 transpose_block(x + j * column_stride + p * k_stride, column_stride, min_size(columns - j, LANES),
                                 min_size(k - p, LANES), to + p * width + j, width);
     } else {

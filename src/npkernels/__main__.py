@@ -60,6 +60,7 @@ def main(arguments=None):
         failures += cnn.run(images, labels, part[1], options.epochs)
         print()
         failures += cluster.run(images, labels, part[2])
+    sys.stdout.flush()
     for failure in failures:
         print(f"\nFAILED: {failure}.", file=sys.stderr)
     if not failures:

@@ -1,10 +1,12 @@
 """k-means on the digits, its seeding and its loop written with the two kernels."""
 
+from itertools import pairwise
+
 import numpy as np
 
 import npkernels as nk
 
-CLUSTERS, STARTS, WANTED_PURITY = 10, 4, 0.7
+CLUSTERS, STARTS, WANTED_PURITY = 10, 8, 0.7
 
 
 def seeds(x, k, rng):
@@ -41,7 +43,7 @@ def run(images, labels, rng):
         clusters, inertias = lloyd(x, seeds(x, CLUSTERS, rng))
         results.append((inertias[-1], clusters))
         print(f"start {start + 1}   inertia {inertias[0]:12.1f} -> {inertias[-1]:12.1f} in {len(inertias):2} passes")
-        if any(later > earlier * (1 + 1e-5) for earlier, later in zip(inertias, inertias[1:], strict=False)):
+        if any(later > earlier * (1 + 1e-5) for earlier, later in pairwise(inertias)):
             failures.append(f"the inertia of k-means went up during start {start + 1}")
     inertia, clusters = min(results, key=lambda result: result[0])
     pairs = np.zeros((CLUSTERS, 10), int)

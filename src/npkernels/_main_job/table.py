@@ -1,6 +1,7 @@
 """One line a kernel, run on the digits: the error as a fraction of what it may be, and the time next to NumPy's."""
 
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -17,9 +18,9 @@ class Row(NamedTuple):
     """A kernel: how to call it, the bound of its error, and what to compare where that is not the result itself."""
 
     name: str
-    call: object  # of a library (this one, or the reference) and the arrays
-    bound: object  # a function of bounds.py, or for each result how many products it sums
-    measure: object = lambda a, result: as_tuple(result)
+    call: Callable  # of a library (this one, or the reference) and the arrays
+    bound: Callable | tuple  # a function of bounds.py, or for each result how many products it sums
+    measure: Callable = lambda a, result: as_tuple(result)
 
 
 def operands(images, labels, rng):
@@ -166,7 +167,7 @@ def run(images, labels, rng):
     for row in ROWS:
         fraction = worst_fraction(row, arrays)
         numpy, here = best_times(row, arrays)
-        error = "exact" if fraction == 0 else f"{fraction:.4f}"
+        error = "exact" if fraction == 0 else f"{fraction:.4f}" if fraction > 1e-4 else f"{fraction:.0e}"
         print(f"{row.name:32}{error:>14}{numpy * 1e3:10.3f}{here * 1e3:11.3f}{numpy / here:9.1f}x", flush=True)
         if not fraction <= 1:
             failures.append(f"{row.name} is {fraction:.3g} times as far from its definition as rounding allows")
