@@ -8,11 +8,13 @@ cdef extern from "primitives.h" nogil:
         START_COLUMN_BIAS
         LAYOUT_ROWS
         LAYOUT_COLUMNS
+        THIN_ROWS
     ctypedef void (*tile_fn)(Py_ssize_t k, const void* a, Py_ssize_t a_stride, const void* b, Py_ssize_t b_stride, void* c,
                              Py_ssize_t c_stride, Py_ssize_t columns, int start, const void* bias) noexcept nogil
     ctypedef struct tile_primitives:
         Py_ssize_t rows, vectors
         const tile_fn* tiles
+        const tile_fn* thin
 
 cdef extern from "primitives.h" nogil:
     ctypedef struct pack_primitives:

@@ -40,7 +40,7 @@ cdef struct Product:
     void* context                 # for packers, place and epilogue
     # What `product_plan` chooses.
     Py_ssize_t k_block, column_block, row_tasks, column_tasks
-    bint a_in_place, a_by_columns, b_in_place
+    bint a_in_place, a_by_columns, b_in_place, thin
     size_t a_bytes, b_bytes, c_bytes, scratch_bytes
     char* scratch
 

@@ -1,6 +1,6 @@
 from libc.string cimport memset
 
-from npkernels._primitives cimport START_C, START_COLUMN_BIAS, START_ROW_BIAS, START_ZERO, primitives, tile_fn
+from npkernels._primitives cimport START_C, START_COLUMN_BIAS, START_ROW_BIAS, START_ZERO, THIN_ROWS, primitives, tile_fn
 from npkernels._runtime cimport (
     CacheSizes, cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done,
 )
@@ -68,6 +68,8 @@ cdef size_t product_plan(Product* g, int threads) noexcept nogil:
     # A panel of B that is used by few tiles is read where it lies.
     g.b_in_place = (g.pack_b == NULL and g.b_column == size and g.b_k % size == 0
                     and ceil_div(g.m, g.row_tasks) <= 2 * rows)
+    g.thin = (g.a_in_place and g.m <= THIN_ROWS and g.pack_b == NULL and g.b_k == size and g.b_column % size == 0
+              and not g.b_in_place)
     g.a_bytes = 0 if g.a_in_place else round_to_line(
         <size_t>(g.k_block * (ceil_div(rows, t.lanes) * t.lanes if g.a_by_columns else rows) * size))
     g.b_bytes = round_to_line(<size_t>(g.k_block * g.column_block * size))
@@ -117,7 +119,8 @@ cdef void run_block(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t j
         p = 0
         while True:
             k_count = min(g.k_block, g.k - p)
-            pack_panels(g, p, k_count, j, columns, scratch)
+            if not g.thin:
+                pack_panels(g, p, k_count, j, columns, scratch)
             run_slivers(g, i0, i1, p, k_count, j, columns, scratch)
             p += k_count
             if p >= g.k:
@@ -217,16 +220,19 @@ cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char*
                     Py_ssize_t stride) noexcept nogil:
     cdef const primitives* t = g.table
     cdef Py_ssize_t size = t.itemsize, q, start, end, count, b_stride
-    cdef const tile_fn* tiles = t.tile.tiles + ((t.tile.rows if g.a_by_columns else 0) + rows - 1) * t.tile.vectors
+    cdef const tile_fn* tiles = t.tile.thin if g.thin else t.tile.tiles + (t.tile.rows if g.a_by_columns else 0) * t.tile.vectors
     cdef int begin = g.start if p == 0 else START_C
     cdef const char* b
     cdef const char* bias = g.bias
+    tiles += (rows - 1) * t.tile.vectors
     if begin == START_ROW_BIAS:
         bias += i * size
     for q in range(panel_count(g, columns)):
         start, end = panel_start(g, columns, q), panel_start(g, columns, q + 1)
         count = min(end, columns) - start
-        if panel_in_place(g, count):
+        if g.thin:
+            b, b_stride = g.b + p * g.b_k + (j + start) * g.b_column, g.b_column // size
+        elif panel_in_place(g, count):
             b, b_stride = g.b + p * g.b_k + (j + start) * size, g.b_k // size
         else:
             b, b_stride = scratch + g.a_bytes + start * k_count * size, end - start

@@ -1,4 +1,5 @@
 #include "primitives.h"
+#include "transpose.h"
 
 /* The last vector of a row, of which `count` lanes are in use. */
 INLINE vreal load_last(const real *p, ptrdiff_t count) { return count == LANES ? vload(p) : vload_part(p, count); }
@@ -30,6 +31,16 @@ INLINE void start_accumulators(const int rows, const int vectors, vreal acc[TILE
     }
 }
 
+INLINE void store_accumulators(const int rows, const int vectors, vreal acc[TILE_ROWS][TILE_VECTORS], real *c,
+                               ptrdiff_t c_stride, ptrdiff_t last)
+{
+    UNROLL for (int i = 0; i < rows; i++)
+    {
+        UNROLL for (int v = 0; v < vectors - 1; v++) vstore(c + i * c_stride + v * LANES, acc[i][v]);
+        store_last(c + i * c_stride + (vectors - 1) * LANES, acc[i][vectors - 1], last);
+    }
+}
+
 INLINE void tile(const int rows, const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step,
                  const real *b, ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start,
                  const real *bias)
@@ -51,11 +62,33 @@ INLINE void tile(const int rows, const int vectors, ptrdiff_t k, const real *a, 
         }
     }
 
-    UNROLL for (int i = 0; i < rows; i++)
-    {
-        UNROLL for (int v = 0; v < vectors - 1; v++) vstore(c + i * c_stride + v * LANES, acc[i][v]);
-        store_last(c + i * c_stride + (vectors - 1) * LANES, acc[i][vectors - 1], last);
+    store_accumulators(rows, vectors, acc, c, c_stride, last);
+}
+
+INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a_row, const real *b,
+                 ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias)
+{
+    assert(k >= 0 && columns > (vectors - 1) * LANES && columns <= vectors * LANES);
+    const ptrdiff_t last = columns - (vectors - 1) * LANES;
+    vreal acc[TILE_ROWS][TILE_VECTORS];
+    start_accumulators(rows, vectors, acc, c, c_stride, last, start, bias);
+    for (ptrdiff_t p = 0; p < k; p += LANES) {
+        const ptrdiff_t count = min_size(k - p, LANES);
+        UNROLL for (int v = 0; v < vectors; v++)
+        {
+            vreal block[LANES];
+            load_transposed(block, (const char *)(b + v * LANES * b_stride + p), b_stride * (ptrdiff_t)sizeof(number),
+                            v < vectors - 1 ? LANES : last, count);
+            if (count == LANES) {
+                UNROLL for (int q = 0; q < LANES; q++)
+                    UNROLL for (int i = 0; i < rows; i++) acc[i][v] += vsplat(a[i * a_row + p + q]) * block[q];
+            } else {
+                for (int q = 0; q < count; q++)
+                    UNROLL for (int i = 0; i < rows; i++) acc[i][v] += vsplat(a[i * a_row + p + q]) * block[q];
+            }
+        }
     }
+    store_accumulators(rows, vectors, acc, c, c_stride, last);
 }
 
 /* Heights and widths below the largest are functions of their own, so that an edge costs what it computes. */
@@ -72,13 +105,23 @@ INLINE void tile(const int rows, const int vectors, ptrdiff_t k, const real *a, 
     {                                                                                                                  \
         tile(rows, vectors, k, a, 1, a_stride, b, b_stride, c, c_stride, columns, start, bias);                        \
     }
+#define THIN(rows, vectors)                                                                                            \
+    static void thin_##rows##x##vectors(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b,                 \
+                                        ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, \
+                                        const real *bias)                                                              \
+    {                                                                                                                  \
+        thin(rows, vectors, k, a, a_stride, b, b_stride, c, c_stride, columns, start, bias);                           \
+    }
 #if TILE_VECTORS == 3
+#define THINS(rows) THIN(rows, 1) THIN(rows, 2) THIN(rows, 3)
 #define TILES(rows) TILE(rows, 1) TILE(rows, 2) TILE(rows, 3)
 #define ROW(layout, rows) {layout##_##rows##x1, layout##_##rows##x2, layout##_##rows##x3}
 #else
+#define THINS(rows) THIN(rows, 1) THIN(rows, 2)
 #define TILES(rows) TILE(rows, 1) TILE(rows, 2)
 #define ROW(layout, rows) {layout##_##rows##x1, layout##_##rows##x2}
 #endif
+THINS(1) THINS(2) THINS(3) THINS(4)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #if TILE_ROWS == 8
 TILES(7) TILES(8)
@@ -91,4 +134,7 @@ TILES(7) TILES(8)
 
 static const tile_fn tiles[2][TILE_ROWS][TILE_VECTORS] = {ROWS(rows), ROWS(columns)};
 
-const tile_primitives NAME(tile) = {.rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0][0]};
+static const tile_fn thins[THIN_ROWS][TILE_VECTORS] = {ROW(thin, 1), ROW(thin, 2), ROW(thin, 3), ROW(thin, 4)};
+
+const tile_primitives NAME(tile) = {
+    .rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0][0], .thin = &thins[0][0]};

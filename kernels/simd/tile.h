@@ -13,6 +13,7 @@
 
 enum { START_ZERO, START_C, START_ROW_BIAS, START_COLUMN_BIAS };
 enum { LAYOUT_ROWS, LAYOUT_COLUMNS };
+enum { THIN_ROWS = 4 };
 
 typedef void (*tile_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b, ptrdiff_t b_stride, real *c,
                         ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias);
@@ -20,6 +21,9 @@ typedef void (*tile_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const re
 typedef struct {
     ptrdiff_t rows, vectors; /* the largest tile */
     const tile_fn *tiles;    /* [layout][rows - 1][vectors - 1] */
+    /* The same for few rows and a B whose columns are contiguous, b[j * b_stride + p] with j < columns: it is transposed
+     * in registers on its way into the tile, read once and never packed. a in rows layout. [rows - 1][vectors - 1] */
+    const tile_fn *thin;
 } tile_primitives;
 
 #endif

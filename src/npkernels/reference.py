@@ -143,7 +143,7 @@ def max_pool2d(x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=
     indices = np.full(y.shape, -1, np.int32)
     for _, _, rows, columns in _shifts(kernel, stride, dilation, out):
         value, place = padded[:, :, rows, columns], places[rows, columns]
-        better = (place >= 0) & ((value > y) | (indices < 0) | (np.isnan(value) & ~np.isnan(y)))
+        better = (value > y) | (indices < 0) | (np.isnan(value) & ~np.isnan(y))
         np.copyto(y, value, where=better)
         np.copyto(indices, place, where=better)
     return y, indices

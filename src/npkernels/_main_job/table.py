@@ -170,5 +170,5 @@ def run(images, labels, rng):
         error = "exact" if fraction == 0 else f"{fraction:.4f}" if fraction > 1e-4 else f"{fraction:.0e}"
         print(f"{row.name:32}{error:>14}{numpy * 1e3:10.3f}{here * 1e3:11.3f}{numpy / here:9.1f}x", flush=True)
         if not fraction <= 1:
-            failures.append(f"{row.name} is {fraction:.3g} times as far from its definition as rounding allows")
+            failures.append(f"the error of {row.name} is {fraction:.3g} times the one that rounding allows")
     return failures
