@@ -72,10 +72,10 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
     const ptrdiff_t last = columns - (vectors - 1) * LANES;
     vreal acc[TILE_ROWS][TILE_VECTORS];
     start_accumulators(rows, vectors, acc, c, c_stride, last, start, bias);
-    for (ptrdiff_t p = 0; p < k; p += LANES) {
-        const ptrdiff_t count = min_size(k - p, LANES);
-        UNROLL for (int v = 0; v < vectors; v++)
-        {
+    /* LANES lines of B at a time: more would be more streams than the caches have ways for lines a power of 2 apart. */
+    UNROLL for (int v = 0; v < vectors; v++)
+        for (ptrdiff_t p = 0; p < k; p += LANES) {
+            const ptrdiff_t count = min_size(k - p, LANES);
             vreal block[LANES];
             load_transposed(block, (const char *)(b + v * LANES * b_stride + p), b_stride * (ptrdiff_t)sizeof(number),
                             v < vectors - 1 ? LANES : last, count);
@@ -87,7 +87,6 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
                     UNROLL for (int i = 0; i < rows; i++) acc[i][v] += vsplat(a[i * a_row + p + q]) * block[q];
             }
         }
-    }
     store_accumulators(rows, vectors, acc, c, c_stride, last);
 }
 
