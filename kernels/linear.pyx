@@ -1,9 +1,8 @@
 """Products of matrices: y = activation(x w' + b), its gradients, and a b."""
 cimport numpy as cnp
 
-from npkernels._primitives cimport START_COLUMN_BIAS, activation_fn, primitives
+from npkernels._primitives cimport START_COLUMN_BIAS
 from npkernels._product cimport Product, product_begin, product_run
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for
 
 cnp.import_array()
 

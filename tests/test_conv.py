@@ -7,7 +7,14 @@ import npkernels as nk
 from npkernels import reference
 
 # n, c, h, w, oc, kh, kw: one window, rows shorter and longer than a vector, columns around the widest tile
-SHAPES = [(2, 4, 7, 9, 6, 3, 3), (1, 2, 5, 5, 4, 1, 1), (3, 2, 8, 6, 2, 2, 3), (1, 2, 30, 70, 4, 5, 5), (2, 6, 7, 7, 12, 3, 2), (1, 2, 3, 3, 2, 3, 3)]
+SHAPES = [
+    (2, 4, 7, 9, 6, 3, 3),
+    (1, 2, 5, 5, 4, 1, 1),
+    (3, 2, 8, 6, 2, 2, 3),
+    (1, 2, 30, 70, 4, 5, 5),
+    (2, 6, 7, 7, 12, 3, 2),
+    (1, 2, 3, 3, 2, 3, 3),
+]
 STRIDES = [1, 2, (3, 1)]
 PADDINGS = [0, 1, (2, 0), ((0, 1), (2, 1))]
 
@@ -26,7 +33,7 @@ def operands(rng, shape, groups, dtype):
 
 
 def assert_within(got, definition, arguments, terms, eps, **options):
-    """|error| <= (terms + 2) eps definition(|arguments|): a sum of `terms` products in any order, Higham 2002, sec. 3.1.
+    """|error| <= (terms + 2) eps definition(|arguments|): a sum of `terms` products, Higham 2002, sec. 3.1.
     The factor 2 is for the rounding of the definition."""
     wanted = definition(*doubles(*arguments), **options)
     bound = definition(*[abs(a) for a in doubles(*arguments)], **options)
@@ -76,7 +83,9 @@ def test_sums_of_integers_are_exact(isa, dtype, rng):
     options = {"stride": (2, 1), "padding": ((1, 0), (2, 1))}
     y = nk.conv2d(x, w, b, **options)
     assert np.array_equal(y, reference.conv2d(x, w, b, **options))
-    for got, wanted in zip(nk.conv2d_backward(y, x, w, **options), reference.conv2d_backward(y, x, w, **options), strict=True):
+    for got, wanted in zip(
+        nk.conv2d_backward(y, x, w, **options), reference.conv2d_backward(y, x, w, **options), strict=True
+    ):
         assert np.array_equal(got, wanted)
 
 
@@ -102,8 +111,10 @@ def test_strides_change_no_bit(isa, dtype, rng, layouts):
     options = {"stride": 2, "padding": 1, "groups": 2}
     y, gradients = nk.conv2d(x, w, b, **options), nk.conv2d_backward(dy, x, w, **options)
     channels_last = [np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) for a in (x, w, dy)]
-    for x_, w_, b_, dy_ in [*zip(layouts(x), layouts(w), layouts(b), layouts(dy), strict=True),
-                            (*channels_last[:2], b, channels_last[2])]:
+    for x_, w_, b_, dy_ in [
+        *zip(layouts(x), layouts(w), layouts(b), layouts(dy), strict=True),
+        (*channels_last[:2], b, channels_last[2]),
+    ]:
         assert np.array_equal(nk.conv2d(x_, w_, b_, **options), y)
         for one, other in zip(nk.conv2d_backward(dy_, x_, w_, **options), gradients, strict=True):
             assert np.array_equal(one, other)
@@ -143,9 +154,15 @@ def test_gradients_equal_central_differences(isa, rng, options):
             assert abs((above - below) / (2 * step) - gradient[index]) < 1e-9
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"stride": 2, "padding": 1}, {"dilation": (2, 1), "padding": ((1, 2), (0, 3))}, {"stride": (5, 4)},
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"stride": 2, "padding": 1},
+        {"dilation": (2, 1), "padding": ((1, 2), (0, 3))},
+        {"stride": (5, 4)},
+    ],
+)
 def test_im2col_equals_its_definition_and_col2im_is_its_adjoint(isa, dtype, eps, rng, layouts, options):
     x = normal(rng, (2, 3, 8, 9), dtype)
     cols = nk.im2col(x, (3, 2), **options)
@@ -172,11 +189,15 @@ def test_empty_axes(isa, dtype):
     assert nk.conv2d(np.ones((2, 3, 5, 5), dtype), np.ones((0, 3, 3, 3), dtype)).shape == (2, 0, 3, 3)
     y = nk.conv2d(np.ones((2, 0, 5, 5), dtype), np.ones((4, 0, 3, 3), dtype), b)
     assert np.array_equal(y, np.broadcast_to(b[:, None, None], (2, 4, 3, 3)))
-    dx, dw, db = nk.conv2d_backward(np.ones((0, 4, 3, 3), dtype), np.ones((0, 3, 5, 5), dtype), np.ones((4, 3, 3, 3), dtype))
+    dx, dw, db = nk.conv2d_backward(
+        np.ones((0, 4, 3, 3), dtype), np.ones((0, 3, 5, 5), dtype), np.ones((4, 3, 3, 3), dtype)
+    )
     assert dx.shape == (0, 3, 5, 5)
     assert np.array_equal(dw, np.zeros((4, 3, 3, 3)))
     assert np.array_equal(db, np.zeros(4))
-    dx, dw, _ = nk.conv2d_backward(np.ones((2, 0, 3, 3), dtype), np.ones((2, 3, 5, 5), dtype), np.ones((0, 3, 3, 3), dtype))
+    dx, dw, _ = nk.conv2d_backward(
+        np.ones((2, 0, 3, 3), dtype), np.ones((2, 3, 5, 5), dtype), np.ones((0, 3, 3, 3), dtype)
+    )
     assert np.array_equal(dx, np.zeros((2, 3, 5, 5)))
     assert dw.shape == (0, 3, 3, 3)
     assert nk.im2col(np.ones((2, 0, 5, 5), dtype), 3).shape == (2, 0, 9)
@@ -204,42 +225,49 @@ x32, w32 = np.ones((2, 3, 5, 5), np.float32), np.ones((8, 3, 3, 3), np.float32)
 huge = 2**40
 
 
-@pytest.mark.parametrize(("call", "error", "text"), [
-    (lambda: nk.conv2d(x32.astype(int), w32), TypeError, "x must be float32 or float64, got int64"),
-    (lambda: nk.conv2d(x32, w32.astype(float)), TypeError, "w must be float32 like x, got float64"),
-    (lambda: nk.conv2d(x32, np.ones((8, 4, 5, 5), "f4")), ValueError, "w must have shape (oc, 3, kh, kw), got (8, 4, 5, 5)"),
-    (lambda: nk.conv2d(x32[0], w32), ValueError, "x must have shape (n, c, h, w), got (3, 5, 5)"),
-    (lambda: nk.conv2d(x32, w32[0]), ValueError, "w must have shape (oc, c/groups, kh, kw), got (3, 3, 3)"),
-    (lambda: nk.conv2d(x32, w32[:, :, :0]), ValueError, "w must have a kernel of at least 1 x 1"),
-    (lambda: nk.conv2d(x32, w32, x32[0, 0, 0]), ValueError, "b must have shape (8,), got (5,)"),
-    (lambda: nk.conv2d(x32, w32, stride=0), ValueError, "stride must be at least 1, got 0"),
-    (lambda: nk.conv2d(x32, w32, stride=-1), ValueError, "stride must be at least 1, got -1"),
-    (lambda: nk.conv2d(x32, w32, stride=1.0), TypeError, "stride must be an int or a pair of ints, got float"),
-    (lambda: nk.conv2d(x32, w32, stride=True), TypeError, "stride must be an int or a pair of ints, got bool"),
-    (lambda: nk.conv2d(x32, w32, stride=(1, 2.0)), TypeError, "stride must be an int, got float"),
-    (lambda: nk.conv2d(x32, w32, stride=(1, 2, 3)), ValueError, "stride must be an int or a pair, got 3 values"),
-    (lambda: nk.conv2d(x32, w32, stride=2**70), ValueError, "stride must fit 64 bits"),
-    (lambda: nk.conv2d(x32, w32, dilation=0), ValueError, "dilation must be at least 1, got 0"),
-    (lambda: nk.conv2d(x32, w32, dilation=3), ValueError, "the kernel must fit into the padded image"),
-    (lambda: nk.conv2d(x32, w32, dilation=2**62), ValueError, "the kernel must fit into the padded image"),
-    (lambda: nk.conv2d(x32, w32, padding=-1), ValueError, "padding must be at least 0, got -1"),
-    (lambda: nk.conv2d(x32, w32, padding="full"), ValueError, "padding must be one of 'valid', 'same', got 'full'"),
-    (lambda: nk.conv2d(x32, w32, padding="same", stride=2), ValueError, "padding='same' must go with stride 1"),
-    (lambda: nk.conv2d(x32, w32, padding=2**62), ValueError, "overflows"),
-    (lambda: nk.conv2d(x32, w32, groups=2), ValueError, "groups must divide the channels"),
-    (lambda: nk.conv2d(x32, w32, groups=0), ValueError, "groups must be at least 1, got 0"),
-    (lambda: nk.conv2d(x32, np.ones((1, 3, 6, 6), "f4")), ValueError, "the kernel must fit into the padded image"),
-    (lambda: nk.conv2d(x32, w32, out=np.ones((2, 8, 3, 4), "f4")), ValueError, "out must have shape (2, 8, 3, 3)"),
-    (lambda: nk.conv2d(x32, np.ones((3, 3, 1, 1), "f4"), out=x32), ValueError, "out must not overlap x"),
-    (lambda: nk.conv2d_backward(x32, x32, w32), ValueError, "dy must have shape (2, 8, 3, 3), got (2, 3, 5, 5)"),
-    (lambda: nk.im2col(x32, 0), ValueError, "kernel_size must be at least 1, got 0"),
-    (lambda: nk.im2col(x32, 6), ValueError, "the kernel must fit into the padded image"),
-    (lambda: nk.im2col(x32, 2, padding="same"), TypeError, "padding must be an int or a pair of ints, got str"),
-    (lambda: nk.col2im(x32[0], (5, 5), 3), ValueError, "cols must have shape (n, c*9, oh*ow)"),
-    (lambda: nk.col2im(np.ones((1, 9, 8)), (5, 5), 3), ValueError, "cols must have shape (1, 9, 9), got (1, 9, 8)"),
-    (lambda: nk.conv_output_size((5, 5), 6), ValueError, "the kernel must fit into the padded image"),
-    (lambda: nk.conv_output_size((5.0, 5), 3), TypeError, "size must be an int, got float"),
-])
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: nk.conv2d(x32.astype(int), w32), TypeError, "x must be float32 or float64, got int64"),
+        (lambda: nk.conv2d(x32, w32.astype(float)), TypeError, "w must be float32 like x, got float64"),
+        (
+            lambda: nk.conv2d(x32, np.ones((8, 4, 5, 5), "f4")),
+            ValueError,
+            "w must have shape (oc, 3, kh, kw), got (8, 4, 5, 5)",
+        ),
+        (lambda: nk.conv2d(x32[0], w32), ValueError, "x must have shape (n, c, h, w), got (3, 5, 5)"),
+        (lambda: nk.conv2d(x32, w32[0]), ValueError, "w must have shape (oc, c/groups, kh, kw), got (3, 3, 3)"),
+        (lambda: nk.conv2d(x32, w32[:, :, :0]), ValueError, "w must have a kernel of at least 1 x 1"),
+        (lambda: nk.conv2d(x32, w32, x32[0, 0, 0]), ValueError, "b must have shape (8,), got (5,)"),
+        (lambda: nk.conv2d(x32, w32, stride=0), ValueError, "stride must be at least 1, got 0"),
+        (lambda: nk.conv2d(x32, w32, stride=-1), ValueError, "stride must be at least 1, got -1"),
+        (lambda: nk.conv2d(x32, w32, stride=1.0), TypeError, "stride must be an int or a pair of ints, got float"),
+        (lambda: nk.conv2d(x32, w32, stride=True), TypeError, "stride must be an int or a pair of ints, got bool"),
+        (lambda: nk.conv2d(x32, w32, stride=(1, 2.0)), TypeError, "stride must be an int, got float"),
+        (lambda: nk.conv2d(x32, w32, stride=(1, 2, 3)), ValueError, "stride must be an int or a pair, got 3 values"),
+        (lambda: nk.conv2d(x32, w32, stride=2**70), ValueError, "stride must fit 64 bits"),
+        (lambda: nk.conv2d(x32, w32, dilation=0), ValueError, "dilation must be at least 1, got 0"),
+        (lambda: nk.conv2d(x32, w32, dilation=3), ValueError, "the kernel must fit into the padded image"),
+        (lambda: nk.conv2d(x32, w32, dilation=2**62), ValueError, "the kernel must fit into the padded image"),
+        (lambda: nk.conv2d(x32, w32, padding=-1), ValueError, "padding must be at least 0, got -1"),
+        (lambda: nk.conv2d(x32, w32, padding="full"), ValueError, "padding must be one of 'valid', 'same', got 'full'"),
+        (lambda: nk.conv2d(x32, w32, padding="same", stride=2), ValueError, "padding='same' must go with stride 1"),
+        (lambda: nk.conv2d(x32, w32, padding=2**62), ValueError, "overflows"),
+        (lambda: nk.conv2d(x32, w32, groups=2), ValueError, "groups must divide the channels"),
+        (lambda: nk.conv2d(x32, w32, groups=0), ValueError, "groups must be at least 1, got 0"),
+        (lambda: nk.conv2d(x32, np.ones((1, 3, 6, 6), "f4")), ValueError, "the kernel must fit into the padded image"),
+        (lambda: nk.conv2d(x32, w32, out=np.ones((2, 8, 3, 4), "f4")), ValueError, "out must have shape (2, 8, 3, 3)"),
+        (lambda: nk.conv2d(x32, np.ones((3, 3, 1, 1), "f4"), out=x32), ValueError, "out must not overlap x"),
+        (lambda: nk.conv2d_backward(x32, x32, w32), ValueError, "dy must have shape (2, 8, 3, 3), got (2, 3, 5, 5)"),
+        (lambda: nk.im2col(x32, 0), ValueError, "kernel_size must be at least 1, got 0"),
+        (lambda: nk.im2col(x32, 6), ValueError, "the kernel must fit into the padded image"),
+        (lambda: nk.im2col(x32, 2, padding="same"), TypeError, "padding must be an int or a pair of ints, got str"),
+        (lambda: nk.col2im(x32[0], (5, 5), 3), ValueError, "cols must have shape (n, c*9, oh*ow)"),
+        (lambda: nk.col2im(np.ones((1, 9, 8)), (5, 5), 3), ValueError, "cols must have shape (1, 9, 9), got (1, 9, 8)"),
+        (lambda: nk.conv_output_size((5, 5), 6), ValueError, "the kernel must fit into the padded image"),
+        (lambda: nk.conv_output_size((5.0, 5), 3), TypeError, "size must be an int, got float"),
+    ],
+)
 def test_bad_input_is_named(call, error, text):
     with pytest.raises(error) as caught:
         call()
@@ -248,7 +276,9 @@ def test_bad_input_is_named(call, error, text):
 
 @pytest.mark.parametrize("ceil_mode", [False, True])
 def test_conv_output_size_equals_its_definition(ceil_mode):
-    for size, kernel, stride, pad, dilation in itertools.product(range(1, 9), range(1, 4), range(1, 4), range(2), range(1, 3)):
+    for size, kernel, stride, pad, dilation in itertools.product(
+        range(1, 9), range(1, 4), range(1, 4), range(2), range(1, 3)
+    ):
         options = {"stride": stride, "padding": pad, "dilation": dilation, "ceil_mode": ceil_mode}
         if size + 2 * pad > dilation * (kernel - 1):
             wanted = reference.conv_output_size((size, size), kernel, **options)

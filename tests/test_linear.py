@@ -142,14 +142,29 @@ def test_gradients_equal_central_differences(isa, rng):
 @pytest.mark.parametrize("needs", [(), ("x",), ("w",), ("b",), ("b", "x"), ["w", "b"]])
 def test_needs_leaves_out_the_rest(rng, needs):
     dy, x, w = rng.standard_normal((5, 3)), rng.standard_normal((5, 4)), rng.standard_normal((3, 4))
-    for name, part, whole in zip("xwb", nk.dense_backward(dy, x, w, needs=needs), nk.dense_backward(dy, x, w), strict=True):
+    for name, part, whole in zip(
+        "xwb", nk.dense_backward(dy, x, w, needs=needs), nk.dense_backward(dy, x, w), strict=True
+    ):
         assert part is None if name not in needs else np.array_equal(part, whole)
 
 
-@pytest.mark.parametrize(("a", "b"), [
-    ((3, 4), (4, 5)), ((4,), (4, 5)), ((3, 4), (4,)), ((4,), (4,)), ((2, 3, 4), (4, 5)), ((2, 3, 4), (2, 4, 5)),
-    ((6, 1, 3, 4), (2, 4, 5)), ((2, 3, 4), (4,)), ((4,), (2, 4, 5)), ((0, 3, 4), (4, 5)), ((3, 0), (0, 5)), ((1, 3, 4), (7, 4, 5)),
-])
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ((3, 4), (4, 5)),
+        ((4,), (4, 5)),
+        ((3, 4), (4,)),
+        ((4,), (4,)),
+        ((2, 3, 4), (4, 5)),
+        ((2, 3, 4), (2, 4, 5)),
+        ((6, 1, 3, 4), (2, 4, 5)),
+        ((2, 3, 4), (4,)),
+        ((4,), (2, 4, 5)),
+        ((0, 3, 4), (4, 5)),
+        ((3, 0), (0, 5)),
+        ((1, 3, 4), (7, 4, 5)),
+    ],
+)
 def test_matmul_has_the_meaning_of_numpy(isa, dtype, eps, rng, a, b):
     a, b = normal(rng, a, dtype), normal(rng, b, dtype)
     got, wanted = nk.matmul(a, b), np.matmul(a.astype(np.float64), b.astype(np.float64))
@@ -173,32 +188,39 @@ def test_out_is_written_and_returned(isa, dtype, rng):
 x32, w32 = np.ones((2, 3), np.float32), np.ones((4, 3), np.float32)
 
 
-@pytest.mark.parametrize(("call", "error", "text"), [
-    (lambda: nk.dense(x32.astype(int), w32), TypeError, "x must be float32 or float64, got int64"),
-    (lambda: nk.dense(x32.astype(np.float16), w32), TypeError, "x must be float32 or float64, got float16"),
-    (lambda: nk.dense(x32.astype(">f4"), w32), TypeError, "x must be float32 or float64, got >f4"),
-    (lambda: nk.dense(np.ma.array(x32), w32), TypeError, "x must be a plain array, got a masked array"),
-    (lambda: nk.dense(x32, w32.astype(float)), TypeError, "w must be float32 like x, got float64"),
-    (lambda: nk.dense([[1.0], [1.0, 2.0]], w32), ValueError, "x must be an array"),
-    (lambda: nk.dense(x32, w32[:, :2]), ValueError, r"w must have shape (n, 3), got (4, 2)"),
-    (lambda: nk.dense(x32, w32[0]), ValueError, r"w must have shape (n, k), got (3,)"),
-    (lambda: nk.dense(x32[0, 0], w32), ValueError, r"x must have shape (..., k), got ()"),
-    (lambda: nk.dense(x32, w32, x32[0]), ValueError, r"b must have shape (4,), got (3,)"),
-    (lambda: nk.dense(x32, w32, activation="swish"), ValueError, "activation must be one of"),
-    (lambda: nk.dense(x32, w32, activation=3), TypeError, "activation must be a string, got int"),
-    (lambda: nk.dense(x32, w32, out=np.ones((2, 4))), TypeError, "out must be float32"),
-    (lambda: nk.dense(x32, w32, out=[[1.0]]), TypeError, "out must be a NumPy array, got list"),
-    (lambda: nk.dense(x32, w32, out=np.ones((4, 2), "f4")), ValueError, r"out must have shape (2, 4), got (4, 2)"),
-    (lambda: nk.dense(x32, w32, out=np.ones((4, 2), "f4").T), ValueError, "out must be C-contiguous"),
-    (lambda: nk.dense(x32, w32[:3], out=x32), ValueError, "out must not overlap x"),
-    (lambda: nk.dense_backward(x32, x32, w32), ValueError, r"dy must have shape (2, 4), got (2, 3)"),
-    (lambda: nk.dense_backward(x32, x32, w32[:3], needs=("y",)), ValueError, "needs may hold 'x', 'w', 'b', got 'y'"),
-    (lambda: nk.dense_backward(x32, x32, w32[:3], needs="x"), TypeError, "needs must be a tuple of names, got str"),
-    (lambda: nk.matmul(x32, w32), ValueError, r"b must have shape (..., 3, n), got (4, 3)"),
-    (lambda: nk.matmul(x32, w32.astype(float)), TypeError, "b must be float32 like a, got float64"),
-    (lambda: nk.matmul(x32[0, 0], w32), ValueError, "a must have at least one axis"),
-    (lambda: nk.matmul(np.ones((2, 3, 3)), np.ones((4, 3, 3))), ValueError, "leading axes of b must broadcast"),
-])
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: nk.dense(x32.astype(int), w32), TypeError, "x must be float32 or float64, got int64"),
+        (lambda: nk.dense(x32.astype(np.float16), w32), TypeError, "x must be float32 or float64, got float16"),
+        (lambda: nk.dense(x32.astype(">f4"), w32), TypeError, "x must be float32 or float64, got >f4"),
+        (lambda: nk.dense(np.ma.array(x32), w32), TypeError, "x must be a plain array, got a masked array"),
+        (lambda: nk.dense(x32, w32.astype(float)), TypeError, "w must be float32 like x, got float64"),
+        (lambda: nk.dense([[1.0], [1.0, 2.0]], w32), ValueError, "x must be an array"),
+        (lambda: nk.dense(x32, w32[:, :2]), ValueError, r"w must have shape (n, 3), got (4, 2)"),
+        (lambda: nk.dense(x32, w32[0]), ValueError, r"w must have shape (n, k), got (3,)"),
+        (lambda: nk.dense(x32[0, 0], w32), ValueError, r"x must have shape (..., k), got ()"),
+        (lambda: nk.dense(x32, w32, x32[0]), ValueError, r"b must have shape (4,), got (3,)"),
+        (lambda: nk.dense(x32, w32, activation="swish"), ValueError, "activation must be one of"),
+        (lambda: nk.dense(x32, w32, activation=3), TypeError, "activation must be a string, got int"),
+        (lambda: nk.dense(x32, w32, out=np.ones((2, 4))), TypeError, "out must be float32"),
+        (lambda: nk.dense(x32, w32, out=[[1.0]]), TypeError, "out must be a NumPy array, got list"),
+        (lambda: nk.dense(x32, w32, out=np.ones((4, 2), "f4")), ValueError, r"out must have shape (2, 4), got (4, 2)"),
+        (lambda: nk.dense(x32, w32, out=np.ones((4, 2), "f4").T), ValueError, "out must be C-contiguous"),
+        (lambda: nk.dense(x32, w32[:3], out=x32), ValueError, "out must not overlap x"),
+        (lambda: nk.dense_backward(x32, x32, w32), ValueError, r"dy must have shape (2, 4), got (2, 3)"),
+        (
+            lambda: nk.dense_backward(x32, x32, w32[:3], needs=("y",)),
+            ValueError,
+            "needs may hold 'x', 'w', 'b', got 'y'",
+        ),
+        (lambda: nk.dense_backward(x32, x32, w32[:3], needs="x"), TypeError, "needs must be a tuple of names, got str"),
+        (lambda: nk.matmul(x32, w32), ValueError, r"b must have shape (..., 3, n), got (4, 3)"),
+        (lambda: nk.matmul(x32, w32.astype(float)), TypeError, "b must be float32 like a, got float64"),
+        (lambda: nk.matmul(x32[0, 0], w32), ValueError, "a must have at least one axis"),
+        (lambda: nk.matmul(np.ones((2, 3, 3)), np.ones((4, 3, 3))), ValueError, "leading axes of b must broadcast"),
+    ],
+)
 def test_bad_input_is_named(call, error, text):
     with pytest.raises(error) as caught:
         call()

@@ -68,7 +68,7 @@ def output(out, wanted, dtype, inputs, may_be=()):
     if not out.flags.writeable:
         raise ValueError("out must be writeable, got a read-only array")
     if not out.flags.c_contiguous:
-        raise ValueError("out must be C-contiguous, got strides {}".format(out.strides))
+        raise ValueError(f"out must be C-contiguous, got strides {out.strides}")
     for name, array in inputs.items():
         if array is not None and not (name in may_be and same_memory(out, array)) and overlap(out, array):
             raise ValueError(f"out must not overlap {name}")
@@ -76,8 +76,11 @@ def output(out, wanted, dtype, inputs, may_be=()):
 
 
 def same_memory(a, b):
-    return (a.__array_interface__["data"][0] == b.__array_interface__["data"][0]
-            and a.shape == b.shape and (a.strides == b.strides or b.flags.c_contiguous))
+    return (
+        a.__array_interface__["data"][0] == b.__array_interface__["data"][0]
+        and a.shape == b.shape
+        and (a.strides == b.strides or b.flags.c_contiguous)
+    )
 
 
 def overlap(a, b):

@@ -4,8 +4,8 @@
 def output_size(size, kernel, stride, pads, dilation, ceil_mode=False):
     """Number of positions of a window along one axis.
 
-    floor((size + begin + end - dilation (kernel - 1) - 1) / stride) + 1; with `ceil_mode` the ceiling, less a last window
-    that would start beyond the image and its leading pad (PyTorch's rule).
+    floor((size + begin + end - dilation (kernel - 1) - 1) / stride) + 1; with `ceil_mode` the ceiling, less a last
+    window that would start beyond the image and its leading pad (PyTorch's rule).
     """
     span = size + sum(pads) - dilation * (kernel - 1) - 1
     if span < 0:

@@ -47,13 +47,20 @@ def conv_output_size(size, kernel_size, *, stride=1, padding=0, dilation=1, ceil
     stride, dilation = check.pair("stride", stride, 1), check.pair("dilation", dilation, 1)
     pads = check.pads("padding", padding)
     return tuple(
-        output_size(n, k, s, p, d, ceil_mode) for n, k, s, p, d in zip(size, kernel, stride, pads, dilation, strict=True)
+        output_size(n, k, s, p, d, ceil_mode)
+        for n, k, s, p, d in zip(size, kernel, stride, pads, dilation, strict=True)
     )
 
 
 def _geometry(h, w, kh, kw, stride, padding, dilation):
     """Kernel, stride, dilation, leading pads and output size, as the kernels take them."""
-    if stride == 1 and dilation == 1 and type(padding) is int and padding >= 0 and type(stride) is type(dilation) is int:
+    if (
+        stride == 1
+        and dilation == 1
+        and type(padding) is int
+        and padding >= 0
+        and type(stride) is type(dilation) is int
+    ):
         oh, ow = h + 2 * padding - kh + 1, w + 2 * padding - kw + 1
         if oh > 0 and ow > 0 and h + 2 * padding < check.INT64_MAX and kh > 0 and kw > 0:
             return kh, kw, 1, 1, 1, 1, padding, padding, oh, ow
@@ -230,8 +237,8 @@ def _image_gradient(dy, w, shape, geometry, groups):
     """dx as convolutions of dy.
 
     x at row i sh + a dh - top meets w[., a] in y[., i], so dx at row r collects w[., a] dy[., i] for all a with
-    r + top - a dh = i sh. Rows of the same phase (r + top) mod sh share their taps a, which lie sh/gcd(sh, dh) apart and
-    meet rows of dy that lie dh/gcd(sh, dh) apart: each phase of rows and columns is one convolution of stride 1.
+    r + top - a dh = i sh. Rows of the same phase (r + top) mod sh share their taps a, which lie sh/gcd(sh, dh) apart
+    and meet rows of dy that lie dh/gcd(sh, dh) apart: each phase of rows and columns is one convolution of stride 1.
     """
     kh, kw, sh, sw, dh, dw, top, left, _, _ = geometry
     _, _, h, width = shape
@@ -258,7 +265,7 @@ def _phases(size, kernel, stride, dilation, pad):
     for tap in range(min(kernel, step)):
         first = (tap * dilation - pad) % stride
         if first < size:
-            # Row i of the phase and tap + t step meet row (first + pad - tap dilation) / stride + i - t spread of dy.
+            # Row i of the phase and tap + t step meet row (first + pad - tap dilation)/stride + i - t spread of dy.
             # The flipped taps begin with the largest t.
             largest = len(range(tap, kernel, step)) - 1
             start = (first + pad - tap * dilation) // stride - largest * spread
@@ -342,7 +349,7 @@ def col2im(cols, output_size, kernel_size, *, stride=1, padding=0, dilation=1, o
     h, w = check.pair("output_size", output_size, 0)
     kh, kw = check.pair("kernel_size", kernel_size, 1)
     geometry = _geometry(h, w, kh, kw, stride, check.pads("padding", padding), dilation)
-    n, k, positions = cols.shape
+    n, k, _ = cols.shape
     if k % (kh * kw):
         raise ValueError(f"cols must have shape (n, c*{kh * kw}, oh*ow), got {cols.shape}")
     check.shape("cols", cols, (n, k, geometry[8] * geometry[9]))

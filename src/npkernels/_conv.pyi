@@ -1,0 +1,21 @@
+import numpy as np
+from numpy.typing import NDArray
+
+# kh, kw, sh, sw, dh, dw, top, left, oh, ow
+Geometry = tuple[int, int, int, int, int, int, int, int, int, int]
+
+def forward(
+    x: NDArray[np.floating],
+    w: NDArray[np.floating],
+    bias: NDArray[np.floating] | None,
+    y: NDArray[np.floating],
+    geometry: Geometry,
+    groups: int = 1,
+    activation: int = -1,
+) -> None: ...
+def weight_gradient(
+    x: NDArray[np.floating], dy: NDArray[np.floating], dw: NDArray[np.floating], geometry: Geometry
+) -> None: ...
+def bias_gradient(dy: NDArray[np.floating], db: NDArray[np.floating]) -> None: ...
+def unfold(x: NDArray[np.floating], cols: NDArray[np.floating], geometry: Geometry) -> None: ...
+def fold(cols: NDArray[np.floating], x: NDArray[np.floating], geometry: Geometry) -> None: ...

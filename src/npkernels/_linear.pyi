@@ -1,0 +1,12 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def product(
+    a: NDArray[np.floating],
+    b: NDArray[np.floating],
+    c: NDArray[np.floating],
+    a_transposed: bool,
+    b_transposed: bool,
+    bias: NDArray[np.floating] | None = None,
+    activation: int = -1,
+) -> None: ...
