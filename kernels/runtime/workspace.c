@@ -1,5 +1,46 @@
 #include "workspace.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
-static __thread void*p; static __thread size_t n;
-void *workspace(size_t bytes){ if(bytes>n){free(p);n=(bytes+4095)&~4095ul;p=aligned_alloc(4096,n);} return p;}
-void workspace_trim(void){}
+
+enum { PAGE = 4096 };
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t key; /* only for its destructor, which frees the block of a thread that ends */
+static bool have_key;
+static _Thread_local void *block;
+static _Thread_local size_t block_bytes;
+
+static void create_key(void) { have_key = pthread_key_create(&key, free) == 0; }
+
+static void replace(void *memory, size_t bytes)
+{
+    free(block);
+    block = memory;
+    block_bytes = memory ? bytes : 0;
+    pthread_setspecific(key, block);
+}
+
+void *workspace(size_t bytes)
+{
+    if (block != NULL && bytes <= block_bytes)
+        return block;
+    pthread_once(&once, create_key);
+    if (!have_key || bytes > SIZE_MAX / 2)
+        return NULL;
+    const size_t rounded = (bytes + PAGE) & ~(size_t)(PAGE - 1); /* never 0 */
+    replace(NULL, 0);                                            /* before, so that both are never held */
+    void *memory = NULL;
+    if (posix_memalign(&memory, PAGE, rounded) != 0)
+        return NULL;
+    replace(memory, rounded);
+    return block;
+}
+
+void workspace_trim(void)
+{
+    if (block_bytes > WORKSPACE_KEEP)
+        replace(NULL, 0);
+}

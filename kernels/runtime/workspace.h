@@ -1,4 +1,16 @@
-#pragma once
+/* Scratch memory of the calling thread. */
+#ifndef NPK_WORKSPACE_H
+#define NPK_WORKSPACE_H
+
 #include <stddef.h>
+
+enum { WORKSPACE_KEEP = 16 << 20 };
+
+/* At least `bytes`, 64-byte aligned, valid until the thread's next call; kept for it and freed when the thread ends.
+ * NULL when memory cannot be had. */
 void *workspace(size_t bytes);
+
+/* Gives back a block of more than WORKSPACE_KEEP bytes. */
 void workspace_trim(void);
+
+#endif
