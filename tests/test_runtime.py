@@ -209,7 +209,9 @@ def test_idle_threads_sleep(work):
 
 
 def test_interpreter_exit_neither_waits_nor_crashes():
-    code = "import numpy as np, npkernels as nk; nk.set_num_threads(4); nk.dense(np.ones((300, 300)), np.ones((300, 300)))"
+    code = (
+        "import numpy as np, npkernels as nk; nk.set_num_threads(4); nk.dense(np.ones((300, 300)), np.ones((300, 300)))"
+    )
     start = time.monotonic()
     assert python(code) == ""
     assert time.monotonic() - start < 10
@@ -231,5 +233,7 @@ print(nk.get_num_threads(), [p["version"] for p in threadpoolctl.threadpool_info
 
 
 def test_import_does_not_import_threadpoolctl():
-    code = "import sys, npkernels; print([m for m in ('threadpoolctl', 'sklearn', 'scipy', 'torch') if m in sys.modules])"
+    code = (
+        "import sys, npkernels; print([m for m in ('threadpoolctl', 'sklearn', 'scipy', 'torch') if m in sys.modules])"
+    )
     assert python(code) == "[]"

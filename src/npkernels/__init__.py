@@ -2,7 +2,6 @@
 
 from .conv import col2im, conv2d, conv2d_backward, conv_output_size, im2col
 from .linear import dense, dense_backward, matmul
-
 from .runtime import available_isas, get_num_threads, isa, set_num_threads, show_config, threads, use_isa
 
 __version__ = "0.1.0"

@@ -258,7 +258,7 @@ def _image_gradient(dy, w, shape, geometry, groups):
 
 
 def _phases(size, kernel, stride, dilation, pad):
-    """(first row of dx, its taps as a slice, their dilation in dy, leading pad of dy) of each phase that meets a tap."""
+    """(first row of dx, its taps, their dilation in dy, leading pad of dy) of each phase that meets a tap."""
     common = math.gcd(stride, dilation)
     step, spread = stride // common, dilation // common
     phases = []

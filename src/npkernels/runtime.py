@@ -28,8 +28,8 @@ def set_num_threads(n):
 
     Notes
     -----
-    The number changes speed, never a bit of a result. The default is the number of CPUs that this process may use by its
-    affinity and its cgroup quota, or the environment variable ``NPKERNELS_NUM_THREADS``.
+    The number changes speed, never a bit of a result. The default is the number of CPUs that this process may use by
+    its affinity and its cgroup quota, or the environment variable ``NPKERNELS_NUM_THREADS``.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def get_num_threads():
     return _runtime.get_num_threads()
 
 
-class threads:  # noqa: N801  used like a function
+class threads:
     """A number of threads for the calls that this Python thread makes inside a `with` block.
 
     Parameters
