@@ -88,7 +88,7 @@ def test_use_isa_switches_and_refuses():
             assert nk.isa() == name
     finally:
         nk.use_isa(before)
-    with pytest.raises(ValueError, match="name must be one of 'generic'.*got 'sse9'"):
+    with pytest.raises(ValueError, match=r"name must be one of 'generic'.*got 'sse9'"):
         nk.use_isa("sse9")
     with pytest.raises(TypeError, match="name must be a string, got int"):
         nk.use_isa(2)
@@ -116,7 +116,8 @@ def test_a_bad_environment_is_named(name, value, text):
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
 def test_default_number_of_threads_follows_the_affinity():
-    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); import npkernels as nk; print(nk.get_num_threads())"
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); import npkernels; "
+    code += "print(npkernels.get_num_threads())"
     assert python(code, NPKERNELS_NUM_THREADS="") == "1"
 
 
