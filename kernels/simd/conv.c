@@ -17,8 +17,12 @@ typedef struct {
 
 INLINE range inside(ptrdiff_t size, ptrdiff_t stride, ptrdiff_t shift, ptrdiff_t count)
 {
-    /* 0 <= j * stride + shift < size */
-    range r = {shift >= 0 ? 0 : (-shift + stride - 1) / stride, size > shift ? (size - shift + stride - 1) / stride : 0};
+    /* 0 <= j * stride + shift < size; most strides are 1, and divisions cost more than the rest */
+    range r = {shift < 0 ? -shift : 0, size > shift ? size - shift : 0};
+    if (stride > 1) {
+        r.first = (r.first + stride - 1) / stride;
+        r.last = (r.last + stride - 1) / stride;
+    }
     r.last = min_size(r.last, count);
     r.first = min_size(r.first, r.last);
     return r;
@@ -103,41 +107,75 @@ INLINE run clip(const windows *g, segment s, ptrdiff_t a, ptrdiff_t b, range col
                      (first * g->sw + b * g->dw - g->left) * g->column_stride};
 }
 
-static void patch_panel(const windows *g, ptrdiff_t p0, ptrdiff_t k_count, ptrdiff_t j0, ptrdiff_t columns,
-                        ptrdiff_t width, real *panel)
+/* The windows of a panel: the parts of rows that its columns are made of, at most one a column. */
+enum { WIDEST = LANES * TILE_VECTORS };
+
+INLINE int panel_segments(const windows *g, ptrdiff_t j0, ptrdiff_t columns, segment segments[WIDEST])
 {
-    enum { WIDEST = LANES * TILE_VECTORS };
-    assert(columns <= width && width <= WIDEST && width % LANES == 0);
-    segment segments[WIDEST];
     int count = 0;
     segment next = first_segment(g, j0);
     for (ptrdiff_t done = 0; done < columns; done += segments[count++].count)
         segments[count] = take(g, &next, columns - done);
+    return count;
+}
 
-    const ptrdiff_t taps = g->kh * g->kw, step = g->sw * g->column_stride, end = p0 + k_count;
+/* What tap (a, b) sees of the segments, in runs of at most LANES; `covered` counts the pixels. */
+INLINE int panel_runs(const windows *g, ptrdiff_t a, ptrdiff_t b, const segment *segments, int count, run runs[],
+                      ptrdiff_t *covered)
+{
+    const range valid = inside(g->w, g->sw, b * g->dw - g->left, g->ow);
+    const ptrdiff_t step = g->sw * g->column_stride;
+    int pieces = 0;
+    *covered = 0;
+    for (ptrdiff_t i = 0, start = 0; i < count; start += segments[i++].count) {
+        run r = clip(g, segments[i], a, b, valid);
+        *covered += r.count;
+        for (r.offset += start; r.count > 0; r.offset += LANES, r.count -= LANES, r.x += LANES * step)
+            runs[pieces++] = (run){r.offset, min_size(r.count, LANES), r.x};
+    }
+    return pieces;
+}
+
+INLINE void copy_lanes(const char *x, ptrdiff_t step, ptrdiff_t count, real *to)
+{
+    if (step == sizeof(number)) {
+        if (count == LANES)
+            vstore(to, vload((const real *)x));
+        else
+            vstore_part(to, vload_part((const real *)x, count), count);
+    } else {
+        copy_run(x, step, count, to);
+    }
+}
+
+static void patch_panel(const windows *g, ptrdiff_t p0, ptrdiff_t k_count, ptrdiff_t j0, ptrdiff_t columns,
+                        ptrdiff_t width, real *panel)
+{
+    assert(columns <= width && width <= WIDEST && width % LANES == 0);
+    segment segments[WIDEST];
+    run runs[2 * WIDEST]; /* a run of each segment, and one more for each LANES columns */
+    const int count = panel_segments(g, j0, columns, segments);
+    const ptrdiff_t taps = g->kh * g->kw, step = g->sw * g->column_stride;
+    ptrdiff_t a = p0 % taps / g->kw, b = p0 % g->kw, channel = p0 / taps;
     for (ptrdiff_t tap = 0; tap < min_size(taps, k_count); tap++) {
-        /* The pieces of this tap are the same in every channel. */
-        const ptrdiff_t p_first = p0 + tap, t = p_first % taps, a = t / g->kw, b = t % g->kw;
-        const range valid = inside(g->w, g->sw, b * g->dw - g->left, g->ow);
-        run runs[WIDEST];
-        int pieces = 0;
-        ptrdiff_t start = 0, covered = 0;
-        for (int i = 0; i < count; start += segments[i].count, i++) {
-            run r = clip(g, segments[i], a, b, valid);
-            if (r.count == 0)
-                continue;
-            r.offset += start;
-            covered += r.count;
-            runs[pieces++] = r;
-        }
-        for (ptrdiff_t p = p_first; p < end; p += taps) {
-            real *const to = panel + (p - p0) * width;
-            const ptrdiff_t channel = p / taps * g->channel_stride;
+        /* The runs of a tap are the same in every channel. */
+        ptrdiff_t covered;
+        const int pieces = panel_runs(g, a, b, segments, count, runs, &covered);
+        ptrdiff_t shift = channel * g->channel_stride;
+        for (ptrdiff_t p = tap; p < k_count; p += taps, shift += g->channel_stride) {
+            real *const to = panel + p * width;
             if (covered < width)
                 for (ptrdiff_t j = 0; j < width; j += LANES)
                     vstore(to + j, (vreal){0});
             for (int i = 0; i < pieces; i++)
-                copy_run(runs[i].x + channel, step, runs[i].count, to + runs[i].offset);
+                copy_lanes(runs[i].x + shift, step, runs[i].count, to + runs[i].offset);
+        }
+        if (++b == g->kw) {
+            b = 0;
+            if (++a == g->kh) {
+                a = 0;
+                channel++;
+            }
         }
     }
 }
