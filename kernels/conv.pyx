@@ -8,8 +8,8 @@ image n (kernels/simd/conv.h). Groups are products of their own.
 """
 cimport numpy as cnp
 
-from npkernels._primitives cimport START_ROW_BIAS, primitives, windows
-from npkernels._product cimport Product, product_begin, product_run
+from npkernels._primitives cimport START_ROW_BIAS, panel_count, panel_start, primitives, windows
+from npkernels._product cimport Product, ceil_div, product_begin, product_run
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for
 
 cnp.import_array()
@@ -36,8 +36,8 @@ cdef void set_result(Convolution* conv, cnp.ndarray y, Py_ssize_t channel) noexc
 
 
 cdef void pack_patches(const Product* g, Py_ssize_t p0, Py_ssize_t k_count, Py_ssize_t j0, Py_ssize_t columns,
-                       Py_ssize_t width, char* to) noexcept nogil:
-    g.table.conv.patch_panel(&(<const Convolution*>g.context).patches, p0, k_count, j0, columns, width, to)
+                       char* to) noexcept nogil:
+    g.table.conv.patch_block(&(<const Convolution*>g.context).patches, p0, k_count, j0, columns, to)
 
 
 cdef char* place(const Product* g, Py_ssize_t j0, Py_ssize_t columns, Py_ssize_t* stride) noexcept nogil:
@@ -104,23 +104,25 @@ cdef void pack_patch_rows(const Product* g, Py_ssize_t i0, Py_ssize_t rows, Py_s
 
 
 cdef void pack_gradient(const Product* g, Py_ssize_t p0, Py_ssize_t k_count, Py_ssize_t j0, Py_ssize_t columns,
-                        Py_ssize_t width, char* to) noexcept nogil:
+                        char* to) noexcept nogil:
     # B[(n, i, j), oc] = dy[n, oc, i, j]: k runs over pixels, row by row where the plane of dy is not contiguous.
     cdef const Convolution* conv = <const Convolution*>g.context
-    cdef Py_ssize_t ow = conv.patches.ow, oh = conv.patches.oh, done = 0, count, n, i, j
-    while done < k_count:
-        j = (p0 + done) % ow
-        i = (p0 + done) // ow % oh
-        n = (p0 + done) // ow // oh
-        if conv.y_row == ow * conv.y_column:
-            count = min(k_count - done, (oh - i) * ow - j)
-        else:
-            count = min(k_count - done, ow - j)
-        g.table.pack.panel(
-            count, columns, width,
-            conv.y + j0 * conv.y_channel + n * conv.y_image + i * conv.y_row + j * conv.y_column,
-            conv.y_column, conv.y_channel, to + done * width * g.table.itemsize)
-        done += count
+    cdef Py_ssize_t lanes = g.table.lanes, vectors = ceil_div(columns, lanes), q, start, end, p, count, i, j
+    cdef Py_ssize_t ow = conv.patches.ow, oh = conv.patches.oh, panels = panel_count(vectors, g.table.tile.vectors)
+    for q in range(panels):
+        start, end = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
+        p = p0
+        while p < p0 + k_count:
+            i, j = p // ow % oh, p % ow
+            if conv.y_row == ow * conv.y_column:
+                count = min(p0 + k_count - p, (oh - i) * ow - j)
+            else:
+                count = min(p0 + k_count - p, ow - j)
+            g.table.pack.panel(
+                count, min(end, columns) - start, end - start,
+                conv.y + (j0 + start) * conv.y_channel + p // ow // oh * conv.y_image + i * conv.y_row + j * conv.y_column,
+                conv.y_column, conv.y_channel, to + (start * k_count + (p - p0) * (end - start)) * g.table.itemsize)
+            p += count
 
 
 def weight_gradient(

@@ -9,6 +9,9 @@ cdef extern from "primitives.h" nogil:
         LAYOUT_ROWS
         LAYOUT_COLUMNS
         THIN_ROWS
+        BLOCK_PANELS
+    Py_ssize_t panel_count(Py_ssize_t vectors, Py_ssize_t widest)
+    Py_ssize_t panel_start(Py_ssize_t vectors, Py_ssize_t panels, Py_ssize_t q)
     ctypedef void (*tile_fn)(Py_ssize_t k, const void* a, Py_ssize_t a_stride, const void* b, Py_ssize_t b_stride, void* c,
                              Py_ssize_t c_stride, Py_ssize_t columns, int start, const void* bias) noexcept nogil
     ctypedef struct tile_primitives:
@@ -37,8 +40,8 @@ cdef extern from "primitives.h" nogil:
         Py_ssize_t image_stride, channel_stride, row_stride, column_stride
         Py_ssize_t h, w, kh, kw, sh, sw, dh, dw, top, left, oh, ow
     ctypedef struct conv_primitives:
-        void (*patch_panel)(const windows* windows, Py_ssize_t p0, Py_ssize_t k_count, Py_ssize_t j0, Py_ssize_t columns,
-                            Py_ssize_t width, void* panel) noexcept nogil
+        void (*patch_block)(const windows* windows, Py_ssize_t p0, Py_ssize_t k_count, Py_ssize_t j0, Py_ssize_t columns,
+                            void* panels) noexcept nogil
         void (*patch_rows)(const windows* windows, Py_ssize_t p0, Py_ssize_t rows, Py_ssize_t j0, Py_ssize_t columns,
                            void* to, Py_ssize_t stride) noexcept nogil
         void (*patch_sum)(const windows* windows, const char* cols, Py_ssize_t row_stride, Py_ssize_t column_stride,

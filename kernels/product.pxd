@@ -7,9 +7,9 @@ from npkernels._primitives cimport activation_fn, primitives
 # rows[(i - i0) * k_count + p - p0] = A[i, p] for i0 <= i < i0 + rows, p0 <= p < p0 + k_count
 ctypedef void (*pack_a_fn)(const Product* product, Py_ssize_t i0, Py_ssize_t rows, Py_ssize_t p0, Py_ssize_t k_count,
                            char* to) noexcept nogil
-# panel[(p - p0) * width + j - j0] = B[p, j] for j0 <= j < j0 + columns, 0 up to width (whole vectors)
+# B[p, j] for p0 <= p < p0 + k_count, j0 <= j < j0 + columns as panels (kernels/simd/tile.h), 0 up to whole vectors
 ctypedef void (*pack_b_fn)(const Product* product, Py_ssize_t p0, Py_ssize_t k_count, Py_ssize_t j0, Py_ssize_t columns,
-                           Py_ssize_t width, char* to) noexcept nogil
+                           char* to) noexcept nogil
 # c[(i - i0) * stride + j - j0], stride in elements, is a finished part of C: whole rows of one column block
 ctypedef void (*epilogue_fn)(const Product* product, Py_ssize_t i0, Py_ssize_t rows, Py_ssize_t j0, Py_ssize_t columns,
                              char* c, Py_ssize_t stride) noexcept nogil
@@ -51,3 +51,7 @@ cdef size_t product_plan(Product* product, int threads) noexcept nogil
 cdef void product_serial(const Product* product, char* scratch) noexcept nogil
 # Plans and runs on all threads; -1 without a byte written when memory cannot be had.
 cdef int product_run(Product* product) except -1 nogil
+
+
+cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return (a + b - 1) // b

@@ -1,16 +1,15 @@
 from libc.string cimport memset
 
-from npkernels._primitives cimport START_C, START_COLUMN_BIAS, START_ROW_BIAS, START_ZERO, THIN_ROWS, primitives, tile_fn
+from npkernels._primitives cimport (
+    BLOCK_PANELS, START_C, START_COLUMN_BIAS, START_ROW_BIAS, START_ZERO, THIN_ROWS, panel_count, panel_start, primitives,
+    tile_fn,
+)
 from npkernels._runtime cimport (
     CacheSizes, cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done,
 )
 
 cdef double SERIAL_FLOP = 1.0e6     # below, a second thread costs more than it brings
 cdef Py_ssize_t SCRATCH_LIMIT = 8 << 20
-
-
-cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
 
 
 cdef inline Py_ssize_t clamp(Py_ssize_t x, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
@@ -52,7 +51,7 @@ cdef void plan_blocks(Product* g) noexcept nogil:
     else:
         k_most = clamp(cache.l1d // (3 * t.tile.rows * size), 64, 1024) & ~<Py_ssize_t>7
         g.k_block = ceil_div(g.k, max(1, ceil_div(g.k, k_most)))
-    g.column_block = clamp(cache.l2 // 2 // max(1, g.k_block * size) // widest, 1, 64) * widest
+    g.column_block = clamp(cache.l2 // 2 // max(1, g.k_block * size) // widest, 1, BLOCK_PANELS) * widest
     if g.k_block * size * widest > SCRATCH_LIMIT:
         g.column_block = t.lanes
     g.column_block = min(g.column_block, ceil_div(columns, t.lanes) * t.lanes + t.lanes)
@@ -128,34 +127,23 @@ cdef void run_block(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t j
         j += columns
 
 
-cdef inline Py_ssize_t panel_start(const Product* g, Py_ssize_t columns, Py_ssize_t index) noexcept nogil:
-    # The vectors of a block are split evenly over its panels: 4 are 2 + 2 and not 3 + 1.
-    cdef Py_ssize_t vectors = ceil_div(columns, g.table.lanes)
-    return vectors * index // ceil_div(vectors, g.table.tile.vectors) * g.table.lanes
-
-
-cdef inline Py_ssize_t panel_count(const Product* g, Py_ssize_t columns) noexcept nogil:
-    return ceil_div(ceil_div(columns, g.table.lanes), g.table.tile.vectors)
-
-
 cdef inline bint panel_in_place(const Product* g, Py_ssize_t columns) noexcept nogil:
     return g.b_in_place and columns % g.table.lanes == 0     # the tile reads whole vectors
 
 
 cdef void pack_panels(const Product* g, Py_ssize_t p, Py_ssize_t k_count, Py_ssize_t j, Py_ssize_t columns,
                       char* scratch) noexcept nogil:
-    cdef Py_ssize_t q, start, end, count, width
-    cdef char* to
-    for q in range(panel_count(g, columns)):
-        start, end = panel_start(g, columns, q), panel_start(g, columns, q + 1)
-        count, width = min(end, columns) - start, end - start
-        if panel_in_place(g, count):
-            continue
-        to = scratch + g.a_bytes + start * k_count * g.table.itemsize
-        if g.pack_b != NULL:
-            g.pack_b(g, p, k_count, j + start, count, width, to)
-        else:
-            g.table.pack.panel(k_count, count, width, g.b + p * g.b_k + (j + start) * g.b_column, g.b_k, g.b_column, to)
+    cdef Py_ssize_t lanes = g.table.lanes, vectors = ceil_div(columns, lanes), q, start, end, count
+    cdef Py_ssize_t panels = panel_count(vectors, g.table.tile.vectors)
+    if g.pack_b != NULL:
+        g.pack_b(g, p, k_count, j, columns, scratch + g.a_bytes)
+        return
+    for q in range(panels):
+        start, end = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
+        count = min(end, columns) - start
+        if not panel_in_place(g, count):
+            g.table.pack.panel(k_count, count, end - start, g.b + p * g.b_k + (j + start) * g.b_column, g.b_k, g.b_column,
+                               scratch + g.a_bytes + start * k_count * g.table.itemsize)
 
 
 cdef void run_slivers(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t p, Py_ssize_t k_count,
@@ -219,7 +207,8 @@ cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char*
                     Py_ssize_t k_count, Py_ssize_t j, Py_ssize_t columns, const char* scratch, char* c,
                     Py_ssize_t stride) noexcept nogil:
     cdef const primitives* t = g.table
-    cdef Py_ssize_t size = t.itemsize, q, start, end, count, b_stride
+    cdef Py_ssize_t size = t.itemsize, lanes = t.lanes, vectors = ceil_div(columns, lanes), q, start, end, count, b_stride
+    cdef Py_ssize_t panels = panel_count(vectors, t.tile.vectors)
     cdef const tile_fn* tiles = t.tile.thin if g.thin else t.tile.tiles + (t.tile.rows if g.a_by_columns else 0) * t.tile.vectors
     cdef int begin = g.start if p == 0 else START_C
     cdef const char* b
@@ -227,8 +216,8 @@ cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char*
     tiles += (rows - 1) * t.tile.vectors
     if begin == START_ROW_BIAS:
         bias += i * size
-    for q in range(panel_count(g, columns)):
-        start, end = panel_start(g, columns, q), panel_start(g, columns, q + 1)
+    for q in range(panels):
+        start, end = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
         count = min(end, columns) - start
         if g.thin:
             b, b_stride = g.b + p * g.b_k + (j + start) * g.b_column, g.b_column // size
@@ -238,4 +227,4 @@ cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char*
             b, b_stride = scratch + g.a_bytes + start * k_count * size, end - start
         if begin == START_COLUMN_BIAS:
             bias = g.bias + (j + start) * size
-        tiles[(end - start) // t.lanes - 1](k_count, a, a_stride, b, b_stride, c + start * size, stride, count, begin, bias)
+        tiles[(end - start) // lanes - 1](k_count, a, a_stride, b, b_stride, c + start * size, stride, count, begin, bias)

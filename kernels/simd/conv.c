@@ -28,39 +28,50 @@ INLINE range inside(ptrdiff_t size, ptrdiff_t stride, ptrdiff_t shift, ptrdiff_t
     return r;
 }
 
-INLINE void copy_contiguous(const real *x, ptrdiff_t count, real *to)
-{
-    for (; count >= LANES; count -= LANES, x += LANES, to += LANES)
-        vstore(to, vload(x));
-    if (count)
-        vstore_part(to, vload_part(x, count), count);
-}
-
-/* to[i] = x[2 i]: nothing beyond x[2 (count - 1)] is touched. */
-INLINE void copy_even(const real *x, ptrdiff_t count, real *to)
-{
-    for (; count > 0; count -= LANES, x += 2 * LANES, to += LANES) {
-        const ptrdiff_t reach = min_size(2 * count, 2 * LANES) - 1;
-        const vreal low = reach >= LANES ? vload(x) : vload_part(x, reach);
-        const vreal high = reach > LANES ? vload_part(x + LANES, reach - LANES) : (vreal){0};
-        const vreal even = __builtin_shufflevector(low, high, EVEN);
-        if (count >= LANES)
-            vstore(to, even);
-        else
-            vstore_part(to, even, count);
-    }
-}
-
-/* to[i] = x[i], elements of x `step` bytes apart */
-INLINE void copy_run(const char *x, ptrdiff_t step, ptrdiff_t count, real *to)
+/* Lanes l with a bit in `mask` get x[l * step], x in bytes; the others are 0 and their memory is not touched. */
+INLINE vreal gather_lanes(const char *x, ptrdiff_t step, unsigned mask)
 {
     if (step == sizeof(number))
-        copy_contiguous((const real *)x, count, to);
-    else if (step == 2 * sizeof(number))
-        copy_even((const real *)x, count, to);
-    else
-        for (ptrdiff_t i = 0; i < count; i++)
-            to[i] = *(const real *)(x + i * step);
+        return vload_mask((const real *)x, mask);
+    number lanes[LANES] = {0};
+    for (int l = 0; l < LANES; l++)
+        if (mask >> l & 1)
+            lanes[l] = *(const real *)(x + l * step);
+    return vload(lanes);
+}
+
+/* The same for a step of two numbers: bit e of `mask` is element e of x; lane l gets element 2 l. */
+INLINE vreal gather_even(const char *x, unsigned mask)
+{
+    const vreal low = vload_mask((const real *)x, mask & (unsigned)(((uint64_t)1 << LANES) - 1));
+    const vreal high = vload_mask((const real *)x + LANES, (unsigned)((uint64_t)mask >> LANES));
+    return __builtin_shufflevector(low, high, EVEN);
+}
+
+/* The mask that makes these functions fetch lanes first <= l < end and touch nothing else. */
+INLINE unsigned lane_mask(ptrdiff_t step, int first, int end)
+{
+    if (step == 2 * sizeof(number))
+        return (unsigned)(((uint64_t)1 << (2 * end - 1)) - ((uint64_t)1 << (2 * first)));
+    return (1u << end) - (1u << first);
+}
+
+INLINE vreal gather(const char *x, ptrdiff_t step, unsigned mask)
+{
+    return step == 2 * sizeof(number) ? gather_even(x, mask) : gather_lanes(x, step, mask);
+}
+
+/* to[i] = x[i * step] for i < count; up to to[room - 1] may be overwritten. */
+INLINE void copy_run(const char *x, ptrdiff_t step, ptrdiff_t count, real *to, ptrdiff_t room)
+{
+    for (; count > 0; count -= LANES, room -= LANES, x += LANES * step, to += LANES) {
+        const ptrdiff_t lanes = min_size(count, LANES);
+        const vreal v = gather(x, step, lane_mask(step, 0, (int)lanes));
+        if (room >= LANES)
+            vstore(to, v); /* a store under a mask is several times slower */
+        else
+            vstore_part(to, v, lanes);
+    }
 }
 
 /* Part of a row of windows: columns j .. j + count of row i of image n. */
@@ -107,69 +118,94 @@ INLINE run clip(const windows *g, segment s, ptrdiff_t a, ptrdiff_t b, range col
                      (first * g->sw + b * g->dw - g->left) * g->column_stride};
 }
 
-/* The windows of a panel: the parts of rows that its columns are made of, at most one a column. */
-enum { WIDEST = LANES * TILE_VECTORS };
+enum { BLOCK_VECTORS = BLOCK_PANELS * TILE_VECTORS, BLOCK_COLUMNS = BLOCK_VECTORS * LANES };
 
-INLINE int panel_segments(const windows *g, ptrdiff_t j0, ptrdiff_t columns, segment segments[WIDEST])
+/* What a vector of columns gets from one segment. */
+typedef struct {
+    const char *x;
+    unsigned mask;
+} piece;
+
+/* A block of columns: its segments, and for one tap after the other the pieces of each of its vectors. */
+typedef struct {
+    segment segments[BLOCK_COLUMNS];
+    int segment_count, vectors;
+    real *to[BLOCK_VECTORS]; /* row 0 of the panel that a vector belongs to, */
+    ptrdiff_t width[BLOCK_VECTORS]; /* and the length of its rows */
+    int pieces_of[BLOCK_VECTORS];
+    piece pieces[BLOCK_COLUMNS + BLOCK_VECTORS];
+} block;
+
+INLINE void begin_block(block *v, const windows *g, ptrdiff_t k_count, ptrdiff_t j0, ptrdiff_t columns, real *panels)
 {
-    int count = 0;
     segment next = first_segment(g, j0);
-    for (ptrdiff_t done = 0; done < columns; done += segments[count++].count)
-        segments[count] = take(g, &next, columns - done);
-    return count;
+    v->segment_count = 0;
+    for (ptrdiff_t done = 0; done < columns; done += v->segments[v->segment_count++].count)
+        v->segments[v->segment_count] = take(g, &next, columns - done);
+    v->vectors = (int)((columns + LANES - 1) / LANES);
+    const ptrdiff_t count = panel_count(v->vectors, TILE_VECTORS);
+    for (ptrdiff_t q = 0; q < count; q++) {
+        const ptrdiff_t start = panel_start(v->vectors, count, q), end = panel_start(v->vectors, count, q + 1);
+        for (ptrdiff_t i = start; i < end; i++) {
+            v->to[i] = panels + start * LANES * k_count + (i - start) * LANES;
+            v->width[i] = (end - start) * LANES;
+        }
+    }
 }
 
-/* What tap (a, b) sees of the segments, in runs of at most LANES; `covered` counts the pixels. */
-INLINE int panel_runs(const windows *g, ptrdiff_t a, ptrdiff_t b, const segment *segments, int count, run runs[],
-                      ptrdiff_t *covered)
+INLINE void cut_pieces(block *v, const windows *g, ptrdiff_t a, ptrdiff_t b)
 {
     const range valid = inside(g->w, g->sw, b * g->dw - g->left, g->ow);
     const ptrdiff_t step = g->sw * g->column_stride;
-    int pieces = 0;
-    *covered = 0;
-    for (ptrdiff_t i = 0, start = 0; i < count; start += segments[i++].count) {
-        run r = clip(g, segments[i], a, b, valid);
-        *covered += r.count;
-        for (r.offset += start; r.count > 0; r.offset += LANES, r.count -= LANES, r.x += LANES * step)
-            runs[pieces++] = (run){r.offset, min_size(r.count, LANES), r.x};
-    }
-    return pieces;
-}
-
-INLINE void copy_lanes(const char *x, ptrdiff_t step, ptrdiff_t count, real *to)
-{
-    if (step == sizeof(number)) {
-        if (count == LANES)
-            vstore(to, vload((const real *)x));
-        else
-            vstore_part(to, vload_part((const real *)x, count), count);
-    } else {
-        copy_run(x, step, count, to);
+    piece *next = v->pieces;
+    for (int i = 0; i < v->vectors; i++)
+        v->pieces_of[i] = 0;
+    for (ptrdiff_t i = 0, start = 0; i < v->segment_count; start += v->segments[i++].count) {
+        run r = clip(g, v->segments[i], a, b, valid);
+        for (r.offset += start; r.count > 0;) {
+            const int first = (int)(r.offset % LANES), taken = (int)min_size(r.count, LANES - first);
+            *next++ = (piece){r.x - first * step, lane_mask(step, first, first + taken)};
+            v->pieces_of[r.offset / LANES]++;
+            r.offset += taken, r.count -= taken, r.x += taken * step;
+        }
     }
 }
 
-static void patch_panel(const windows *g, ptrdiff_t p0, ptrdiff_t k_count, ptrdiff_t j0, ptrdiff_t columns,
-                        ptrdiff_t width, real *panel)
+/* Row p of all panels. A vector is the union of its pieces and stored whole: a store under a mask costs several. */
+INLINE void fill_row(const block *v, ptrdiff_t p, ptrdiff_t shift, ptrdiff_t step, ptrdiff_t ahead)
 {
-    assert(columns <= width && width <= WIDEST && width % LANES == 0);
-    segment segments[WIDEST];
-    run runs[2 * WIDEST]; /* a run of each segment, and one more for each LANES columns */
-    const int count = panel_segments(g, j0, columns, segments);
+    const piece *next = v->pieces;
+    for (int i = 0; i < v->vectors; i++) {
+        vint lanes = {0};
+        for (const piece *end = next + v->pieces_of[i]; next < end; next++) {
+            if (ahead)
+                __builtin_prefetch(next->x + shift + ahead);
+            lanes |= (vint)gather(next->x + shift, step, next->mask);
+        }
+        vstore(v->to[i] + p * v->width[i], (vreal)lanes);
+    }
+}
+
+static void patch_block(const windows *g, ptrdiff_t p0, ptrdiff_t k_count, ptrdiff_t j0, ptrdiff_t columns,
+                        real *panels)
+{
+    assert(columns <= BLOCK_COLUMNS);
+    block v;
+    begin_block(&v, g, k_count, j0, columns, panels);
     const ptrdiff_t taps = g->kh * g->kw, step = g->sw * g->column_stride;
     ptrdiff_t a = p0 % taps / g->kw, b = p0 % g->kw, channel = p0 / taps;
     for (ptrdiff_t tap = 0; tap < min_size(taps, k_count); tap++) {
-        /* The runs of a tap are the same in every channel. */
-        ptrdiff_t covered;
-        const int pieces = panel_runs(g, a, b, segments, count, runs, &covered);
+        /* The pieces of a tap are the same in every channel. */
+        cut_pieces(&v, g, a, b);
         ptrdiff_t shift = channel * g->channel_stride;
-        for (ptrdiff_t p = tap; p < k_count; p += taps, shift += g->channel_stride) {
-            real *const to = panel + p * width;
-            if (covered < width)
-                for (ptrdiff_t j = 0; j < width; j += LANES)
-                    vstore(to + j, (vreal){0});
-            for (int i = 0; i < pieces; i++)
-                copy_lanes(runs[i].x + shift, step, runs[i].count, to + runs[i].offset);
-        }
+        /* The first tap brings the pixels into cache. Channels lie a plane apart, where no hardware looks ahead. */
+        const ptrdiff_t ahead = tap == 0 ? 8 * g->channel_stride : 0;
+        if (step == sizeof(number))
+            for (ptrdiff_t p = tap; p < k_count; p += taps, shift += g->channel_stride)
+                fill_row(&v, p, shift, sizeof(number), ahead);
+        else
+            for (ptrdiff_t p = tap; p < k_count; p += taps, shift += g->channel_stride)
+                fill_row(&v, p, shift, step, ahead);
         if (++b == g->kw) {
             b = 0;
             if (++a == g->kh) {
@@ -195,7 +231,7 @@ static void patch_rows(const windows *g, ptrdiff_t p0, ptrdiff_t rows, ptrdiff_t
             for (ptrdiff_t j = 0; j < r.offset; j++)
                 to[done + j] = 0;
             if (r.count)
-                copy_run(r.x + channel, step, r.count, to + done + r.offset);
+                copy_run(r.x + channel, step, r.count, to + done + r.offset, columns - done - r.offset);
             for (ptrdiff_t j = r.offset + r.count; j < s.count; j++)
                 to[done + j] = 0;
             done += s.count;
@@ -223,4 +259,4 @@ static void patch_sum(const windows *g, const char *cols, ptrdiff_t row_stride, 
         }
 }
 
-const conv_primitives NAME(conv) = {.patch_panel = patch_panel, .patch_rows = patch_rows, .patch_sum = patch_sum};
+const conv_primitives NAME(conv) = {.patch_block = patch_block, .patch_rows = patch_rows, .patch_sum = patch_sum};

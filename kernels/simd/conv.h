@@ -13,10 +13,9 @@ typedef struct {
 } windows;
 
 typedef struct {
-    /* panel[(p - p0) * width + j - j0] = patch[p, j] for p0 <= p < p0 + k_count, j0 <= j < j0 + columns; 0 up to width,
-     * which is at most the widest tile. */
-    void (*patch_panel)(const windows *windows, ptrdiff_t p0, ptrdiff_t k_count, ptrdiff_t j0, ptrdiff_t columns,
-                        ptrdiff_t width, real *panel);
+    /* Columns j0 <= j < j0 + columns of rows p0 <= p < p0 + k_count, packed as panels (tile.h), 0 up to whole vectors. */
+    void (*patch_block)(const windows *windows, ptrdiff_t p0, ptrdiff_t k_count, ptrdiff_t j0, ptrdiff_t columns,
+                        real *panels);
     /* to[(p - p0) * stride + j - j0] = patch[p, j] for p0 <= p < p0 + rows, j0 <= j < j0 + columns */
     void (*patch_rows)(const windows *windows, ptrdiff_t p0, ptrdiff_t rows, ptrdiff_t j0, ptrdiff_t columns, real *to,
                        ptrdiff_t stride);

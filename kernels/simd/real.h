@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#ifdef __AVX512F__
+#ifdef __AVX2__
 #include <immintrin.h>
 #endif
 
@@ -47,36 +47,48 @@ INLINE vreal vload(const real *p) { return *(const vreal_memory *)p; }
 INLINE void vstore(real *p, vreal v) { *(vreal_memory *)p = v; }
 INLINE vreal vsplat(number x) { return x - (vreal){0}; } /* x - 0 keeps the sign of -0, 0 + x would not */
 
-/* The first `count` lanes, 0 <= count <= LANES; the others are 0 and their memory is not touched. AVX-512 has masks for
- * this, which no compiler finds in the portable form (a call of memcpy through the stack, some 20 times slower). */
-#ifdef __AVX512F__
-#if REAL_BITS == 32
-INLINE vreal vload_part(const real *p, ptrdiff_t count)
+/* The lanes whose bit is set in `mask`, lane l from p[l]; the others are 0 and their memory is not touched. AVX has
+ * instructions for this that no compiler finds in the portable form (a loop through the stack, some 20 times slower). */
+#if defined __AVX512F__ && REAL_BITS == 32
+INLINE vreal vload_mask(const real *p, unsigned mask) { return _mm512_maskz_loadu_ps((__mmask16)mask, p); }
+#elif defined __AVX512F__
+INLINE vreal vload_mask(const real *p, unsigned mask) { return _mm512_maskz_loadu_pd((__mmask8)mask, p); }
+#elif defined __AVX2__ && REAL_BITS == 32
+INLINE vreal vload_mask(const real *p, unsigned mask)
 {
-    return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
+    const vint bit = {1, 2, 4, 8, 16, 32, 64, 128};
+    return _mm256_maskload_ps((const float *)p, (__m256i)((bit & (integer)mask) == bit));
 }
+#elif defined __AVX2__
+INLINE vreal vload_mask(const real *p, unsigned mask)
+{
+    const vint bit = {1, 2, 4, 8};
+    return _mm256_maskload_pd((const double *)p, (__m256i)((bit & (integer)mask) == bit));
+}
+#else
+INLINE vreal vload_mask(const real *p, unsigned mask)
+{
+    number lanes[LANES];
+    for (int l = 0; l < LANES; l++)
+        lanes[l] = mask >> l & 1 ? p[l] : 0;
+    return vload(lanes);
+}
+#endif
+
+/* The first `count` lanes, 0 <= count <= LANES; the others are 0 and their memory is not touched. */
+INLINE vreal vload_part(const real *p, ptrdiff_t count) { return vload_mask(p, (1u << count) - 1); }
+
+#if defined __AVX512F__ && REAL_BITS == 32
 INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
 {
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), v);
 }
-#else
-INLINE vreal vload_part(const real *p, ptrdiff_t count)
-{
-    return _mm512_maskz_loadu_pd((__mmask8)((1u << count) - 1), p);
-}
+#elif defined __AVX512F__
 INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
 {
     _mm512_mask_storeu_pd(p, (__mmask8)((1u << count) - 1), v);
 }
-#endif
 #else
-INLINE vreal vload_part(const real *p, ptrdiff_t count)
-{
-    number lanes[LANES] = {0};
-    for (ptrdiff_t i = 0; i < count; i++)
-        lanes[i] = p[i];
-    return vload(lanes);
-}
 INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
 {
     number lanes[LANES];
@@ -85,24 +97,6 @@ INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
         p[i] = lanes[i];
 }
 #endif
-
-/* Lanes of x where the mask (of a comparison: all ones or zero) is set, else of y. In C `?:` does not take vectors; GCC
- * and Clang find the blend instruction in this form, and the maximum and the square root in those below. */
-INLINE vreal vselect(vint mask, vreal x, vreal y) { return (vreal)((mask & (vint)x) | (~mask & (vint)y)); }
-
-/* a > b ? a : b and a < b ? a : b: a NaN in either gives b. */
-INLINE vreal vmax(vreal a, vreal b)
-{
-    vreal most;
-    UNROLL for (int i = 0; i < LANES; i++) most[i] = a[i] > b[i] ? a[i] : b[i];
-    return most;
-}
-INLINE vreal vmin(vreal a, vreal b)
-{
-    vreal least;
-    UNROLL for (int i = 0; i < LANES; i++) least[i] = a[i] < b[i] ? a[i] : b[i];
-    return least;
-}
 
 INLINE ptrdiff_t min_size(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 INLINE ptrdiff_t max_size(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }

@@ -15,6 +15,12 @@ enum { START_ZERO, START_C, START_ROW_BIAS, START_COLUMN_BIAS };
 enum { LAYOUT_ROWS, LAYOUT_COLUMNS };
 enum { THIN_ROWS = 4 };
 
+/* A block of columns of B is packed into panels, one after the other, each k x (its vectors * lanes). Its vectors are
+ * split evenly, so that 4 are 2 + 2 and not 3 + 1: panel q holds the vectors from panel_start(q) to panel_start(q + 1). */
+static inline ptrdiff_t panel_count(ptrdiff_t vectors, ptrdiff_t widest) { return (vectors + widest - 1) / widest; }
+static inline ptrdiff_t panel_start(ptrdiff_t vectors, ptrdiff_t panels, ptrdiff_t q) { return vectors * q / panels; }
+enum { BLOCK_PANELS = 8 }; /* the most in a block */
+
 typedef void (*tile_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b, ptrdiff_t b_stride, real *c,
                         ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias);
 
