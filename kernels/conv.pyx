@@ -125,26 +125,50 @@ cdef void pack_gradient(const Product* g, Py_ssize_t p0, Py_ssize_t k_count, Py_
             p += count
 
 
+cdef struct Transposition:
+    const primitives* table
+    const char* x            # (groups, rows, columns), C-contiguous
+    char* to                 # (groups, columns, rows), C-contiguous
+    Py_ssize_t rows, columns
+
+
+cdef void transpose_lines(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # 16 lines of the result at a time, over all groups
+    cdef const Transposition* v = <const Transposition*>context
+    cdef Py_ssize_t parts = ceil_div(v.columns, 16), part, group, j, size = v.table.itemsize, plane = v.rows * v.columns
+    for part in range(first, last):
+        group, j = part // parts, part % parts * 16
+        v.table.pack.transpose(v.rows, min(16, v.columns - j), v.x + (group * plane + j) * size, v.columns,
+                               v.to + (group * plane + j * v.rows) * size, v.rows)
+
+
 def weight_gradient(
     cnp.ndarray x,           # IN (n, c, h, w)
     cnp.ndarray dy,          # IN (n, oc, oh, ow)
-    cnp.ndarray dw,          # OUT (groups, c/groups * kh * kw, oc/groups), C-contiguous: the transpose of every group
+    cnp.ndarray dw,          # OUT (groups, oc/groups, c/groups * kh * kw), C-contiguous
+    cnp.ndarray transposed,  # SCRATCH (groups, c/groups * kh * kw, oc/groups), C-contiguous
     tuple geometry,          # as in `forward`
 ):
-    cdef Py_ssize_t groups = cnp.PyArray_DIMS(dw)[0], m = cnp.PyArray_DIMS(dw)[1], n = cnp.PyArray_DIMS(dw)[2], group
+    # The patches are A, packed by rows, and dy is B: so the product is dw', which is transposed at the end.
+    cdef Py_ssize_t groups = cnp.PyArray_DIMS(dw)[0], m = cnp.PyArray_DIMS(dw)[2], n = cnp.PyArray_DIMS(dw)[1], group
     cdef Py_ssize_t c = cnp.PyArray_DIMS(x)[1] // max(1, groups)
     cdef Py_ssize_t pixels = cnp.PyArray_DIMS(dy)[0] * cnp.PyArray_DIMS(dy)[2] * cnp.PyArray_DIMS(dy)[3]
+    cdef Transposition v
     cdef Convolution conv
     cdef Product g
+    v.table, v.rows, v.columns = primitives_for(cnp.PyArray_TYPE(x)), m, n
+    v.x, v.to = <const char*>cnp.PyArray_DATA(transposed), <char*>cnp.PyArray_DATA(dw)
     for group in range(groups):
         product_begin(&g, cnp.PyArray_TYPE(x), m, n, pixels)
         set_windows(&conv.patches, x, group * c, geometry)
         set_result(&conv, dy, group * n)
         g.pack_a, g.pack_b, g.context = pack_patch_rows, pack_gradient, &conv
         g.c_row = n * g.table.itemsize
-        g.c = <char*>cnp.PyArray_DATA(dw) + group * m * g.c_row
+        g.c = <char*>cnp.PyArray_DATA(transposed) + group * m * g.c_row
         with nogil:
             product_run(&g)
+    with nogil:
+        parallel_for(transpose_lines, &v, groups * ceil_div(n, 16), max(1, 4096 // max(1, m)), num_threads())
 
 
 cdef struct Bias:
@@ -181,6 +205,9 @@ def bias_gradient(
     cdef Bias v
     cdef cnp.npy_intp* shape = cnp.PyArray_DIMS(dy)
     set_windows(&v.pixels, dy, 0, (1, 1, 1, 1, 1, 1, 0, 0, shape[2], shape[3]))
+    if v.pixels.row_stride == shape[3] * v.pixels.column_stride:      # a plane is one long row
+        v.pixels.h, v.pixels.w = 1, shape[2] * shape[3]
+        v.pixels.oh, v.pixels.ow = 1, v.pixels.w
     v.table, v.single = primitives_for(cnp.PyArray_TYPE(dy)), cnp.PyArray_TYPE(dy) == cnp.NPY_FLOAT
     v.count, v.db = shape[0] * shape[2] * shape[3], <char*>cnp.PyArray_DATA(db)
     with nogil:

@@ -61,61 +61,55 @@ INLINE vreal gather(const char *x, ptrdiff_t step, unsigned mask)
     return step == 2 * sizeof(number) ? gather_even(x, mask) : gather_lanes(x, step, mask);
 }
 
-/* to[i] = x[i * step] for i < count; up to to[room - 1] may be overwritten. */
-INLINE void copy_run(const char *x, ptrdiff_t step, ptrdiff_t count, real *to, ptrdiff_t room)
-{
-    for (; count > 0; count -= LANES, room -= LANES, x += LANES * step, to += LANES) {
-        const ptrdiff_t lanes = min_size(count, LANES);
-        const vreal v = gather(x, step, lane_mask(step, 0, (int)lanes));
-        if (room >= LANES)
-            vstore(to, v); /* a store under a mask is several times slower */
-        else
-            vstore_part(to, v, lanes);
-    }
-}
-
-/* Part of a row of windows: columns j .. j + count of row i of image n. */
+/* Part of a row of windows: columns j .. j + count of a row whose first tap meets row `row` of an image, and its pixel j
+ * the byte `offset` of x; both may lie outside the image. */
 typedef struct {
-    ptrdiff_t n, i, j, count;
+    ptrdiff_t offset, row, j, count;
 } segment;
 
-INLINE segment first_segment(const windows *g, ptrdiff_t column)
+/* Cuts columns j0 .. j0 + columns into at most `most` segments; returns how many. */
+INLINE int cut_segments(const windows *g, ptrdiff_t j0, ptrdiff_t columns, segment *segments, int most)
 {
-    const ptrdiff_t plane = g->oh * g->ow, pixel = column % plane;
-    return (segment){.n = column / plane, .i = pixel / g->ow, .j = pixel % g->ow};
-}
-
-/* The segment at `s`, at most `most` columns of it; moves `s` on to the next. */
-INLINE segment take(const windows *g, segment *s, ptrdiff_t most)
-{
-    segment taken = *s;
-    taken.count = min_size(g->ow - s->j, most);
-    s->j += taken.count;
-    if (s->j == g->ow) {
-        s->j = 0;
-        if (++s->i == g->oh) {
-            s->i = 0;
-            s->n++;
+    const ptrdiff_t plane = g->oh * g->ow, pixel = j0 % plane;
+    ptrdiff_t n = j0 / plane, i = pixel / g->ow, j = pixel % g->ow;
+    int count = 0;
+    while (columns > 0 && count < most) {
+        segment *s = &segments[count++];
+        s->row = i * g->sh - g->top;
+        s->j = j;
+        s->count = min_size(g->ow - j, columns);
+        s->offset = n * g->image_stride + s->row * g->row_stride + (j * g->sw - g->left) * g->column_stride;
+        columns -= s->count;
+        j = 0;
+        if (++i == g->oh) {
+            i = 0;
+            n++;
         }
     }
-    return taken;
+    return count;
 }
 
-/* What a tap (a, b) sees of a segment: `count` pixels from `x` on go to `offset` of the destination. */
+/* An element (channel, a, b) of the window: the rows, bytes and columns that lie between it and the first one. */
 typedef struct {
-    ptrdiff_t offset, count;
-    const char *x;
-} run;
+    ptrdiff_t rows, offset;
+    range columns; /* for which it lies inside the image */
+} tap;
 
-INLINE run clip(const windows *g, segment s, ptrdiff_t a, ptrdiff_t b, range columns)
+INLINE tap tap_at(const windows *g, ptrdiff_t channel, ptrdiff_t a, ptrdiff_t b)
 {
-    const ptrdiff_t row = s.i * g->sh + a * g->dh - g->top;
-    const ptrdiff_t first = max_size(s.j, columns.first), last = min_size(s.j + s.count, columns.last);
-    if (row < 0 || row >= g->h || first >= last)
-        return (run){0, 0, NULL};
-    return (run){first - s.j, last - first,
-                 g->x + s.n * g->image_stride + row * g->row_stride +
-                     (first * g->sw + b * g->dw - g->left) * g->column_stride};
+    return (tap){a * g->dh,
+                 channel * g->channel_stride + a * g->dh * g->row_stride + b * g->dw * g->column_stride,
+                 inside(g->w, g->sw, b * g->dw - g->left, g->ow)};
+}
+
+/* What a tap sees of a segment: its columns first <= j < end, the others are 0. */
+INLINE range seen(const windows *g, const segment *s, const tap *t)
+{
+    const ptrdiff_t row = s->row + t->rows;
+    if (row < 0 || row >= g->h)
+        return (range){0, 0};
+    const range r = {max_size(t->columns.first - s->j, 0), min_size(t->columns.last - s->j, s->count)};
+    return r.first < r.last ? r : (range){0, 0};
 }
 
 enum { BLOCK_VECTORS = BLOCK_PANELS * TILE_VECTORS, BLOCK_COLUMNS = BLOCK_VECTORS * LANES };
@@ -130,7 +124,7 @@ typedef struct {
 typedef struct {
     segment segments[BLOCK_COLUMNS];
     int segment_count, vectors;
-    real *to[BLOCK_VECTORS]; /* row 0 of the panel that a vector belongs to, */
+    real *to[BLOCK_VECTORS];        /* row 0 of the panel that a vector belongs to, */
     ptrdiff_t width[BLOCK_VECTORS]; /* and the length of its rows */
     int pieces_of[BLOCK_VECTORS];
     piece pieces[BLOCK_COLUMNS + BLOCK_VECTORS];
@@ -138,10 +132,7 @@ typedef struct {
 
 INLINE void begin_block(block *v, const windows *g, ptrdiff_t k_count, ptrdiff_t j0, ptrdiff_t columns, real *panels)
 {
-    segment next = first_segment(g, j0);
-    v->segment_count = 0;
-    for (ptrdiff_t done = 0; done < columns; done += v->segments[v->segment_count++].count)
-        v->segments[v->segment_count] = take(g, &next, columns - done);
+    v->segment_count = cut_segments(g, j0, columns, v->segments, BLOCK_COLUMNS);
     v->vectors = (int)((columns + LANES - 1) / LANES);
     const ptrdiff_t count = panel_count(v->vectors, TILE_VECTORS);
     for (ptrdiff_t q = 0; q < count; q++) {
@@ -153,20 +144,20 @@ INLINE void begin_block(block *v, const windows *g, ptrdiff_t k_count, ptrdiff_t
     }
 }
 
-INLINE void cut_pieces(block *v, const windows *g, ptrdiff_t a, ptrdiff_t b)
+INLINE void cut_pieces(block *v, const windows *g, const tap *t)
 {
-    const range valid = inside(g->w, g->sw, b * g->dw - g->left, g->ow);
     const ptrdiff_t step = g->sw * g->column_stride;
     piece *next = v->pieces;
     for (int i = 0; i < v->vectors; i++)
         v->pieces_of[i] = 0;
     for (ptrdiff_t i = 0, start = 0; i < v->segment_count; start += v->segments[i++].count) {
-        run r = clip(g, v->segments[i], a, b, valid);
-        for (r.offset += start; r.count > 0;) {
-            const int first = (int)(r.offset % LANES), taken = (int)min_size(r.count, LANES - first);
-            *next++ = (piece){r.x - first * step, lane_mask(step, first, first + taken)};
-            v->pieces_of[r.offset / LANES]++;
-            r.offset += taken, r.count -= taken, r.x += taken * step;
+        const segment *const s = &v->segments[i];
+        const range r = seen(g, s, t);
+        for (ptrdiff_t j = r.first; j < r.last;) {
+            const int first = (int)((start + j) % LANES), taken = (int)min_size(r.last - j, LANES - first);
+            *next++ = (piece){g->x + s->offset + t->offset + (j - first) * step, lane_mask(step, first, first + taken)};
+            v->pieces_of[(start + j) / LANES]++;
+            j += taken;
         }
     }
 }
@@ -194,17 +185,18 @@ static void patch_block(const windows *g, ptrdiff_t p0, ptrdiff_t k_count, ptrdi
     begin_block(&v, g, k_count, j0, columns, panels);
     const ptrdiff_t taps = g->kh * g->kw, step = g->sw * g->column_stride;
     ptrdiff_t a = p0 % taps / g->kw, b = p0 % g->kw, channel = p0 / taps;
-    for (ptrdiff_t tap = 0; tap < min_size(taps, k_count); tap++) {
+    for (ptrdiff_t first = 0; first < min_size(taps, k_count); first++) {
         /* The pieces of a tap are the same in every channel. */
-        cut_pieces(&v, g, a, b);
-        ptrdiff_t shift = channel * g->channel_stride;
+        const tap t = tap_at(g, channel, a, b);
+        cut_pieces(&v, g, &t);
         /* The first tap brings the pixels into cache. Channels lie a plane apart, where no hardware looks ahead. */
-        const ptrdiff_t ahead = tap == 0 ? 8 * g->channel_stride : 0;
+        const ptrdiff_t ahead = first == 0 ? 8 * g->channel_stride : 0;
+        ptrdiff_t shift = 0;
         if (step == sizeof(number))
-            for (ptrdiff_t p = tap; p < k_count; p += taps, shift += g->channel_stride)
+            for (ptrdiff_t p = first; p < k_count; p += taps, shift += g->channel_stride)
                 fill_row(&v, p, shift, sizeof(number), ahead);
         else
-            for (ptrdiff_t p = tap; p < k_count; p += taps, shift += g->channel_stride)
+            for (ptrdiff_t p = first; p < k_count; p += taps, shift += g->channel_stride)
                 fill_row(&v, p, shift, step, ahead);
         if (++b == g->kw) {
             b = 0;
@@ -216,25 +208,40 @@ static void patch_block(const windows *g, ptrdiff_t p0, ptrdiff_t k_count, ptrdi
     }
 }
 
+/* One segment of one row, in whole vectors as long as the row has room for them. */
+INLINE void fill_segment(const windows *g, const segment *s, const tap *t, ptrdiff_t step, real *to, ptrdiff_t room)
+{
+    const range r = seen(g, s, t);
+    const char *const x = g->x + s->offset + t->offset;
+    for (ptrdiff_t j = 0; j < s->count; j += LANES) {
+        const int first = (int)max_size(r.first - j, 0), end = (int)min_size(r.last - j, LANES);
+        const vreal v = first < end ? gather(x + j * step, step, lane_mask(step, first, end)) : (vreal){0};
+        if (room - j >= LANES)
+            vstore(to + j, v);
+        else
+            vstore_part(to + j, v, min_size(s->count - j, LANES));
+    }
+}
+
 static void patch_rows(const windows *g, ptrdiff_t p0, ptrdiff_t rows, ptrdiff_t j0, ptrdiff_t columns, real *to,
                        ptrdiff_t stride)
 {
+    enum { MOST = 128 };
+    segment segments[MOST];
     const ptrdiff_t taps = g->kh * g->kw, step = g->sw * g->column_stride;
-    const segment first = first_segment(g, j0);
-    for (ptrdiff_t p = p0; p < p0 + rows; p++, to += stride) {
-        const ptrdiff_t a = p % taps / g->kw, b = p % g->kw, channel = p / taps * g->channel_stride;
-        const range valid = inside(g->w, g->sw, b * g->dw - g->left, g->ow);
-        segment next = first;
-        for (ptrdiff_t done = 0; done < columns;) {
-            const segment s = take(g, &next, columns - done);
-            const run r = clip(g, s, a, b, valid);
-            for (ptrdiff_t j = 0; j < r.offset; j++)
-                to[done + j] = 0;
-            if (r.count)
-                copy_run(r.x + channel, step, r.count, to + done + r.offset, columns - done - r.offset);
-            for (ptrdiff_t j = r.offset + r.count; j < s.count; j++)
-                to[done + j] = 0;
-            done += s.count;
+    for (ptrdiff_t done = 0, width = 0; done < columns; done += width) {
+        const int count = cut_segments(g, j0 + done, columns - done, segments, MOST);
+        for (ptrdiff_t p = p0; p < p0 + rows; p++) {
+            const tap t = tap_at(g, p / taps, p % taps / g->kw, p % g->kw);
+            width = 0;
+            for (int i = 0; i < count; width += segments[i++].count) {
+                real *const row = to + (p - p0) * stride + done + width;
+                const ptrdiff_t room = columns - done - width;
+                if (step == sizeof(number))
+                    fill_segment(g, &segments[i], &t, sizeof(number), row, room);
+                else
+                    fill_segment(g, &segments[i], &t, step, row, room);
+            }
         }
     }
 }

@@ -69,4 +69,20 @@ static void scatter(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t 
                 *(real *)(to + j * column_stride) = x[j];
 }
 
-const pack_primitives NAME(pack) = {.panel = panel, .rows = rows, .scatter = scatter};
+static void transpose_matrix(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t x_stride, real *to,
+                             ptrdiff_t to_stride)
+{
+    for (ptrdiff_t j = 0; j < columns; j += LANES)
+        for (ptrdiff_t i = 0; i < rows; i += LANES) {
+            const ptrdiff_t lines = min_size(rows - i, LANES), count = min_size(columns - j, LANES);
+            vreal block[LANES];
+            load_transposed(block, (const char *)(x + i * x_stride + j), x_stride * (ptrdiff_t)sizeof(number), lines, count);
+            if (lines == LANES && count == LANES)
+                UNROLL for (int q = 0; q < LANES; q++) vstore(to + (j + q) * to_stride + i, block[q]);
+            else
+                for (int q = 0; q < count; q++)
+                    vstore_part(to + (j + q) * to_stride + i, block[q], lines);
+        }
+}
+
+const pack_primitives NAME(pack) = {.panel = panel, .rows = rows, .scatter = scatter, .transpose = transpose_matrix};

@@ -223,10 +223,10 @@ def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, need
     if need_x:
         dx = _image_gradient(dy, w, x.shape, geometry, groups)
     if need_w:
-        oc, c, kh, kw = w.shape
-        transposed = np.empty((groups, c * kh * kw, oc // groups), x.dtype)
-        _conv.weight_gradient(x, dy, transposed, geometry)
-        dw = np.ascontiguousarray(transposed.transpose(0, 2, 1)).reshape(w.shape)
+        oc, k = w.shape[0] // groups, math.prod(w.shape[1:])
+        dw, transposed = np.empty((groups, oc, k), x.dtype), np.empty((groups, k, oc), x.dtype)
+        _conv.weight_gradient(x, dy, dw, transposed, geometry)
+        dw = dw.reshape(w.shape)
     if need_b:
         db = np.empty(w.shape[0], x.dtype)
         _conv.bias_gradient(dy, db)
