@@ -98,6 +98,24 @@ INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
 }
 #endif
 
+/* Lanes of x where the mask (of a comparison: all ones or zero) is set, else of y. In C `?:` does not take vectors; GCC
+ * and Clang find the blend instruction in this form, and the maximum and the square root in those below. */
+INLINE vreal vselect(vint mask, vreal x, vreal y) { return (vreal)((mask & (vint)x) | (~mask & (vint)y)); }
+
+/* a > b ? a : b and a < b ? a : b: a NaN in either gives b. */
+INLINE vreal vmax(vreal a, vreal b)
+{
+    vreal most;
+    UNROLL for (int i = 0; i < LANES; i++) most[i] = a[i] > b[i] ? a[i] : b[i];
+    return most;
+}
+INLINE vreal vmin(vreal a, vreal b)
+{
+    vreal least;
+    UNROLL for (int i = 0; i < LANES; i++) least[i] = a[i] < b[i] ? a[i] : b[i];
+    return least;
+}
+
 INLINE ptrdiff_t min_size(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 INLINE ptrdiff_t max_size(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 
