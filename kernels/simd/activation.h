@@ -1,14 +1,32 @@
-/* Elementwise functions on contiguous rows. */
+/* Elementwise functions and their gradients on contiguous rows.
+ *
+ * An activation is one entry of the list below, with the default values of its parameters, and two functions of a vector
+ * in activation.c: its value and its gradient. Kernels, epilogues of products and the Python names come from that entry. */
 #ifndef NPK_ACTIVATION_H
 #define NPK_ACTIVATION_H
 
-/* y[i] = f(x[i]) for i < count; y may be x. `parameters` are those of the function, in the order of the Python API. */
-typedef void (*activation_fn)(ptrdiff_t count, const real *x, real *y, const double *parameters);
+#define ACTIVATIONS(ENTRY)                                                                                             \
+    ENTRY(relu, 0)                                                                                                     \
+    ENTRY(leaky_relu, 0.01)                                                                                            \
+    ENTRY(sigmoid, 0)                                                                                                  \
+    ENTRY(tanh, 0)                                                                                                     \
+    ENTRY(gelu, 0)                                                                                                     \
+    ENTRY(silu, 0)                                                                                                     \
+    ENTRY(softplus, 1)                                                                                                 \
+    ENTRY(elu, 1)
 
-enum { ACTIVATION_RELU, ACTIVATION_COUNT };
+#define ACTIVATION_ID(name, ...) ACTIVATION_##name,
+enum { ACTIVATIONS(ACTIVATION_ID) ACTIVATION_COUNT };
+enum { ACTIVATION_PARAMETERS = 1 }; /* the most that any activation has */
+
+/* y[i] = f(x[i]) for i < count; y may be x. `parameters` in the order of the Python API; NULL stands for the defaults. */
+typedef void (*activation_fn)(ptrdiff_t count, const real *x, real *y, const double *parameters);
+/* dx[i] = dy[i] f'(x[i]); dx may be dy or x. */
+typedef void (*activation_gradient_fn)(ptrdiff_t count, const real *dy, const real *x, real *dx, const double *parameters);
 
 typedef struct {
     const activation_fn *forward; /* [ACTIVATION_COUNT] */
+    const activation_gradient_fn *backward;
 } activation_primitives;
 
 #endif

@@ -21,7 +21,7 @@
 #define LN2_LOW 0x1.7f7d1cf79abcap-20f
 #define EXP_LOWEST -174.0f /* exp is 0, also after a product with a number below 2^100; its exponent fits vscale */
 #define EXP_HIGHEST 89.0f  /* exp is inf */
-#define NORMAL_END 14.5f
+#define NORMAL_END 18.6f
 #else
 #define MANTISSA_BITS 52
 #define EXPONENT_BIAS 1023
@@ -31,7 +31,7 @@
 #define LN2_LOW 0x1.a39ef35793c76p-33
 #define EXP_LOWEST -1416.0
 #define EXP_HIGHEST 710.0
-#define NORMAL_END 39.0
+#define NORMAL_END 53.0
 #endif
 #define EXPM1_LOWEST -64.0f /* e^x - 1 is -1 */
 #define TINY 0x1p-60f       /* 1 + x is 1 */
@@ -146,34 +146,39 @@ INLINE vreal vsigmoid(vreal x)
 
 /* tail, n with tail 2^n = Q(t) = erfc(t / sqrt 2) / 2, the normal distribution beyond t >= 0, and p 2^n = e^(-t^2/2).
  *
- * Q(t) = e^(-t^2/2) M(t), M a quotient of polynomials, relative error 2^-27.3 (float32), 2^-59.9 (float64), of positive
- * coefficients, so that nothing cancels; the form is that of Cody, "Rational Chebyshev approximations for the error
- * function", Math. Comp. 23, 1969. t^2 must be exact, for the exponential makes its absolute error a relative one: with h
- * the upper half of the digits of t, -t^2/2 = -h^2/2 - (t - h)(t + h)/2. NORMAL_END stands for every larger t: there Q is
- * 0, also after a product with a number of that size. */
+ * Q(t) = e^(-t^2/2) M(t) with Mills' ratio M ~ 1 / (sqrt(2 pi) t) for large t. 1 / M(t) = sqrt(2 pi) t + A(t) / N(t), and
+ * A / N falls from 2 to 0, so M = N / (sqrt(2 pi) t N + A) with positive coefficients loses no digits at either end, which
+ * neither a plain quotient nor a polynomial achieves. Relative error of the fit 2^-30.039 (float32), 2^-57.227 (float64). t^2 must be
+ * exact, for the exponential makes its absolute error a relative one: with h the upper half of the digits of t,
+ * -t^2/2 = -h^2/2 - (t - h)(t + h)/2. NORMAL_END stands for every larger t: there Q is 0, also after a product with t. */
 INLINE vreal vnormal_tail(vreal t, vreal *p, vreal *n)
 {
 #if REAL_BITS == 32
-    static const number above[] = {5.000000030e-01f, 4.382950991e-01f, 1.832352525e-01f, 4.063326655e-02f,
-                                   4.116315369e-03f};
-    static const number below[] = {1.000000000e+00f, 1.674475179e+00f, 1.202503608e+00f,
-                                   4.694709339e-01f, 1.018589419e-01f, 1.031795275e-02f};
-#else
     static const number above[] = {
-        0.5,                    0.8279457397099019,    0.6796427948813661,   0.3573716898923444,
-        0.13205967670422764,    0.035672500885866924,  0.007124040701189616, 0.001039920917524038,
-        0.0001065976927611436,  6.977892296818809e-06, 2.2425605380676267e-07,
+        4.999999995e-01f, 5.475799752e-01f, 2.876225977e-01f, 8.751668259e-02f, 1.544059529e-02f,
+        1.308131295e-03f,
     };
     static const number below[] = {
-        1.0,                    2.4537760402226696,     2.817115607924383,     2.001549929500734,
-        0.9801773419239703,     0.3483530538743314,     0.09198941285056803,   0.01812339837974894,
-        0.0026241861575787276,  0.0002677629172475755,  1.7490982128565717e-05, 5.62126565229074e-07,
+        1.000000000e+00f, 6.397302988e-01f, 2.130976899e-01f, 3.869175332e-02f, 3.279217256e-03f,
+    };
+#else
+    static const number above[] = {
+        0.5, 0.8518393014991181, 0.7174280596806961, 0.38687842219374785,
+        0.14670071127198864, 0.04071412844189395, 0.008369215671269243, 0.0012606288443977192,
+        0.00013379066114908001, 9.110687260094206e-06, 3.068676200653941e-07,
+    };
+    static const number below[] = {
+        1.0, 1.2482490264856025, 0.7955702670518051, 0.3290631594585806,
+        0.09596373372074876, 0.020315476556341992, 0.0031142537243240924, 0.00033382504744997087,
+        2.2837106293406865e-05, 7.692030529964159e-07,
     };
 #endif
     t = vmin(vsplat(NORMAL_END), t);
     const vreal h = (vreal)((vbits)t & ((bits)-1 << ((MANTISSA_BITS + 2) / 2)));
     *p = vexp_parts((number)-0.5 * h * h, (number)-0.5 * (t - h) * (t + h), n);
-    return *p * vpolynomial(t, sizeof above / sizeof *above, above) / vpolynomial(t, sizeof below / sizeof *below, below);
+    const vreal a = vpolynomial(t, sizeof above / sizeof *above, above);
+    const vreal b = vpolynomial(t, sizeof below / sizeof *below, below);
+    return *p * a / ((number)0x1.40d931ff62706p+1 * t * a + b); /* sqrt(2 pi) */
 }
 
 /* k, f with x = 2^k (1 + f), 1 + f in [sqrt(1/2), sqrt(2)), for positive finite normal x. */
@@ -222,17 +227,21 @@ INLINE vreal vlog(vreal x)
     return vselect(x < 0, vsplat(INFINITE - INFINITE), y);
 }
 
-/* ln(1 + x). With u = 1 + x rounded, k from u, and s = 2^-k: 1 + f = s (1 + x), so f = s x + (s - 1), rounded once. Where
- * the 1 is below the last digit of x, 1 + f comes from u itself. */
+/* ln(1 + x) for -1 < x < 1 / TINY, except that it may be 0 where |x| < TINY. With u = 1 + x rounded, k from u, and s = 2^-k:
+ * 1 + f = s (1 + x), so f = s x + (s - 1), rounded once. */
+INLINE vreal vlog1p_inner(vreal x)
+{
+    vreal k;
+    vlog_parts(1 + x, &k);
+    const vreal s = (vreal)((vbits)(ROUNDING + EXPONENT_BIAS - k) << MANTISSA_BITS);
+    return vlog_sum(k, s * x + (s - 1));
+}
+
+/* ln(1 + x); ln 0 = -inf, NaN below. */
 INLINE vreal vlog1p(vreal x)
 {
-    const vreal u = 1 + x;
-    vreal k;
-    const vreal f = vlog_parts(u, &k);
-    const vreal s = (vreal)((vbits)(ROUNDING + EXPONENT_BIAS - k) << MANTISSA_BITS);
-    vreal y = vlog_sum(k, vselect(x < 1 / TINY, s * x + (s - 1), f));
+    vreal y = vselect(x < 1 / TINY, vlog1p_inner(x), vlog(x));
     y = vselect(vabs(x) < TINY, x, y);
-    y = vselect(x < INFINITE, y, x);
     y = vselect(x == -1, vsplat(-INFINITE), y);
     return vselect(x < -1, vsplat(INFINITE - INFINITE), y);
 }
