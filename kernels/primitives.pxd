@@ -33,8 +33,16 @@ cdef extern from "primitives.h" nogil:
 cdef extern from "primitives.h" nogil:
     # y[i] = f(x[i]); y may be x
     ctypedef void (*activation_fn)(Py_ssize_t count, const void* x, void* y, const double* parameters) noexcept nogil
+    # dx[i] = dy[i] f'(x[i]); dx may be dy or x
+    ctypedef void (*activation_gradient_fn)(Py_ssize_t count, const void* dy, const void* x, void* dx,
+                                            const double* parameters) noexcept nogil
+    enum:
+        ACTIVATION_COUNT
+        ACTIVATION_PARAMETERS
+    const char* const activation_names[]
     ctypedef struct activation_primitives:
         const activation_fn* forward
+        const activation_gradient_fn* backward
 
 cdef extern from "primitives.h" nogil:
     ctypedef struct windows:
@@ -54,6 +62,26 @@ cdef extern from "primitives.h" nogil:
         double (*sum)(Py_ssize_t count, const void* x) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
+    enum:
+        STRIDED_AXES
+    ctypedef struct strided:
+        char* data
+        int axes
+        Py_ssize_t shape[STRIDED_AXES]
+        Py_ssize_t strides[STRIDED_AXES]
+    ctypedef struct strided_primitives:
+        void (*gather)(const strided* array, Py_ssize_t first, Py_ssize_t count, void* to) noexcept nogil
+        void (*scatter)(const strided* array, Py_ssize_t first, Py_ssize_t count, const void* source) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
+    ctypedef struct momentum_settings:
+        double lr, momentum, weight_decay
+        bint nesterov
+    ctypedef struct optim_primitives:
+        void (*momentum)(Py_ssize_t count, void* p, const void* g, void* velocity,
+                         const momentum_settings* settings) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
     ctypedef struct primitives:
         Py_ssize_t itemsize, lanes
         const tile_primitives* tile
@@ -61,4 +89,6 @@ cdef extern from "primitives.h" nogil:
         const activation_primitives* activation
         const conv_primitives* conv
         const row_primitives* rows
+        const strided_primitives* strided
+        const optim_primitives* optim
     const primitives* primitives_of(int isa, int bits)

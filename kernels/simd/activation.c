@@ -8,10 +8,11 @@
 
 static const vreal zero = {0};
 
-/* e^-t for t >= 0, and p, n with p 2^n = e^-t; p is 0 where any product with a finite number is 0. */
-INLINE vreal decay(vreal t, vreal *p, vreal *n)
+/* e^-|x|, and p, n with p 2^n = e^-|x|; p is 0 where any product with a finite number is 0. */
+INLINE vreal decay(vreal x, vreal *p, vreal *n)
 {
-    *p = vselect(t > -EXP_LOWEST, zero, vexp_parts(-t, zero, n));
+    const vreal power = vminus_abs(x);
+    *p = vselect(power < EXP_LOWEST, zero, vexp_parts(vmax(vsplat(EXP_LOWEST), power), n));
     return vscale(*p, *n);
 }
 
@@ -19,7 +20,7 @@ INLINE vreal decay(vreal t, vreal *p, vreal *n)
 INLINE vreal relu_value(vreal x, const number *c)
 {
     (void)c;
-    return vselect(x <= 0, zero, x); /* a NaN is not <= 0: it stays */
+    return vmax(zero, x); /* a NaN is the second operand: it stays */
 }
 INLINE vreal relu_gradient(vreal dy, vreal x, const number *c)
 {
@@ -41,7 +42,7 @@ INLINE vreal sigmoid_gradient(vreal dy, vreal x, const number *c)
 {
     (void)c;
     vreal p, n;
-    const vreal d = 1 + decay(vabs(x), &p, &n);
+    const vreal d = 1 + decay(x, &p, &n);
     return vscale(dy * (p / (d * d)), n);
 }
 
@@ -55,26 +56,17 @@ INLINE vreal tanh_gradient(vreal dy, vreal x, const number *c)
 {
     (void)c;
     vreal p, n;
-    const vreal d = 1 + decay(2 * vabs(x), &p, &n);
+    const vreal d = 1 + decay(2 * x, &p, &n);
     return vscale(dy * (4 * p / (d * d)), n);
 }
 
-/* x Phi(x), Phi the normal distribution: max(0, x) - t Q(t), Q(t) = 1 - Phi(t); near 0 x (1/2 + x A(x^2)), A the minimax
- * polynomial of (Phi(x) - 1/2) / x, relative error of Phi 2^-28.7 (float32), 2^-60.3 (float64). */
+/* x Phi(x), Phi the normal distribution: max(0, x) - t Q(t), Q(t) = 1 - Phi(t) */
 INLINE vreal gelu_value(vreal x, const number *c)
 {
     (void)c;
-#if REAL_BITS == 32
-    static const number a[] = {3.989422624e-01f, -6.648948989e-02f, 9.961244735e-03f, -1.122981958e-03f};
-#else
-    static const number a[] = {0.39894228040143265,    -0.06649038006690353,   0.009973557009932497, -0.001187328212959382,
-                               0.00011543465475567938, -9.444411902972208e-06, 6.649287709595057e-07, -3.885688692346719e-08};
-#endif
     vreal p, n;
-    const vreal t = vabs(x), tail = vnormal_tail(t, &p, &n);
-    const vreal far = vmax(x, zero) - vscale(vmin(vsplat(NORMAL_END), t) * tail, n);
-    const vreal near = x * ((number)0.5 + x * vpolynomial(x * x, sizeof a / sizeof *a, a));
-    return vselect(t < (number)0.5, near, far);
+    const vreal t = vmin(vsplat(NORMAL_END), vabs(x)), tail = vnormal_tail(t, &p, &n);
+    return vmax(x, zero) - vscale(t * tail, n);
 }
 /* f' = Phi(x) + x phi(x), phi(x) = e^(-x^2/2) / sqrt(2 pi): with d = t phi(t) - Q(t), 1 + d for x >= 0 and -d below */
 INLINE vreal gelu_gradient(vreal dy, vreal x, const number *c)
@@ -100,7 +92,7 @@ INLINE vreal silu_gradient(vreal dy, vreal x, const number *c)
 {
     (void)c;
     vreal p, n;
-    const vreal size = vabs(x), e = decay(size, &p, &n), t = vmin(vsplat(-EXP_LOWEST), size), d = 1 + e;
+    const vreal size = vabs(x), e = decay(x, &p, &n), t = vmin(vsplat(-EXP_LOWEST), size), d = 1 + e;
     const vint negative = x < 0;
     const vreal top = vselect(negative, p * (d - t), d + t * e);
     return vscale(dy * (top / (d * d)), vselect(negative, n, zero));
@@ -110,15 +102,17 @@ INLINE vreal silu_gradient(vreal dy, vreal x, const number *c)
 INLINE vreal softplus_value(vreal x, const number *c)
 {
     vreal p, n;
-    const vreal z = c[0] * x, e = decay(vabs(z), &p, &n);
-    const vreal rest = vselect(n < -60, vscale(p / c[0], n), vlog1p_inner(e) / c[0]);
-    return vselect(z > 0, x, zero) + rest;
+    const number inverse = 1 / c[0];
+    const vreal z = c[0] * x, e = decay(z, &p, &n);
+    const vint small = n < -60;
+    const vreal rest = inverse * vselect(small, p, vlog1p_inner(e));
+    return vselect(z > 0, x, zero) + vscale(rest, vselect(small, n, zero));
 }
 /* f' = 1 / (1 + e^-z) */
 INLINE vreal softplus_gradient(vreal dy, vreal x, const number *c)
 {
     vreal p, n;
-    const vreal z = c[0] * x, d = 1 + decay(vabs(z), &p, &n);
+    const vreal z = c[0] * x, d = 1 + decay(z, &p, &n);
     const vint negative = z < 0;
     return vscale(dy * (vselect(negative, p, 1 + zero) / d), vselect(negative, n, zero));
 }
@@ -128,7 +122,7 @@ INLINE vreal elu_value(vreal x, const number *c) { return vselect(x > 0, x, c[0]
 INLINE vreal elu_gradient(vreal dy, vreal x, const number *c)
 {
     vreal p, n;
-    decay(vabs(x), &p, &n);
+    decay(x, &p, &n);
     return vselect(x > 0, dy, vscale(dy * (c[0] * p), n));
 }
 
@@ -141,9 +135,18 @@ INLINE void take(number c[ACTIVATION_PARAMETERS], const double *parameters, cons
         c[i] = (number)(parameters != NULL ? parameters : defaults)[i];
 }
 
+/* Long rows start with the part of a vector that brings the result to a boundary: a vector across two lines of the cache
+ * is written at half speed. */
+INLINE ptrdiff_t to_boundary(ptrdiff_t count, const real *p)
+{
+    return count < 16 * LANES ? 0 : (ptrdiff_t)(-(uintptr_t)p % VECTOR_BYTES / sizeof(number));
+}
+
 INLINE void forward_row(value_fn f, ptrdiff_t count, const real *x, real *y, const number *c)
 {
-    ptrdiff_t i = 0;
+    ptrdiff_t i = to_boundary(count, y);
+    if (i > 0)
+        vstore_part(y, f(vload_part(x, i), c), i);
     for (; i + LANES <= count; i += LANES)
         vstore(y + i, f(vload(x + i), c));
     if (i < count)
@@ -152,7 +155,9 @@ INLINE void forward_row(value_fn f, ptrdiff_t count, const real *x, real *y, con
 
 INLINE void backward_row(gradient_fn f, ptrdiff_t count, const real *dy, const real *x, real *dx, const number *c)
 {
-    ptrdiff_t i = 0;
+    ptrdiff_t i = to_boundary(count, dx);
+    if (i > 0)
+        vstore_part(dx, f(vload_part(dy, i), vload_part(x, i), c), i);
     for (; i + LANES <= count; i += LANES)
         vstore(dx + i, f(vload(dy + i), vload(x + i), c));
     if (i < count)

@@ -24,6 +24,11 @@ typedef void (*activation_fn)(ptrdiff_t count, const real *x, real *y, const dou
 /* dx[i] = dy[i] f'(x[i]); dx may be dy or x. */
 typedef void (*activation_gradient_fn)(ptrdiff_t count, const real *dy, const real *x, real *dx, const double *parameters);
 
+#ifndef REAL_BITS
+#define ACTIVATION_NAME(name, ...) #name,
+static const char *const activation_names[] = {ACTIVATIONS(ACTIVATION_NAME)};
+#endif
+
 typedef struct {
     const activation_fn *forward; /* [ACTIVATION_COUNT] */
     const activation_gradient_fn *backward;

@@ -5,6 +5,8 @@ extern const pack_primitives NAME(pack);
 extern const activation_primitives NAME(activation);
 extern const conv_primitives NAME(conv);
 extern const row_primitives NAME(rows);
+extern const strided_primitives NAME(strided);
+extern const optim_primitives NAME(optim);
 
 const primitives NAME(primitives) = {
     .itemsize = sizeof(number),
@@ -14,4 +16,6 @@ const primitives NAME(primitives) = {
     .activation = &NAME(activation),
     .conv = &NAME(conv),
     .rows = &NAME(rows),
+    .strided = &NAME(strided),
+    .optim = &NAME(optim),
 };

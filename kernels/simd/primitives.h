@@ -14,8 +14,10 @@ typedef void real;
 
 #include "activation.h"
 #include "conv.h"
+#include "optim.h"
 #include "pack.h"
 #include "rows.h"
+#include "strided.h"
 #include "tile.h"
 
 typedef struct {
@@ -25,6 +27,8 @@ typedef struct {
     const activation_primitives *activation;
     const conv_primitives *conv;
     const row_primitives *rows;
+    const strided_primitives *strided;
+    const optim_primitives *optim;
 } primitives;
 
 #ifndef REAL_BITS

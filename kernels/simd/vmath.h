@@ -46,6 +46,7 @@ INLINE vreal vpolynomial(vreal x, int count, const number *c)
 }
 
 INLINE vreal vabs(vreal x) { return (vreal)((vbits)x & ((bits)-1 >> 1)); }
+INLINE vreal vminus_abs(vreal x) { return (vreal)((vbits)x | (bits)1 << (REAL_BITS - 1)); }
 
 /* The sign of `sign` on the size of x. */
 INLINE vreal vcopysign(vreal x, vreal sign)
@@ -71,49 +72,55 @@ INLINE vreal vscale(vreal y, vreal n)
 #endif
 }
 
-/* e^r - 1 - r and n with e^(high + low) = 2^n e^r; |low| <= 2^-8 |high|.
- *
- * e^x = 2^n e^r, n = round(x / ln 2), r = x - n ln 2 in two steps of which the first is exact; e^r - 1 - r = r^2 q(r),
- * |q's relative error| < 2^-28.2 (float32), 2^-57.9 (float64). Arguments are clamped to [EXP_LOWEST, EXP_HIGHEST]. */
-INLINE vreal vexp_reduced(vreal high, vreal low, vreal *r, vreal *n)
-{
-#if REAL_BITS == 32
-    static const number q[] = {4.999999345e-01f, 1.666652063e-01f, 4.166838741e-02f, 8.368716961e-03f, 1.381463913e-03f};
-#else
-    static const number q[] = {
-        0.5000000000000011,    0.1666666666666641,    0.04166666666653029,  0.00833333333349544,  0.0013888888943606851,
-        0.0001984126950468951, 2.4801493114786734e-05, 2.755758786251247e-06, 2.763024481372879e-07, 2.4999645835686095e-08,
-    };
-#endif
-    high = vmin(vsplat(EXP_HIGHEST), vmax(vsplat(EXP_LOWEST), high)); /* a NaN is the second operand: it stays */
-    const vreal rounded = (high + low) * (number)0x1.71547652b82fep0 + ROUNDING; /* 1 / ln 2 */
-    *n = rounded - ROUNDING;
-    *r = ((high - *n * LN2_HIGH) - *n * LN2_LOW) + low;
-    return *r * *r * vpolynomial(*r, sizeof q / sizeof *q, q);
-}
+/* e^x = 2^n e^r with n = round(x / ln 2), r = x - n ln 2, for x in [EXP_LOWEST, EXP_HIGHEST]. */
+INLINE vreal vexp_exponent(vreal x) { return x * (number)0x1.71547652b82fep0 + ROUNDING - ROUNDING; } /* 1 / ln 2 */
+INLINE vreal vexp_rest(vreal x, vreal n) { return x - n * LN2_HIGH - n * LN2_LOW; } /* the first difference is exact */
 
-/* p, n with p 2^n = e^(high + low), p in [0.7, 1.5]. Whoever multiplies the exponential does that to p and applies 2^n
- * last, so that a small exponential does not lose digits of the product. */
-INLINE vreal vexp_parts(vreal high, vreal low, vreal *n)
+/* The series of e^r for |r| <= ln(2) / 2: 1 + r + r^2 q(r), relative error 2^-28.2 (float32), 2^-57.9 (float64). */
+#if REAL_BITS == 32
+enum { EXP_TERMS = 7 };
+static const number exp_series[EXP_TERMS] = {
+    1, 1, 4.999999345e-01f, 1.666652063e-01f, 4.166838741e-02f, 8.368716961e-03f, 1.381463913e-03f,
+};
+#else
+enum { EXP_TERMS = 12 };
+static const number exp_series[EXP_TERMS] = {
+    1, 1, 0.5000000000000011, 0.1666666666666641, 0.04166666666653029, 0.00833333333349544, 0.0013888888943606851,
+    0.0001984126950468951, 2.4801493114786734e-05, 2.755758786251247e-06, 2.763024481372879e-07, 2.4999645835686095e-08,
+};
+#endif
+
+/* p, n with p 2^n = e^x, p in [0.7, 1.5], for x in [EXP_LOWEST, EXP_HIGHEST]. Whoever multiplies the exponential does that
+ * to p and applies 2^n last, so that a small exponential does not lose digits of the product. */
+INLINE vreal vexp_parts(vreal x, vreal *n)
 {
-    vreal r;
-    const vreal rest = vexp_reduced(high, low, &r, n);
-    return 1 + (r + rest);
+    *n = vexp_exponent(x);
+    return vpolynomial(vexp_rest(x, *n), EXP_TERMS, exp_series);
 }
 
 /* e^x */
 INLINE vreal vexp(vreal x)
 {
     vreal n;
-    const vreal p = vexp_parts(x, (vreal){0}, &n);
+    x = vmin(vsplat(EXP_HIGHEST), vmax(vsplat(EXP_LOWEST), x)); /* a NaN is the second operand: it stays */
+    const vreal p = vexp_parts(x, &n);
+    return vscale(p, n);
+}
+
+/* e^-|x| */
+INLINE vreal vexp_decay(vreal x)
+{
+    vreal n;
+    const vreal p = vexp_parts(vmax(vsplat(EXP_LOWEST), vminus_abs(x)), &n);
     return vscale(p, n);
 }
 
 /* e^x - 1 = 2 (2^(n-1) (e^r - 1) + (2^(n-1) - 1/2)); halved because 2^n may be beyond the largest number. */
 INLINE vreal vexpm1(vreal x)
 {
-    vreal r, n;
-    const vreal rest = vexp_reduced(vmax(vsplat(EXPM1_LOWEST), x), (vreal){0}, &r, &n);
+    const vreal inner = vmin(vsplat(EXP_HIGHEST), vmax(vsplat(EXPM1_LOWEST), x));
+    const vreal n = vexp_exponent(inner), r = vexp_rest(inner, n);
+    const vreal rest = r * r * vpolynomial(r, EXP_TERMS - 2, exp_series + 2);
     const vbits half = (vbits)(n + (ROUNDING + EXPONENT_BIAS - 1)) << MANTISSA_BITS;
     const vreal y = 2 * ((vreal)half * (r + rest) + ((vreal)half - (number)0.5));
     return vselect(vabs(x) < TINY, x, y); /* halving would cost a denormal its last bit, and -0 its sign */
@@ -130,26 +137,25 @@ INLINE vreal vtanh(vreal x)
                                -0.008863220994230779, 0.003591989105561523,  -0.001454958525355906,  0.000586315378821498,
                                -0.0002285618496890762, 7.71416668249488e-05, -1.60712421872225e-05};
 #endif
-    const vreal size = vabs(x), square = x * x, e = vexp(-2 * size);
-    const vreal near = x + x * square * vpolynomial(square, sizeof c / sizeof *c, c);
-    const vreal far = vcopysign(1 - 2 * e / (1 + e), x);
-    return vselect(size < (number)0.625, near, far);
+    const vreal size = vabs(x), square = x * x, e = vexp_decay(2 * x);
+    const vreal near = size + size * square * vpolynomial(square, sizeof c / sizeof *c, c);
+    return vcopysign(vselect(size < (number)0.625, near, 1 - 2 * e / (1 + e)), x);
 }
 
 /* 1 / (1 + e^-|x|) = 1 - w and e^-|x| / (1 + e^-|x|) = e - e w, w = e / (1 + e): the rounding errors of the quotient are
  * small against e, and e keeps its digits to the denormals. */
 INLINE vreal vsigmoid(vreal x)
 {
-    const vreal e = vexp(-vabs(x)), w = e / (1 + e), start = vselect(x < 0, e, vsplat(1));
+    const vreal e = vexp_decay(x), w = e / (1 + e), start = vselect(x < 0, e, vsplat(1));
     return start - start * w;
 }
 
 /* tail, n with tail 2^n = Q(t) = erfc(t / sqrt 2) / 2, the normal distribution beyond t >= 0, and p 2^n = e^(-t^2/2).
  *
- * Q(t) = e^(-t^2/2) M(t) with Mills' ratio M ~ 1 / (sqrt(2 pi) t) for large t. 1 / M(t) = sqrt(2 pi) t + A(t) / N(t), and
- * A / N falls from 2 to 0, so M = N / (sqrt(2 pi) t N + A) with positive coefficients loses no digits at either end, which
- * neither a plain quotient nor a polynomial achieves. Relative error of the fit 2^-30.039 (float32), 2^-57.227 (float64). t^2 must be
- * exact, for the exponential makes its absolute error a relative one: with h the upper half of the digits of t,
+ * Q(t) = e^(-t^2/2) M(t) with Mills' ratio M ~ 1 / (sqrt(2 pi) t) for large t. 1 / M(t) - sqrt(2 pi) t falls from 2 to 0;
+ * as (1 + t A(t)) / N(t) it gives M = N / (1 + t (sqrt(2 pi) N + A)). All coefficients are positive, and at either end few
+ * terms matter, so that few rounding errors do. Relative error of the fit 2^-30.0 (float32), 2^-57.2 (float64). t^2 must
+ * be exact, for the exponential makes its absolute error a relative one: with h the upper half of the digits of t,
  * -t^2/2 = -h^2/2 - (t - h)(t + h)/2. NORMAL_END stands for every larger t: there Q is 0, also after a product with t. */
 INLINE vreal vnormal_tail(vreal t, vreal *p, vreal *n)
 {
@@ -159,7 +165,7 @@ INLINE vreal vnormal_tail(vreal t, vreal *p, vreal *n)
         1.308131295e-03f,
     };
     static const number below[] = {
-        1.000000000e+00f, 6.397302988e-01f, 2.130976899e-01f, 3.869175332e-02f, 3.279217256e-03f,
+        6.397302988e-01f, 2.130976899e-01f, 3.869175332e-02f, 3.279217256e-03f,
     };
 #else
     static const number above[] = {
@@ -168,17 +174,21 @@ INLINE vreal vnormal_tail(vreal t, vreal *p, vreal *n)
         0.00013379066114908001, 9.110687260094206e-06, 3.068676200653941e-07,
     };
     static const number below[] = {
-        1.0, 1.2482490264856025, 0.7955702670518051, 0.3290631594585806,
+        1.2482490264856025, 0.7955702670518051, 0.3290631594585806,
         0.09596373372074876, 0.020315476556341992, 0.0031142537243240924, 0.00033382504744997087,
         2.2837106293406865e-05, 7.692030529964159e-07,
     };
 #endif
     t = vmin(vsplat(NORMAL_END), t);
     const vreal h = (vreal)((vbits)t & ((bits)-1 << ((MANTISSA_BITS + 2) / 2)));
-    *p = vexp_parts((number)-0.5 * h * h, (number)-0.5 * (t - h) * (t + h), n);
+    const vreal high = (number)-0.5 * h * h, low = (number)-0.5 * (t - h) * (t + h);
+    *n = vexp_exponent(high + low);
+    const vreal r = vexp_rest(high, *n) + low;
+    const vreal rise = r * vpolynomial(r, EXP_TERMS - 1, exp_series + 1); /* p - 1 */
+    *p = 1 + rise;
     const vreal a = vpolynomial(t, sizeof above / sizeof *above, above);
     const vreal b = vpolynomial(t, sizeof below / sizeof *below, below);
-    return *p * a / ((number)0x1.40d931ff62706p+1 * t * a + b); /* sqrt(2 pi) */
+    return (a + rise * a) / (1 + t * ((number)0x1.40d931ff62706p+1 * a + b)); /* sqrt(2 pi) */
 }
 
 /* k, f with x = 2^k (1 + f), 1 + f in [sqrt(1/2), sqrt(2)), for positive finite normal x. */

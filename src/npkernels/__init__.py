@@ -1,7 +1,26 @@
 """CPU kernels for neural networks and clustering on NumPy arrays."""
 
+from .activation import (
+    elu,
+    elu_backward,
+    gelu,
+    gelu_backward,
+    leaky_relu,
+    leaky_relu_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    silu,
+    silu_backward,
+    softplus,
+    softplus_backward,
+    tanh,
+    tanh_backward,
+)
 from .conv import col2im, conv2d, conv2d_backward, conv_output_size, im2col
 from .linear import dense, dense_backward, matmul
+from .optim import momentum_step
 from .runtime import available_isas, get_num_threads, isa, set_num_threads, show_config, threads, use_isa
 
 __version__ = "0.1.0"
@@ -14,12 +33,29 @@ __all__ = [
     "conv_output_size",
     "dense",
     "dense_backward",
+    "elu",
+    "elu_backward",
+    "gelu",
+    "gelu_backward",
     "get_num_threads",
     "im2col",
     "isa",
+    "leaky_relu",
+    "leaky_relu_backward",
     "matmul",
+    "momentum_step",
+    "relu",
+    "relu_backward",
     "set_num_threads",
     "show_config",
+    "sigmoid",
+    "sigmoid_backward",
+    "silu",
+    "silu_backward",
+    "softplus",
+    "softplus_backward",
+    "tanh",
+    "tanh_backward",
     "threads",
     "use_isa",
 ]

@@ -75,6 +75,40 @@ def output(out, wanted, dtype, inputs, may_be=()):
     return out
 
 
+def array_only(name, value):
+    """An array that the caller holds: what is made from a list would be written in vain."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array, got {type(value).__name__}")
+    return as_array(name, value)
+
+
+def in_place(name, value, like=None, like_name="x"):
+    """A writeable array of float32 or float64, of any strides, each of whose elements has its own memory."""
+    value = real(name, array_only(name, value), like, like_name)
+    if not value.flags.writeable:
+        raise ValueError(f"{name} must be writeable, got a read-only array")
+    if not value.flags.c_contiguous and value.size and overlaps_itself(value):
+        raise ValueError(f"{name} must not overlap itself, got strides {value.strides}")
+    return value
+
+
+def overlaps_itself(array):
+    """Whether two elements share memory. Axes that each step over all that the finer axes span cannot make them."""
+    span = array.itemsize
+    axes = sorted((abs(step), size) for step, size in zip(array.strides, array.shape, strict=True) if size > 1)
+    for step, size in axes:
+        if step < span:
+            break
+        span += step * (size - 1)
+    else:
+        return False
+    offsets = np.zeros(1, np.int64)
+    for step, size in axes:
+        offsets = np.add.outer(offsets, step * np.arange(size)).ravel()
+    offsets.sort()
+    return bool((np.diff(offsets) < array.itemsize).any())
+
+
 def same_memory(a, b):
     return (
         a.__array_interface__["data"][0] == b.__array_interface__["data"][0]
@@ -112,6 +146,17 @@ def integer(name, value, low=None, high=None):
         raise ValueError(f"{name} must be at least {low}, got {value}")
     if high is not None and value > high:
         raise ValueError(f"{name} must be at most {high}, got {value}")
+    return value
+
+
+def number(name, value, low=None):
+    """A Python float from a real number; bool is refused."""
+    if type(value) is not float:
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+            raise TypeError(f"{name} must be a number, got {type(value).__name__}")
+        value = float(value)
+    if low is not None and not value >= low:
+        raise ValueError(f"{name} must be at least {low}, got {value}")
     return value
 
 

@@ -1,0 +1,74 @@
+"""Elementwise functions and their gradients."""
+cimport numpy as cnp
+
+from npkernels._primitives cimport (
+    ACTIVATION_COUNT, ACTIVATION_PARAMETERS, activation_fn, activation_gradient_fn, activation_names,
+)
+from npkernels._strided cimport READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_run
+
+cnp.import_array()
+
+# The number of each function: its place in the tables of kernels/simd/activation.h.
+FUNCTIONS = {activation_names[i].decode(): i for i in range(ACTIVATION_COUNT)}
+
+cdef struct Call:
+    activation_fn forward
+    activation_gradient_fn backward
+    double* parameters                     # NULL: the defaults
+    double values[ACTIVATION_PARAMETERS]
+
+
+cdef int set_parameters(Call* call, tuple parameters) except -1:
+    cdef Py_ssize_t i
+    call.parameters = NULL
+    if parameters is not None:
+        for i in range(len(parameters)):
+            call.values[i] = parameters[i]
+        call.parameters = call.values
+    return 0
+
+
+cdef void forward_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
+    cdef const Call* call = <const Call*>e.context
+    call.forward(count, at[0], at[1], call.parameters)
+
+
+cdef void backward_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
+    cdef const Call* call = <const Call*>e.context
+    call.backward(count, at[0], at[1], at[2], call.parameters)
+
+
+def forward(
+    int function,
+    cnp.ndarray x,             # IN any shape
+    cnp.ndarray y,             # OUT shape of x, C-contiguous; may be x
+    tuple parameters=None,     # ACTIVATION_PARAMETERS numbers, or None for the defaults
+):
+    # y = f(x)
+    cdef Elementwise e
+    cdef Call call
+    set_parameters(&call, parameters)
+    elementwise_begin(&e, y, forward_row, &call)
+    call.forward = e.table.activation.forward[function]
+    elementwise_operand(&e, x, READ)
+    elementwise_operand(&e, y, WRITE)
+    elementwise_run(&e)
+
+
+def backward(
+    int function,
+    cnp.ndarray dy,            # IN shape of x
+    cnp.ndarray x,             # IN any shape
+    cnp.ndarray dx,            # OUT shape of x, C-contiguous; may be dy or x
+    tuple parameters=None,
+):
+    # dx = dy f'(x)
+    cdef Elementwise e
+    cdef Call call
+    set_parameters(&call, parameters)
+    elementwise_begin(&e, dx, backward_row, &call)
+    call.backward = e.table.activation.backward[function]
+    elementwise_operand(&e, dy, READ)
+    elementwise_operand(&e, x, READ)
+    elementwise_operand(&e, dx, WRITE)
+    elementwise_run(&e)

@@ -1,0 +1,34 @@
+"""Elementwise kernels on arrays of any strides: one walker for every operation that maps elements to elements."""
+cimport numpy as cnp
+
+from npkernels._primitives cimport primitives, strided
+
+cdef enum:
+    OPERANDS = 4          # the most that a kernel has
+
+cdef enum Use:
+    READ = 1
+    WRITE = 2
+
+# `at` holds a pointer to `count` contiguous elements of each operand; the same elements of all.
+ctypedef void (*row_fn)(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil
+
+cdef struct Elementwise:
+    const primitives* table
+    Py_ssize_t size
+    row_fn row
+    const void* context
+    int operands
+    bint strided          # whether any operand must be gathered
+    char* data[OPERANDS]
+    int uses[OPERANDS]
+    bint contiguous[OPERANDS]
+    strided arrays[OPERANDS]   # of the operands that are not contiguous
+    char* scratch
+    size_t scratch_bytes
+
+cdef void elementwise_begin(Elementwise* e, cnp.ndarray like, row_fn row, const void* context) noexcept
+# All operands have the shape and dtype of `like`. What is only written must be C-contiguous.
+cdef void elementwise_operand(Elementwise* e, cnp.ndarray array, int use) noexcept
+# -1 without a byte written when memory cannot be had. Releases the GIL.
+cdef int elementwise_run(Elementwise* e) except -1

@@ -1,0 +1,105 @@
+"""The walker under all elementwise kernels.
+
+The elements, in C order, are handed out in chunks. An operand that is C-contiguous is read and written where it lies; any
+other goes through a buffer of one chunk, which stays in the first-level cache. An element's result depends on nothing but
+its operands, so chunks and threads change no bits.
+"""
+cimport numpy as cnp
+
+from npkernels._primitives cimport primitives, strided
+from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+
+cnp.import_array()
+
+cdef enum:
+    CHUNK = 2048          # elements; four operands of float64 are 64 kB
+    GRAIN = 8             # chunks; below, waking a thread costs more than it brings
+
+
+cdef void elementwise_begin(Elementwise* e, cnp.ndarray like, row_fn row, const void* context) noexcept:
+    e.table = primitives_for(cnp.PyArray_TYPE(like))
+    e.size = cnp.PyArray_SIZE(like)
+    e.row, e.context = row, context
+    e.operands, e.strided = 0, False
+
+
+cdef void elementwise_operand(Elementwise* e, cnp.ndarray array, int use) noexcept:
+    cdef int i = e.operands
+    e.data[i], e.uses[i] = <char*>cnp.PyArray_DATA(array), use
+    e.contiguous[i] = cnp.PyArray_IS_C_CONTIGUOUS(array)
+    if not e.contiguous[i]:
+        e.strided = True
+        merge_axes(&e.arrays[i], e.data[i], cnp.PyArray_NDIM(array), cnp.PyArray_DIMS(array), cnp.PyArray_STRIDES(array))
+    e.operands = i + 1
+
+
+cdef void merge_axes(strided* to, char* data, int axes, const cnp.npy_intp* shape, const cnp.npy_intp* strides) noexcept nogil:
+    # An axis whose step is what its inner neighbour spans continues that neighbour; axes of size 1 vanish.
+    cdef int i, last = -1
+    for i in range(axes):
+        if shape[i] == 1:
+            continue
+        if last >= 0 and to.strides[last] == shape[i] * strides[i]:
+            to.shape[last] *= shape[i]
+        else:
+            last += 1
+            to.shape[last] = shape[i]
+        to.strides[last] = strides[i]
+    to.data, to.axes = data, last + 1
+
+
+cdef void run_strided(const Elementwise* e, Py_ssize_t first, Py_ssize_t last, char* scratch) noexcept nogil:
+    cdef Py_ssize_t size = e.table.itemsize, start = first, count
+    cdef char* at[OPERANDS]
+    cdef int i
+    while start < last:
+        count = min(<Py_ssize_t>CHUNK, last - start)
+        for i in range(e.operands):
+            if e.contiguous[i]:
+                at[i] = e.data[i] + start * size
+            else:
+                at[i] = scratch + i * CHUNK * size
+                if e.uses[i] & READ:
+                    e.table.strided.gather(&e.arrays[i], start, count, at[i])
+        e.row(e, count, at)
+        for i in range(e.operands):
+            if not e.contiguous[i] and e.uses[i] & WRITE:
+                e.table.strided.scatter(&e.arrays[i], start, count, at[i])
+        start += count
+
+
+cdef void run_contiguous(const Elementwise* e, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    cdef char* at[OPERANDS]
+    cdef int i
+    for i in range(e.operands):
+        at[i] = e.data[i] + first * e.table.itemsize
+    e.row(e, last - first, at)
+
+
+cdef void run_chunks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Elementwise* e = <const Elementwise*>context
+    first, last = first * CHUNK, min(last * CHUNK, e.size)
+    if e.strided:
+        run_strided(e, first, last, e.scratch + slot * e.scratch_bytes)
+    else:
+        run_contiguous(e, first, last)
+
+
+cdef int elementwise_run(Elementwise* e) except -1:
+    cdef Py_ssize_t chunks = (e.size + CHUNK - 1) // CHUNK
+    cdef int threads = 1 if chunks <= GRAIN else num_threads()
+    if e.size == 0:
+        return 0
+    if e.strided:
+        e.scratch_bytes = <size_t>(e.operands * CHUNK * e.table.itemsize)
+        e.scratch = <char*>workspace(e.scratch_bytes * <size_t>threads)
+        if e.scratch == NULL:
+            raise MemoryError("no memory to gather strided operands")
+    with nogil:
+        if threads == 1:
+            run_chunks(e, 0, chunks, 0)
+        else:
+            parallel_for(run_chunks, e, chunks, GRAIN, threads)
+    if e.strided:
+        workspace_done()
+    return 0

@@ -1,0 +1,18 @@
+import numpy as np
+from numpy.typing import NDArray
+
+FUNCTIONS: dict[str, int]
+
+def forward(
+    function: int,
+    x: NDArray[np.floating],
+    y: NDArray[np.floating],
+    parameters: tuple[float, ...] | None = None,
+) -> None: ...
+def backward(
+    function: int,
+    dy: NDArray[np.floating],
+    x: NDArray[np.floating],
+    dx: NDArray[np.floating],
+    parameters: tuple[float, ...] | None = None,
+) -> None: ...
