@@ -6,7 +6,7 @@ its operands, so chunks and threads change no bits.
 """
 cimport numpy as cnp
 
-from npkernels._primitives cimport primitives, strided
+from npkernels._primitives cimport strided
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
 
 cnp.import_array()
@@ -14,6 +14,29 @@ cnp.import_array()
 cdef enum:
     CHUNK = 2048          # elements; four operands of float64 are 64 kB
     GRAIN = 8             # chunks; below, waking a thread costs more than it brings
+
+
+cdef void extent(cnp.ndarray array, size_t* low, size_t* high) noexcept:
+    # The addresses from the first byte of the array to the one behind its last.
+    cdef Py_ssize_t i, span
+    low[0] = <size_t>cnp.PyArray_DATA(array)
+    high[0] = low[0] + cnp.PyArray_ITEMSIZE(array)
+    for i in range(cnp.PyArray_NDIM(array)):
+        span = (cnp.PyArray_DIMS(array)[i] - 1) * cnp.PyArray_STRIDES(array)[i]
+        if span > 0:
+            high[0] += span
+        else:
+            low[0] += span
+
+
+def extents_meet(cnp.ndarray a, cnp.ndarray b):
+    """Whether two arrays may share memory, by their first and last addresses."""
+    cdef size_t a_low, a_high, b_low, b_high
+    if cnp.PyArray_SIZE(a) == 0 or cnp.PyArray_SIZE(b) == 0:
+        return False
+    extent(a, &a_low, &a_high)
+    extent(b, &b_low, &b_high)
+    return a_low < b_high and b_low < a_high
 
 
 cdef void elementwise_begin(Elementwise* e, cnp.ndarray like, row_fn row, const void* context) noexcept:

@@ -12,7 +12,7 @@ def normal_tail(t):
     positive; above, the continued fraction e^(-t^2/2) / sqrt(2 pi) / (t + 1 / (t + 2 / (t + ...)))."""
     t = np.minimum(t, 150)
     half = np.array(0.5, t.dtype)
-    density = np.exp(-half * t * t) / np.sqrt(4 * np.arctan2(half * 2, half * 0) * 1)  # arctan2(1, 0) = pi / 2
+    density = np.exp(-half * t * t) / np.sqrt(4 * np.arctan2(half * 2, half * 0))  # arctan2(1, 0) = pi / 2
     low, high = np.minimum(t, 2.5), np.maximum(t, 2.5)
     term = total = low
     for k in range(1, 60):

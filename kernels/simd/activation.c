@@ -3,8 +3,8 @@
 
 /* Every activation below is two functions of a vector, the value and the gradient dx = dy f'(x); c are the parameters.
  *
- * With t = |x| only e^-t occurs, which cannot overflow. Where a result is a multiple of e^-t, its power of two 2^n comes
- * last: the result keeps its digits where e^-t itself is denormal or 0. */
+ * With t = |x| only e^-t occurs, which cannot overflow. Where a result is a multiple of e^-t, its power of two 2^n
+ * comes last: the result keeps its digits where e^-t itself is denormal or 0. */
 
 static const vreal zero = {0};
 
@@ -135,8 +135,8 @@ INLINE void take(number c[ACTIVATION_PARAMETERS], const double *parameters, cons
         c[i] = (number)(parameters != NULL ? parameters : defaults)[i];
 }
 
-/* Long rows start with the part of a vector that brings the result to a boundary: a vector across two lines of the cache
- * is written at half speed. */
+/* Long rows start with the part of a vector that brings the result to a boundary: a vector across two lines of the
+ * cache is written at half speed. */
 INLINE ptrdiff_t to_boundary(ptrdiff_t count, const real *p)
 {
     return count < 16 * LANES ? 0 : (ptrdiff_t)(-(uintptr_t)p % VECTOR_BYTES / sizeof(number));

@@ -1,7 +1,7 @@
 /* Elementwise functions and their gradients on contiguous rows.
  *
- * An activation is one entry of the list below, with the default values of its parameters, and two functions of a vector
- * in activation.c: its value and its gradient. Kernels, epilogues of products and the Python names come from that entry. */
+ * An activation is one entry of the list below, with the default values of its parameters, and two functions of a
+ * vector in activation.c: its value and its gradient. Kernels, epilogues of products and the names come from that. */
 #ifndef NPK_ACTIVATION_H
 #define NPK_ACTIVATION_H
 
@@ -19,10 +19,11 @@
 enum { ACTIVATIONS(ACTIVATION_ID) ACTIVATION_COUNT };
 enum { ACTIVATION_PARAMETERS = 1 }; /* the most that any activation has */
 
-/* y[i] = f(x[i]) for i < count; y may be x. `parameters` in the order of the Python API; NULL stands for the defaults. */
+/* y[i] = f(x[i]) for i < count; y may be x. `parameters` in the order of the Python API; NULL: the defaults. */
 typedef void (*activation_fn)(ptrdiff_t count, const real *x, real *y, const double *parameters);
 /* dx[i] = dy[i] f'(x[i]); dx may be dy or x. */
-typedef void (*activation_gradient_fn)(ptrdiff_t count, const real *dy, const real *x, real *dx, const double *parameters);
+typedef void (*activation_gradient_fn)(ptrdiff_t count, const real *dy, const real *x, real *dx,
+                                       const double *parameters);
 
 #ifndef REAL_BITS
 #define ACTIVATION_NAME(name, ...) #name,

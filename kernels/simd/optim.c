@@ -1,8 +1,8 @@
 #include "primitives.h"
 
-/* g' = g + weight_decay p; velocity = momentum velocity + g'; p -= lr velocity, or lr (g' + momentum velocity) by Nesterov.
- * Without weight decay g' is g, also where p is infinite. Sutskever et al., "On the importance of initialization and
- * momentum in deep learning", ICML 2013, in the form of torch.optim.SGD. */
+/* g' = g + weight_decay p; velocity = momentum velocity + g'; p -= lr velocity, or by Nesterov lr (g' + momentum
+ * velocity). Without weight decay g' is g, also where p is infinite. Sutskever et al., "On the importance of
+ * initialization and momentum in deep learning", ICML 2013, in the form of torch.optim.SGD. */
 INLINE vreal momentum_vector(vreal p, vreal g, vreal *velocity, number lr, number momentum, number decay, int nesterov)
 {
     if (decay != 0)

@@ -1,7 +1,8 @@
 /* Elementary functions on vectors.
  *
- * Every function takes any value in every lane: the limits at 0, inf and beyond the domain are exact, a NaN stays a NaN,
- * denormals are kept. No operation reads another lane, so a number gives the same bits in every position.
+ * Every function takes any value in every lane, unless it says otherwise: the limits at 0, inf and beyond the domain are
+ * exact, a NaN stays a NaN, denormals are kept. No operation reads another lane, so a number gives the same bits in
+ * every position.
  *
  * The polynomials are our own minimax fits: Remez exchange on the relative error of the function, in 60 digits, the
  * coefficients then rounded to the number type. The reductions follow Tang, "Table-driven implementation of the
@@ -90,8 +91,8 @@ static const number exp_series[EXP_TERMS] = {
 };
 #endif
 
-/* p, n with p 2^n = e^x, p in [0.7, 1.5], for x in [EXP_LOWEST, EXP_HIGHEST]. Whoever multiplies the exponential does that
- * to p and applies 2^n last, so that a small exponential does not lose digits of the product. */
+/* p, n with p 2^n = e^x, p in [0.7, 1.5], for x in [EXP_LOWEST, EXP_HIGHEST]. Whoever multiplies the exponential does
+ * that to p and applies 2^n last, so that a small exponential does not lose digits of the product. */
 INLINE vreal vexp_parts(vreal x, vreal *n)
 {
     *n = vexp_exponent(x);
@@ -131,19 +132,22 @@ INLINE vreal vexpm1(vreal x)
 INLINE vreal vtanh(vreal x)
 {
 #if REAL_BITS == 32
-    static const number c[] = {-3.333328194e-01f, 1.333144185e-01f, -5.373967148e-02f, 2.063891189e-02f, -5.704764196e-03f};
+    static const number c[] = {-3.333328194e-01f, 1.333144185e-01f, -5.373967148e-02f, 2.063891189e-02f,
+                               -5.704764196e-03f};
 #else
-    static const number c[] = {-0.33333333333332854, 0.13333333333262035,    -0.053968253931240294,  0.021869487575459215,
-                               -0.008863220994230779, 0.003591989105561523,  -0.001454958525355906,  0.000586315378821498,
-                               -0.0002285618496890762, 7.71416668249488e-05, -1.60712421872225e-05};
+    static const number c[] = {
+        -0.33333333333332854, 0.13333333333262035, -0.053968253931240294, 0.021869487575459215, -0.008863220994230779,
+        0.003591989105561523, -0.001454958525355906, 0.000586315378821498, -0.0002285618496890762,
+        7.71416668249488e-05, -1.60712421872225e-05,
+    };
 #endif
     const vreal size = vabs(x), square = x * x, e = vexp_decay(2 * x);
     const vreal near = size + size * square * vpolynomial(square, sizeof c / sizeof *c, c);
     return vcopysign(vselect(size < (number)0.625, near, 1 - 2 * e / (1 + e)), x);
 }
 
-/* 1 / (1 + e^-|x|) = 1 - w and e^-|x| / (1 + e^-|x|) = e - e w, w = e / (1 + e): the rounding errors of the quotient are
- * small against e, and e keeps its digits to the denormals. */
+/* 1 / (1 + e^-|x|) = 1 - w and e^-|x| / (1 + e^-|x|) = e - e w, w = e / (1 + e): the rounding errors of the quotient
+ * are small against e, and e keeps its digits to the denormals. */
 INLINE vreal vsigmoid(vreal x)
 {
     const vreal e = vexp_decay(x), w = e / (1 + e), start = vselect(x < 0, e, vsplat(1));
@@ -152,11 +156,11 @@ INLINE vreal vsigmoid(vreal x)
 
 /* tail, n with tail 2^n = Q(t) = erfc(t / sqrt 2) / 2, the normal distribution beyond t >= 0, and p 2^n = e^(-t^2/2).
  *
- * Q(t) = e^(-t^2/2) M(t) with Mills' ratio M ~ 1 / (sqrt(2 pi) t) for large t. 1 / M(t) - sqrt(2 pi) t falls from 2 to 0;
- * as (1 + t A(t)) / N(t) it gives M = N / (1 + t (sqrt(2 pi) N + A)). All coefficients are positive, and at either end few
- * terms matter, so that few rounding errors do. Relative error of the fit 2^-30.0 (float32), 2^-57.2 (float64). t^2 must
- * be exact, for the exponential makes its absolute error a relative one: with h the upper half of the digits of t,
- * -t^2/2 = -h^2/2 - (t - h)(t + h)/2. NORMAL_END stands for every larger t: there Q is 0, also after a product with t. */
+ * Q(t) = e^(-t^2/2) M(t) with Mills' ratio M ~ 1 / (sqrt(2 pi) t) for large t. 1 / M(t) - sqrt(2 pi) t falls from 2 to
+ * 0; as (1 + t A(t)) / N(t) it gives M = N / (1 + t (sqrt(2 pi) N + A)). All coefficients are positive, and at either
+ * end few terms matter, so that few rounding errors do. Relative error of the fit 2^-30.0 (float32), 2^-57.2 (float64).
+ * t^2 must be exact, for the exponential makes its absolute error a relative one: with h the upper half of the digits
+ * of t, -t^2/2 = -h^2/2 - (t - h)(t + h)/2. NORMAL_END stands for every larger t: there Q is 0, also times t. */
 INLINE vreal vnormal_tail(vreal t, vreal *p, vreal *n)
 {
 #if REAL_BITS == 32
@@ -207,7 +211,8 @@ INLINE vreal vlog_parts(vreal x, vreal *k)
 
 /* k ln 2 + ln(1 + f) for 1 + f in [sqrt(1/2), sqrt(2)).
  * float32: ln(1 + f) = f - f^2/2 + f^3 P(f), relative error 2^-27.3.
- * float64: with s = f / (2 + f), ln(1 + f) = 2 s + s^3 R(s^2) = f - (f^2/2 - s (f^2/2 + s^2 R)), relative error 2^-59.4. */
+ * float64: with s = f / (2 + f), ln(1 + f) = 2 s + s^3 R(s^2) = f - (f^2/2 - s (f^2/2 + s^2 R)), relative error
+ * 2^-59.4. */
 INLINE vreal vlog_sum(vreal k, vreal f)
 {
     const vreal half_square = (number)0.5 * f * f;
@@ -237,8 +242,8 @@ INLINE vreal vlog(vreal x)
     return vselect(x < 0, vsplat(INFINITE - INFINITE), y);
 }
 
-/* ln(1 + x) for -1 < x < 1 / TINY, except that it may be 0 where |x| < TINY. With u = 1 + x rounded, k from u, and s = 2^-k:
- * 1 + f = s (1 + x), so f = s x + (s - 1), rounded once. */
+/* ln(1 + x) for -1 < x < 1 / TINY, except that it may be 0 where |x| < TINY. With u = 1 + x rounded, k from u, and
+ * s = 2^-k: 1 + f = s (1 + x), so f = s x + (s - 1), rounded once. */
 INLINE vreal vlog1p_inner(vreal x)
 {
     vreal k;

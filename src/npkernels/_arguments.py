@@ -4,6 +4,8 @@ import sys
 
 import numpy as np
 
+from ._strided import extents_meet
+
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 INT64_MAX = 2**63 - 1
 
@@ -65,12 +67,15 @@ def output(out, wanted, dtype, inputs, may_be=()):
         raise TypeError(f"out must be {dtype} like the result, got {out.dtype}")
     if out.shape != wanted:
         raise ValueError(f"out must have shape {wanted}, got {out.shape}")
-    if not out.flags.writeable:
+    flags = out.flags
+    if not flags.writeable:
         raise ValueError("out must be writeable, got a read-only array")
-    if not out.flags.c_contiguous:
+    if not flags.c_contiguous:
         raise ValueError(f"out must be C-contiguous, got strides {out.strides}")
     for name, array in inputs.items():
-        if array is not None and not (name in may_be and same_memory(out, array)) and overlap(out, array):
+        if array is None or not extents_meet(out, array):
+            continue
+        if not (name in may_be and (array is out or same_memory(out, array))) and overlap(out, array):
             raise ValueError(f"out must not overlap {name}")
     return out
 
@@ -85,9 +90,10 @@ def array_only(name, value):
 def in_place(name, value, like=None, like_name="x"):
     """A writeable array of float32 or float64, of any strides, each of whose elements has its own memory."""
     value = real(name, array_only(name, value), like, like_name)
-    if not value.flags.writeable:
+    flags = value.flags
+    if not flags.writeable:
         raise ValueError(f"{name} must be writeable, got a read-only array")
-    if not value.flags.c_contiguous and value.size and overlaps_itself(value):
+    if not flags.c_contiguous and value.size and overlaps_itself(value):
         raise ValueError(f"{name} must not overlap itself, got strides {value.strides}")
     return value
 
@@ -118,7 +124,7 @@ def same_memory(a, b):
 
 
 def overlap(a, b):
-    if not np.may_share_memory(a, b):
+    if not extents_meet(a, b):
         return False
     try:
         return np.shares_memory(a, b, max_work=10000)

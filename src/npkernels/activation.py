@@ -3,7 +3,8 @@
 from . import _arguments as check
 from ._activation import FUNCTIONS, backward, forward
 
-FUSED = {name: FUNCTIONS[name] for name in "relu leaky_relu sigmoid tanh gelu silu softplus elu".split()}
+FUSED_NAMES = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "softplus", "elu")
+FUSED = {name: FUNCTIONS[name] for name in FUSED_NAMES}
 
 # What the documentation of every function below shares.
 ARGUMENTS = """

@@ -7,21 +7,18 @@ from ._optim import momentum_step as step_momentum
 def _arrays(p, g, **state):
     """`p`, `g` and the state of an optimiser: one shape and dtype, and no element in two places."""
     p = check.in_place("p", p)
-    g = check.array_only("g", g)
-    if g is not p:
-        g = check.real("g", g, p, "p")
+    g = check.real("g", check.array_only("g", g), p, "p")
     check.shape("g", g, p.shape)
-    named = {"p": p, "g": g}
+    named = [("p", p), ("g", g)]
     for name, array in state.items():
         array = check.in_place(name, array, p, "p")
         check.shape(name, array, p.shape)
-        named[name] = array
-    arrays = list(named.items())
-    for i, (name, array) in enumerate(arrays):
-        for other_name, other in arrays[:i]:
-            if array.size and check.overlap(array, other):
+        named.append((name, array))
+    for i, (name, array) in enumerate(named):
+        for other_name, other in named[:i]:
+            if check.overlap(array, other):
                 raise ValueError(f"{name} must not overlap {other_name}")
-    return named.values()
+    return [array for _, array in named]
 
 
 def momentum_step(p, g, velocity, *, lr, momentum=0.9, nesterov=False, weight_decay=0.0):
@@ -49,12 +46,13 @@ def momentum_step(p, g, velocity, *, lr, momentum=0.9, nesterov=False, weight_de
     TypeError
         If an argument is not an array of float32 or float64, or differs in dtype from `p`.
     ValueError
-        If a shape differs from that of `p`, `p` or `velocity` is read-only, two arrays overlap, or a number is negative.
+        If a shape differs from that of `p`, `p` or `velocity` is read-only, two arrays overlap, or a number is
+        negative.
 
     Notes
     -----
-    As `torch.optim.SGD` with dampening 0: ``g' = g + weight_decay p``, ``velocity = momentum velocity + g'``, then ``p -= lr
-    velocity``, or ``p -= lr (g' + momentum velocity)`` if `nesterov`.
+    As `torch.optim.SGD` with dampening 0: ``g' = g + weight_decay p``, ``velocity = momentum velocity + g'``, then
+    ``p -= lr velocity``, or ``p -= lr (g' + momentum velocity)`` if `nesterov`.
 
     References
     ----------
