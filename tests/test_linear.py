@@ -52,7 +52,9 @@ def test_fused_activation_equals_the_definition_of_the_sum(isa, dtype, eps, rng,
     plain = nk.dense(x, w, b).astype(np.float64)
     wanted = reference.ACTIVATIONS[activation](plain)
     got = nk.dense(x, w, b, activation=activation)
-    assert (abs(got - wanted) <= 8 * eps * abs(wanted) + np.finfo(dtype).tiny).all()
+    # 8 ULP here; the definition's gelu rounds x / sqrt 2, which erfc amplifies by x^2
+    wide_eps = np.finfo(np.float64).eps * (plain**2 if activation == "gelu" else 0)
+    assert (abs(got - wanted) <= (8 * eps + wide_eps) * abs(wanted) + np.finfo(dtype).tiny).all()
 
 
 @pytest.mark.parametrize("shape", [(7,), (1, 7), (3, 7), (2, 3, 7), (2, 1, 3, 7), (0, 7), (2, 0, 7)])
