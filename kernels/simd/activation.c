@@ -65,16 +65,16 @@ INLINE vreal gelu_value(vreal x, const number *c)
 {
     (void)c;
     vreal p, n;
-    const vreal t = vmin(vsplat(NORMAL_END), vabs(x)), tail = vnormal_tail(t, &p, &n);
-    return vmax(x, zero) - vscale(t * tail, n);
+    const vreal t = vmin(vsplat(NORMAL_END), vabs(x)), tail = vnormal_tail(t, t, &p, &n);
+    return vmax(x, zero) - vscale(tail, n);
 }
 /* f' = Phi(x) + x phi(x), phi(x) = e^(-x^2/2) / sqrt(2 pi): with d = t phi(t) - Q(t), 1 + d for x >= 0 and -d below */
 INLINE vreal gelu_gradient(vreal dy, vreal x, const number *c)
 {
     (void)c;
     vreal p, n;
-    const vreal t = vabs(x), tail = vnormal_tail(t, &p, &n);
-    const vreal d = vselect(t > NORMAL_END, zero, (number)0x1.9884533d43651p-2 * t * p - tail); /* 1 / sqrt(2 pi) */
+    const vreal size = vabs(x), t = vmin(vsplat(NORMAL_END), size), tail = vnormal_tail(t, vsplat(1), &p, &n);
+    const vreal d = vselect(size > NORMAL_END, zero, (number)0x1.9884533d43651p-2 * t * p - tail); /* 1 / sqrt(2 pi) */
     const vint negative = x < 0;
     return vscale(dy * vselect(negative, -d, 1 + vscale(d, n)), vselect(negative, n, zero));
 }

@@ -102,7 +102,21 @@ INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
  * and Clang find the blend instruction in this form, and the maximum and the square root in those below. */
 INLINE vreal vselect(vint mask, vreal x, vreal y) { return (vreal)((mask & (vint)x) | (~mask & (vint)y)); }
 
-/* a > b ? a : b and a < b ? a : b: a NaN in either gives b. */
+/* a > b ? a : b and a < b ? a : b: a NaN in either gives b. The portable form becomes two instructions where a is a
+ * constant, which is how these functions are used. */
+#if defined __AVX512F__ && REAL_BITS == 32
+INLINE vreal vmax(vreal a, vreal b) { return (vreal)_mm512_max_ps((__m512)a, (__m512)b); }
+INLINE vreal vmin(vreal a, vreal b) { return (vreal)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif defined __AVX512F__
+INLINE vreal vmax(vreal a, vreal b) { return (vreal)_mm512_max_pd((__m512d)a, (__m512d)b); }
+INLINE vreal vmin(vreal a, vreal b) { return (vreal)_mm512_min_pd((__m512d)a, (__m512d)b); }
+#elif defined __AVX2__ && REAL_BITS == 32
+INLINE vreal vmax(vreal a, vreal b) { return (vreal)_mm256_max_ps((__m256)a, (__m256)b); }
+INLINE vreal vmin(vreal a, vreal b) { return (vreal)_mm256_min_ps((__m256)a, (__m256)b); }
+#elif defined __AVX2__
+INLINE vreal vmax(vreal a, vreal b) { return (vreal)_mm256_max_pd((__m256d)a, (__m256d)b); }
+INLINE vreal vmin(vreal a, vreal b) { return (vreal)_mm256_min_pd((__m256d)a, (__m256d)b); }
+#else
 INLINE vreal vmax(vreal a, vreal b)
 {
     vreal most;
@@ -115,6 +129,7 @@ INLINE vreal vmin(vreal a, vreal b)
     UNROLL for (int i = 0; i < LANES; i++) least[i] = a[i] < b[i] ? a[i] : b[i];
     return least;
 }
+#endif
 
 INLINE ptrdiff_t min_size(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 INLINE ptrdiff_t max_size(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }

@@ -1,8 +1,8 @@
 /* Elementary functions on vectors.
  *
- * Every function takes any value in every lane, unless it says otherwise: the limits at 0, inf and beyond the domain are
- * exact, a NaN stays a NaN, denormals are kept. No operation reads another lane, so a number gives the same bits in
- * every position.
+ * Every function takes any value in every lane, unless it says otherwise: the limits at 0, inf and beyond the domain
+ * are exact, a NaN stays a NaN, denormals are kept. No operation reads another lane, so a number gives the same bits
+ * in every position.
  *
  * The polynomials are our own minimax fits: Remez exchange on the relative error of the function, in 60 digits, the
  * coefficients then rounded to the number type. The reductions follow Tang, "Table-driven implementation of the
@@ -14,29 +14,26 @@
 #include "real.h"
 
 #if REAL_BITS == 32
-#define MANTISSA_BITS 23
-#define EXPONENT_BIAS 127
-#define SMALLEST_NORMAL 0x1p-126f
-#define ROUNDING 0x1.8p23f /* 1.5 2^23: x + this has x, rounded to an integer, in its lowest bits */
-#define LN2_HIGH 0x1.62e4p-1f /* 16 bits: its product with an exponent is exact */
-#define LN2_LOW 0x1.7f7d1cf79abcap-20f
-#define EXP_LOWEST -174.0f /* exp is 0, also after a product with a number below 2^100; its exponent fits vscale */
-#define EXP_HIGHEST 89.0f  /* exp is inf */
-#define NORMAL_END 18.6f
+enum { MANTISSA_BITS = 23, EXPONENT_BIAS = 127 };
+static const number SMALLEST_NORMAL = 0x1p-126f;
+static const number LN2_HIGH = 0x1.62e4p-1f; /* 16 bits: its product with an exponent is exact */
+static const number LN2_LOW = 0x1.7f7d1cf79abcap-20f;
+static const number EXP_LOWEST = -174; /* e^x is 0, also times a number below 2^100; n still fits vscale */
+static const number EXP_HIGHEST = 89;  /* e^x is inf */
+static const number NORMAL_END = 18.6f; /* e^(-x^2/2) likewise */
 #else
-#define MANTISSA_BITS 52
-#define EXPONENT_BIAS 1023
-#define SMALLEST_NORMAL 0x1p-1022
-#define ROUNDING 0x1.8p52
-#define LN2_HIGH 0x1.62e42feep-1
-#define LN2_LOW 0x1.a39ef35793c76p-33
-#define EXP_LOWEST -1416.0
-#define EXP_HIGHEST 710.0
-#define NORMAL_END 53.0
+enum { MANTISSA_BITS = 52, EXPONENT_BIAS = 1023 };
+static const number SMALLEST_NORMAL = 0x1p-1022;
+static const number LN2_HIGH = 0x1.62e42feep-1;
+static const number LN2_LOW = 0x1.a39ef35793c76p-33;
+static const number EXP_LOWEST = -1416;
+static const number EXP_HIGHEST = 710;
+static const number NORMAL_END = 53;
 #endif
-#define EXPM1_LOWEST -64.0f /* e^x - 1 is -1 */
-#define TINY 0x1p-60f       /* 1 + x is 1 */
-#define INFINITE ((number)__builtin_inff())
+static const number ROUNDING = (number)3 * ((bits)1 << (MANTISSA_BITS - 1)); /* x + this ends in the bits of round(x) */
+static const number EXPM1_LOWEST = -64;                                      /* e^x - 1 is -1 */
+static const number TINY = 0x1p-60f;                                         /* 1 + x is 1 */
+static const number INFINITE = __builtin_inff();
 
 /* sum of c[i] x^i, i < count */
 INLINE vreal vpolynomial(vreal x, int count, const number *c)
@@ -154,36 +151,38 @@ INLINE vreal vsigmoid(vreal x)
     return start - start * w;
 }
 
-/* tail, n with tail 2^n = Q(t) = erfc(t / sqrt 2) / 2, the normal distribution beyond t >= 0, and p 2^n = e^(-t^2/2).
+/* tail, n with tail 2^n = factor Q(t), Q(t) = erfc(t / sqrt 2) / 2 the normal distribution beyond t >= 0; the factor is
+ * t or 1. And p 2^n = e^(-t^2/2).
  *
  * Q(t) = e^(-t^2/2) M(t) with Mills' ratio M ~ 1 / (sqrt(2 pi) t) for large t. 1 / M(t) - sqrt(2 pi) t falls from 2 to
  * 0; as (1 + t A(t)) / N(t) it gives M = N / (1 + t (sqrt(2 pi) N + A)). All coefficients are positive, and at either
- * end few terms matter, so that few rounding errors do. Relative error of the fit 2^-30.0 (float32), 2^-57.2 (float64).
+ * end few terms matter, so that few rounding errors do. N and A are scaled by 3/2, so that near 0 no sum lies just
+ * above a power of 2, where a rounding error is relatively largest. Relative error of the fit 2^-30.0 (float32),
+ * 2^-57.2 (float64).
+ *
  * t^2 must be exact, for the exponential makes its absolute error a relative one: with h the upper half of the digits
- * of t, -t^2/2 = -h^2/2 - (t - h)(t + h)/2. NORMAL_END stands for every larger t: there Q is 0, also times t. */
-INLINE vreal vnormal_tail(vreal t, vreal *p, vreal *n)
+ * of t, -t^2/2 = -h^2/2 - (t - h)(t + h)/2. For t <= NORMAL_END, whose Q is 0 also times t. */
+INLINE vreal vnormal_tail(vreal t, vreal factor, vreal *p, vreal *n)
 {
 #if REAL_BITS == 32
     static const number above[] = {
-        4.999999995e-01f, 5.475799752e-01f, 2.876225977e-01f, 8.751668259e-02f, 1.544059529e-02f,
-        1.308131295e-03f,
+        7.499999993e-01f, 8.213699627e-01f, 4.314338965e-01f, 1.312750239e-01f, 2.316089294e-02f, 1.962196943e-03f,
     };
     static const number below[] = {
-        6.397302988e-01f, 2.130976899e-01f, 3.869175332e-02f, 3.279217256e-03f,
+        9.595954482e-01f, 3.196465349e-01f, 5.803762998e-02f, 4.918825884e-03f,
     };
 #else
     static const number above[] = {
-        0.5, 0.8518393014991181, 0.7174280596806961, 0.38687842219374785,
-        0.14670071127198864, 0.04071412844189395, 0.008369215671269243, 0.0012606288443977192,
-        0.00013379066114908001, 9.110687260094206e-06, 3.068676200653941e-07,
+        0.75, 1.2777589522486772, 1.0761420895210443, 0.5803176332906218,
+        0.22005106690798296, 0.061071192662840924, 0.012553823506903863, 0.0018909432665965788,
+        0.00020068599172362, 1.3666030890141308e-05, 4.6030143009809114e-07,
     };
     static const number below[] = {
-        1.2482490264856025, 0.7955702670518051, 0.3290631594585806,
-        0.09596373372074876, 0.020315476556341992, 0.0031142537243240924, 0.00033382504744997087,
-        2.2837106293406865e-05, 7.692030529964159e-07,
+        1.8723735397284038, 1.1933554005777076, 0.4935947391878709, 0.14394560058112316,
+        0.030473214834512992, 0.004671380586486139, 0.0005007375711749563, 3.4255659440110295e-05,
+        1.1538045794946239e-06,
     };
 #endif
-    t = vmin(vsplat(NORMAL_END), t);
     const vreal h = (vreal)((vbits)t & ((bits)-1 << ((MANTISSA_BITS + 2) / 2)));
     const vreal high = (number)-0.5 * h * h, low = (number)-0.5 * (t - h) * (t + h);
     *n = vexp_exponent(high + low);
@@ -192,7 +191,9 @@ INLINE vreal vnormal_tail(vreal t, vreal *p, vreal *n)
     *p = 1 + rise;
     const vreal a = vpolynomial(t, sizeof above / sizeof *above, above);
     const vreal b = vpolynomial(t, sizeof below / sizeof *below, below);
-    return (a + rise * a) / (1 + t * ((number)0x1.40d931ff62706p+1 * a + b)); /* sqrt(2 pi) */
+    const vreal bottom = (number)1.5 + (t * b + (number)0x1.40d931ff62706p+1 * (t * a)); /* sqrt(2 pi) */
+    const vreal top = factor * a;
+    return (top + rise * top) / bottom;
 }
 
 /* k, f with x = 2^k (1 + f), 1 + f in [sqrt(1/2), sqrt(2)), for positive finite normal x. */
