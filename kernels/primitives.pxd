@@ -1,5 +1,8 @@
 # The table of primitives as Cython sees it; declarations only. The contracts stand in kernels/simd/*.h.
 
+from libc.stdint cimport int32_t
+
+
 cdef extern from "primitives.h" nogil:
     enum:
         START_ZERO
@@ -45,6 +48,19 @@ cdef extern from "primitives.h" nogil:
         const activation_gradient_fn* backward
 
 cdef extern from "primitives.h" nogil:
+    enum:
+        FEW_FEATURES
+    ctypedef struct cluster_primitives:
+        void (*centre)(Py_ssize_t count, Py_ssize_t d, const char* x, Py_ssize_t row_stride, Py_ssize_t column_stride,
+                       const void* mean, void* rows) noexcept nogil
+        void (*best_score)(Py_ssize_t count, const void* scores, int32_t first, void* best, int32_t* label) noexcept nogil
+        void (*few_features)(Py_ssize_t count, Py_ssize_t d, Py_ssize_t k, const char* x, Py_ssize_t row_stride,
+                             const void* mean, const void* centred, const void* start, void* best,
+                             int32_t* labels) noexcept nogil
+        double (*squared_distance)(Py_ssize_t d, const void* x, const void* c) noexcept nogil
+        void (*accumulate)(Py_ssize_t d, const void* x, double weight, double* sums) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
     ctypedef struct windows:
         const char* x
         Py_ssize_t image_stride, channel_stride, row_stride, column_stride
@@ -87,6 +103,7 @@ cdef extern from "primitives.h" nogil:
         const tile_primitives* tile
         const pack_primitives* pack
         const activation_primitives* activation
+        const cluster_primitives* cluster
         const conv_primitives* conv
         const row_primitives* rows
         const strided_primitives* strided

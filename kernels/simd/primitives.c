@@ -3,6 +3,7 @@
 extern const tile_primitives NAME(tile);
 extern const pack_primitives NAME(pack);
 extern const activation_primitives NAME(activation);
+extern const cluster_primitives NAME(cluster);
 extern const conv_primitives NAME(conv);
 extern const row_primitives NAME(rows);
 extern const strided_primitives NAME(strided);
@@ -14,6 +15,7 @@ const primitives NAME(primitives) = {
     .tile = &NAME(tile),
     .pack = &NAME(pack),
     .activation = &NAME(activation),
+    .cluster = &NAME(cluster),
     .conv = &NAME(conv),
     .rows = &NAME(rows),
     .strided = &NAME(strided),

@@ -13,6 +13,7 @@ typedef void real;
 #endif
 
 #include "activation.h"
+#include "cluster.h"
 #include "conv.h"
 #include "optim.h"
 #include "pack.h"
@@ -25,6 +26,7 @@ typedef struct {
     const tile_primitives *tile;
     const pack_primitives *pack;
     const activation_primitives *activation;
+    const cluster_primitives *cluster;
     const conv_primitives *conv;
     const row_primitives *rows;
     const strided_primitives *strided;

@@ -18,6 +18,7 @@ from .activation import (
     tanh,
     tanh_backward,
 )
+from .cluster import kmeans_accumulate, kmeans_assign
 from .conv import col2im, conv2d, conv2d_backward, conv_output_size, im2col
 from .linear import dense, dense_backward, matmul
 from .optim import momentum_step
@@ -40,6 +41,8 @@ __all__ = [
     "get_num_threads",
     "im2col",
     "isa",
+    "kmeans_accumulate",
+    "kmeans_assign",
     "leaky_relu",
     "leaky_relu_backward",
     "matmul",
