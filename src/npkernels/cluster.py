@@ -7,7 +7,7 @@ import numpy as np
 from . import _arguments as check
 from . import _cluster
 
-# A sum over samples is split into parts of at least this many samples, at most so many, of at most so many bytes in all.
+# A sum over samples is split into parts of at least so many samples, at most so many parts of so many bytes in all.
 PART_SAMPLES, PARTS, PARTS_BYTES = 4096, 32, 16 << 20
 
 
