@@ -98,6 +98,29 @@ cdef extern from "primitives.h" nogil:
                          const momentum_settings* settings) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
+    enum:
+        TARGET_NONE
+        TARGET_IGNORED
+    ctypedef struct sample_target:
+        Py_ssize_t target
+        double hard, scale
+    ctypedef void (*softmax_fn)(Py_ssize_t c, const void* x, void* y) noexcept nogil
+    ctypedef void (*softmax_gradient_fn)(Py_ssize_t c, const void* dy, const void* y, void* dx) noexcept nogil
+    ctypedef struct softmax_primitives:
+        softmax_fn row_softmax, row_log_softmax, lanes_softmax, lanes_log_softmax
+        softmax_gradient_fn row_softmax_backward, row_log_softmax_backward
+        softmax_gradient_fn lanes_softmax_backward, lanes_log_softmax_backward
+        void (*row_cross_entropy)(Py_ssize_t c, const void* x, const void* base, double base_sum,
+                                  const sample_target* target, void* dx, void* loss) noexcept nogil
+        void (*lanes_cross_entropy)(Py_ssize_t c, Py_ssize_t count, const void* x, const void* base, int shared,
+                                    const double* base_sum, const sample_target* targets, void* dx,
+                                    void* loss) noexcept nogil
+        double (*row_base)(Py_ssize_t c, const void* target, const void* weight, double keep, double even,
+                           void* base) noexcept nogil
+        void (*lanes_base)(Py_ssize_t c, const void* target, const void* weight, double keep, double even, void* base,
+                           double* sums) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
     ctypedef struct primitives:
         Py_ssize_t itemsize, lanes
         const tile_primitives* tile
@@ -106,6 +129,7 @@ cdef extern from "primitives.h" nogil:
         const cluster_primitives* cluster
         const conv_primitives* conv
         const row_primitives* rows
+        const softmax_primitives* softmax
         const strided_primitives* strided
         const optim_primitives* optim
     const primitives* primitives_of(int isa, int bits)

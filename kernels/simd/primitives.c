@@ -6,6 +6,7 @@ extern const activation_primitives NAME(activation);
 extern const cluster_primitives NAME(cluster);
 extern const conv_primitives NAME(conv);
 extern const row_primitives NAME(rows);
+extern const softmax_primitives NAME(softmax);
 extern const strided_primitives NAME(strided);
 extern const optim_primitives NAME(optim);
 
@@ -18,6 +19,7 @@ const primitives NAME(primitives) = {
     .cluster = &NAME(cluster),
     .conv = &NAME(conv),
     .rows = &NAME(rows),
+    .softmax = &NAME(softmax),
     .strided = &NAME(strided),
     .optim = &NAME(optim),
 };

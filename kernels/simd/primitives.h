@@ -18,6 +18,7 @@ typedef void real;
 #include "optim.h"
 #include "pack.h"
 #include "rows.h"
+#include "softmax.h"
 #include "strided.h"
 #include "tile.h"
 
@@ -29,6 +30,7 @@ typedef struct {
     const cluster_primitives *cluster;
     const conv_primitives *conv;
     const row_primitives *rows;
+    const softmax_primitives *softmax;
     const strided_primitives *strided;
     const optim_primitives *optim;
 } primitives;

@@ -21,8 +21,10 @@ from .activation import (
 from .cluster import kmeans_accumulate, kmeans_assign
 from .conv import col2im, conv2d, conv2d_backward, conv_output_size, im2col
 from .linear import dense, dense_backward, matmul
+from .loss import softmax_cross_entropy, softmax_cross_entropy_with_grad
 from .optim import momentum_step
 from .runtime import available_isas, get_num_threads, isa, set_num_threads, show_config, threads, use_isa
+from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 __version__ = "0.1.0"
 
@@ -45,6 +47,8 @@ __all__ = [
     "kmeans_assign",
     "leaky_relu",
     "leaky_relu_backward",
+    "log_softmax",
+    "log_softmax_backward",
     "matmul",
     "momentum_step",
     "relu",
@@ -55,6 +59,10 @@ __all__ = [
     "sigmoid_backward",
     "silu",
     "silu_backward",
+    "softmax",
+    "softmax_backward",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_with_grad",
     "softplus",
     "softplus_backward",
     "tanh",

@@ -46,9 +46,9 @@ def rank(name, array, ndim, text):
         raise ValueError(f"{name} must have shape {text}, got {array.shape}")
 
 
-def vector(name, value, size, like):
+def vector(name, value, size, like, like_name="x"):
     """A contiguous 1-D array of `size`; a strided one is copied."""
-    value = real(name, value, like)
+    value = real(name, value, like, like_name)
     if value.shape != (size,):
         raise ValueError(f"{name} must have shape {(size,)}, got {value.shape}")
     return value if value.flags.c_contiguous else value.copy()

@@ -1,0 +1,181 @@
+#include "primitives.h"
+#include "softmax_lanes.h"
+#include "vmath.h"
+
+#include <math.h>
+
+/* The last vector of a row has `count` lanes in use; the others become `fill`. */
+INLINE vreal first_lanes(vreal v, ptrdiff_t count, number fill)
+{
+    if (count >= LANES)
+        return v;
+    vint lane;
+    UNROLL for (int l = 0; l < LANES; l++) lane[l] = l;
+    return vselect(lane < (integer)count, v, vsplat(fill));
+}
+
+INLINE vreal load_or(const real *p, ptrdiff_t count, number fill)
+{
+    return count >= LANES ? vload(p) : first_lanes(vload_part(p, count), count, fill);
+}
+
+INLINE void store_some(real *p, vreal v, ptrdiff_t count)
+{
+    if (count >= LANES)
+        vstore(p, v);
+    else
+        vstore_part(p, v, count);
+}
+
+INLINE number lane_sum(vreal v)
+{
+    number lanes[LANES];
+    vstore(lanes, v);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++)
+            lanes[l] += lanes[l + half];
+    return lanes[0];
+}
+
+/* A NaN may be passed over here: it comes back with exp(NaN - m). */
+INLINE number row_max(ptrdiff_t c, const real *x)
+{
+    vreal most[2] = {vsplat(-INFINITY), vsplat(-INFINITY)};
+    ptrdiff_t j = 0;
+    for (; j + 2 * LANES <= c; j += 2 * LANES)
+        UNROLL for (int h = 0; h < 2; h++) most[h] = vmax(vload(x + j + h * LANES), most[h]);
+    for (; j < c; j += LANES)
+        most[0] = vmax(load_or(x + j, c - j, -INFINITY), most[0]);
+    number lanes[LANES];
+    vstore(lanes, vmax(most[0], most[1]));
+    for (int l = 1; l < LANES; l++)
+        lanes[0] = lanes[l] > lanes[0] ? lanes[l] : lanes[0];
+    return lanes[0];
+}
+
+/* The sum of exp(x_j - m); the exponentials into y unless it is NULL. */
+INLINE number row_exp(ptrdiff_t c, const real *x, number m, real *y)
+{
+    vreal sum[2] = {{0}};
+    ptrdiff_t j = 0;
+    for (; j + 2 * LANES <= c; j += 2 * LANES)
+        UNROLL for (int h = 0; h < 2; h++)
+        {
+            const vreal e = vexp(vload(x + j + h * LANES) - m);
+            sum[h] += e;
+            if (y)
+                vstore(y + j + h * LANES, e);
+        }
+    for (; j < c; j += LANES) {
+        const vreal e = vexp(load_or(x + j, c - j, -INFINITY) - m);
+        sum[0] += first_lanes(e, c - j, 0); /* exp(-inf - m) is NaN where m is -inf */
+        if (y)
+            store_some(y + j, e, c - j);
+    }
+    return lane_sum(sum[0] + sum[1]);
+}
+
+/* y_j = y_j * factor - scale base_j; base may be NULL */
+INLINE void row_finish(ptrdiff_t c, real *y, number factor, const real *base, number scale)
+{
+    for (ptrdiff_t j = 0; j < c; j += LANES) {
+        vreal v = load_or(y + j, c - j, 0) * factor;
+        if (base)
+            v -= load_or(base + j, c - j, 0) * scale;
+        store_some(y + j, v, c - j);
+    }
+}
+
+INLINE number log_of(number x) { return vlog(vsplat(x))[0]; }
+
+static void row_softmax(ptrdiff_t c, const real *x, real *y)
+{
+    const number sum = row_exp(c, x, row_max(c, x), y);
+    for (ptrdiff_t j = 0; j < c; j += LANES)
+        store_some(y + j, load_or(y + j, c - j, 0) / sum, c - j);
+}
+
+static void row_log_softmax(ptrdiff_t c, const real *x, real *y)
+{
+    const number m = row_max(c, x), log_sum = log_of(row_exp(c, x, m, NULL));
+    for (ptrdiff_t j = 0; j < c; j += LANES)
+        store_some(y + j, load_or(x + j, c - j, 0) - m - log_sum, c - j);
+}
+
+static void row_softmax_backward(ptrdiff_t c, const real *dy, const real *y, real *dx)
+{
+    vreal sum = {0};
+    for (ptrdiff_t j = 0; j < c; j += LANES)
+        sum += load_or(dy + j, c - j, 0) * load_or(y + j, c - j, 0);
+    const number total = lane_sum(sum);
+    for (ptrdiff_t j = 0; j < c; j += LANES)
+        store_some(dx + j, load_or(y + j, c - j, 0) * (load_or(dy + j, c - j, 0) - total), c - j);
+}
+
+static void row_log_softmax_backward(ptrdiff_t c, const real *dy, const real *y, real *dx)
+{
+    vreal sum = {0};
+    for (ptrdiff_t j = 0; j < c; j += LANES)
+        sum += load_or(dy + j, c - j, 0);
+    const number total = lane_sum(sum);
+    for (ptrdiff_t j = 0; j < c; j += LANES)
+        store_some(dx + j, load_or(dy + j, c - j, 0) - vexp(load_or(y + j, c - j, 0)) * total, c - j);
+}
+
+static void row_cross_entropy(ptrdiff_t c, const real *x, const real *base, double base_sum,
+                              const sample_target *target, real *dx, real *loss)
+{
+    if (target->target == TARGET_IGNORED) {
+        *loss = 0;
+        if (dx)
+            memset(dx, 0, (size_t)c * sizeof(number));
+        return;
+    }
+    const number m = row_max(c, x), hard = (number)target->hard;
+    const number at_target = target->target >= 0 ? m - x[target->target] : 0; /* before dx, which may be x */
+    vreal terms = {0};
+    if (base)
+        for (ptrdiff_t j = 0; j < c; j += LANES)
+            terms += load_or(base + j, c - j, 0) * (m - load_or(x + j, c - j, m));
+    const number sum = row_exp(c, x, m, dx), log_sum = log_of(sum);
+    number total = 0;
+    if (base)
+        total = lane_sum(terms) + (number)base_sum * log_sum;
+    if (target->target >= 0)
+        total += hard * (at_target + log_sum);
+    *loss = total;
+    if (dx) {
+        const double scale = target->scale;
+        row_finish(c, dx, (number)(scale * (base_sum + target->hard) / sum), base, (number)scale);
+        if (target->target >= 0)
+            dx[target->target] -= (number)(scale * target->hard);
+    }
+}
+
+static double row_base(ptrdiff_t c, const real *target, const real *weight, double keep, double even, real *base)
+{
+    vreal sum = {0};
+    for (ptrdiff_t j = 0; j < c; j += LANES) {
+        vreal q = load_or(target + j, c - j, 0) * (number)keep + (number)even;
+        q = q * (weight ? load_or(weight + j, c - j, 0) : vsplat(1));
+        store_some(base + j, q, c - j);
+        sum += first_lanes(q, c - j, 0);
+    }
+    return lane_sum(sum);
+}
+
+
+const softmax_primitives NAME(softmax) = {
+    .row_softmax = row_softmax,
+    .row_log_softmax = row_log_softmax,
+    .row_softmax_backward = row_softmax_backward,
+    .row_log_softmax_backward = row_log_softmax_backward,
+    .row_cross_entropy = row_cross_entropy,
+    .row_base = row_base,
+    .lanes_softmax = lanes_softmax,
+    .lanes_log_softmax = lanes_log_softmax,
+    .lanes_softmax_backward = lanes_softmax_backward,
+    .lanes_log_softmax_backward = lanes_log_softmax_backward,
+    .lanes_cross_entropy = lanes_cross_entropy,
+    .lanes_base = lanes_base,
+};
