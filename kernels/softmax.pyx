@@ -228,18 +228,18 @@ cdef void entropy_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int sl
     cdef const char* used = v.base
     cdef sample_target targets[MOST_LANES]
     cdef double sums[MOST_LANES]
-    cdef Py_ssize_t task, l, sample
+    cdef Py_ssize_t task, lane, sample
     cdef Block b
     if by_rows(v):
         entropy_rows(v, first, last, buffer, base)
         return
-    for l in range(MOST_LANES):
-        sums[l] = v.base_sum
+    for lane in range(MOST_LANES):
+        sums[lane] = v.base_sum
     for task in range(first, last):
         b = block_of(v, task)
         sample = b.outer * v.inner + b.inner          # samples of a block follow each other
-        for l in range(b.count):
-            targets[l] = target_of(v, sample + l)
+        for lane in range(b.count):
+            targets[lane] = target_of(v, sample + lane)
         load_block(v, &v.first, b, buffer)
         if v.second.data != NULL:
             load_block(v, &v.second, b, base)
