@@ -28,8 +28,8 @@ def normal(rng, shape, dtype):
 
 
 def assert_softmax(got, x, axis, eps):
-    """|relative error| <= (|x - m| + c + 12) eps: the rounding of x - m grows in exp, a sum of c terms, exp and quotient
-    are within 4 ULP."""
+    """|relative error| <= (|x - m| + c + 12) eps: the rounding of x - m grows in exp, the sum has c terms, exp and
+    quotient are within 4 ULP."""
     wide = x.astype(np.float64)
     wanted = reference.softmax(wide, axis)
     size = abs(wide - wide.max(axis, keepdims=True)) + x.shape[axis] + 12
