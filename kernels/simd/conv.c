@@ -1,14 +1,5 @@
 #include "primitives.h"
-
-#if VECTOR_BYTES * 8 / REAL_BITS == 2
-#define EVEN 0, 2
-#elif VECTOR_BYTES * 8 / REAL_BITS == 4
-#define EVEN 0, 2, 4, 6
-#elif VECTOR_BYTES * 8 / REAL_BITS == 8
-#define EVEN 0, 2, 4, 6, 8, 10, 12, 14
-#else
-#define EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
-#endif
+#include "shuffle.h"
 
 /* Columns j of a row of windows for which a tap b lies inside the image: first <= j < last. */
 typedef struct {

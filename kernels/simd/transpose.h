@@ -2,22 +2,7 @@
 #ifndef NPK_TRANSPOSE_H
 #define NPK_TRANSPOSE_H
 
-#include "real.h"
-
-/* Interleaving the first halves and the second halves of two vectors: the step of which a transposition is made. */
-#if VECTOR_BYTES * 8 / REAL_BITS == 2
-#define LOW 0, 2
-#define HIGH 1, 3
-#elif VECTOR_BYTES * 8 / REAL_BITS == 4
-#define LOW 0, 4, 1, 5
-#define HIGH 2, 6, 3, 7
-#elif VECTOR_BYTES * 8 / REAL_BITS == 8
-#define LOW 0, 8, 1, 9, 2, 10, 3, 11
-#define HIGH 4, 12, 5, 13, 6, 14, 7, 15
-#else
-#define LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
-#endif
+#include "shuffle.h"
 
 /* One round of the perfect shuffle: rows i and i + L/2 are interleaved into rows 2i and 2i + 1. log2(L) rounds
  * rotate the bits of (row, lane) half way round, which exchanges row and lane: a transposition.
