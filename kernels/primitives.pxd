@@ -121,6 +121,36 @@ cdef extern from "primitives.h" nogil:
                            double* sums) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
+    enum:
+        UNSIGNED_INDEX
+    ctypedef struct pooling:
+        Py_ssize_t h, w, kh, kw, sh, sw, dh, dw, top, left, bottom, right, oh, ow, span, seen, pitch, batch, skew, line
+    ctypedef struct pool_gradients:
+        Py_ssize_t rows, columns
+        const char* dy
+        const char* indices
+        Py_ssize_t dy_row, dy_column, index_row, index_column, size
+    ctypedef struct pool_primitives:
+        Py_ssize_t (*plan)(pooling* g) noexcept nogil
+        void (*gather)(Py_ssize_t planes, Py_ssize_t rows, Py_ssize_t columns, const char* x, Py_ssize_t plane_stride,
+                       Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t left, Py_ssize_t right, double outside,
+                       Py_ssize_t pitch, void* to) noexcept nogil
+        void (*max_rows)(const pooling* g, const char* x, Py_ssize_t row_stride, Py_ssize_t first, Py_ssize_t last,
+                         void* scratch, void* y) noexcept nogil
+        void (*mean_rows)(const pooling* g, const char* x, Py_ssize_t row_stride, Py_ssize_t first, Py_ssize_t last,
+                          int include_pad, void* scratch, void* y) noexcept nogil
+        double (*largest)(Py_ssize_t count, const void* x, double most) noexcept nogil
+    ctypedef struct pool_index_primitives:
+        void (*max_rows)(const pooling* g, const char* x, Py_ssize_t row_stride, Py_ssize_t first, Py_ssize_t last,
+                         void* scratch, void* y, int* indices) noexcept nogil
+        int (*scatter)(const pool_gradients* g, int type, void* dx) noexcept nogil
+    ctypedef struct pool_backward_primitives:
+        Py_ssize_t (*plan)(const pooling* g) noexcept nogil
+        void (*mean_rows)(const pooling* g, const char* dy, Py_ssize_t dy_row, Py_ssize_t dy_column, Py_ssize_t first,
+                          Py_ssize_t last, int include_pad, void* scratch, void* dx) noexcept nogil
+        void (*spread)(Py_ssize_t count, const char* dy, double divisor, void* dx) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
     ctypedef struct primitives:
         Py_ssize_t itemsize, lanes
         const tile_primitives* tile
@@ -132,4 +162,7 @@ cdef extern from "primitives.h" nogil:
         const softmax_primitives* softmax
         const strided_primitives* strided
         const optim_primitives* optim
+        const pool_primitives* pool
+        const pool_index_primitives* pool_indices
+        const pool_backward_primitives* pool_backward
     const primitives* primitives_of(int isa, int bits)

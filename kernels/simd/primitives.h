@@ -17,6 +17,7 @@ typedef void real;
 #include "conv.h"
 #include "optim.h"
 #include "pack.h"
+#include "pool.h"
 #include "rows.h"
 #include "softmax.h"
 #include "strided.h"
@@ -33,6 +34,9 @@ typedef struct {
     const softmax_primitives *softmax;
     const strided_primitives *strided;
     const optim_primitives *optim;
+    const pool_primitives *pool;
+    const pool_index_primitives *pool_indices;
+    const pool_backward_primitives *pool_backward;
 } primitives;
 
 #ifndef REAL_BITS

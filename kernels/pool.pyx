@@ -1,0 +1,393 @@
+"""Pooling and its gradients.
+
+Units of work are rows of the output (of dx in `mean_backward`), plane after plane. A row is a function of the input alone,
+so any split into tasks gives the same bits. Rows of x whose columns are contiguous are read in place, others through a
+band of gathered rows; channels that lie next to each other are gathered together.
+"""
+cimport numpy as cnp
+from libc.math cimport INFINITY
+from libc.string cimport memchr, memset
+
+from npkernels._primitives cimport UNSIGNED_INDEX, pool_gradients, pooling, primitives, windows
+from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+
+cnp.import_array()
+
+cdef enum:
+    GRAIN = 65536                            # elements of the input that are worth a thread
+    BAND_BYTES = 1 << 16                     # gathered rows stay in L2
+    PIECE = 1024                             # elements of a plane that are summed in one go
+
+cdef struct Planes:
+    const char* data
+    Py_ssize_t channels, image, channel, row, column         # strides in bytes
+
+cdef struct Pool:
+    const primitives* table
+    pooling g
+    Planes x
+    char* y                                  # contiguous, as are the indices
+    int* indices                             # NULL if not wanted
+    bint mean, include_pad, gathered
+    Py_ssize_t group, groups, band           # planes gathered at once; such groups in an image; rows of y in a band
+    Py_ssize_t pitch, left, right            # of the gathered rows: their distance, pads on both sides
+    char* scratch                            # of all threads
+    size_t scratch_bytes, line_bytes         # of one thread; of it before the gathered band
+
+
+cdef void set_planes(Planes* v, cnp.ndarray x) noexcept:
+    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(x)
+    v.data, v.channels = <const char*>cnp.PyArray_DATA(x), cnp.PyArray_DIMS(x)[1]
+    v.image, v.channel, v.row, v.column = s[0], s[1], s[2], s[3]
+
+
+cdef const char* plane_at(const Planes* v, Py_ssize_t index) noexcept nogil:
+    return v.data + index // v.channels * v.image + index % v.channels * v.channel
+
+
+cdef int set_pooling(pooling* g, Py_ssize_t h, Py_ssize_t w, tuple geometry) except -1:
+    g.h, g.w = h, w
+    g.kh, g.kw, g.sh, g.sw, g.dh, g.dw, g.top, g.left, g.bottom, g.right, g.oh, g.ow = geometry
+    return 0
+
+
+cdef int team(Py_ssize_t units, Py_ssize_t grain, size_t scratch_bytes) noexcept nogil:
+    # Threads that `units` keep busy and whose scratch has a size; the thread pool has room for 1024.
+    cdef Py_ssize_t pieces = (units - 1) // grain + 1
+    pieces = min(min(pieces, 1024), <Py_ssize_t>num_threads())
+    return 1 if scratch_bytes > (<size_t>-1) // 2048 else <int>pieces
+
+
+cdef size_t whole_lines(size_t bytes) noexcept nogil:
+    # whole cache lines, one of them free
+    return (bytes // 64 + 2) * 64
+
+
+cdef int no_memory(size_t bytes) except -1:
+    raise MemoryError(f"{bytes} bytes of scratch memory for windows of this size")
+
+
+cdef const char* gather_band(const Pool* v, const char* x, Py_ssize_t planes, Py_ssize_t i, Py_ssize_t count,
+                             char* band, Py_ssize_t* plane_bytes) noexcept nogil:
+    # The rows of x that rows i .. i + count of y see; returns where row 0, column 0 of the first plane would lie.
+    cdef const pooling* g = &v.g
+    cdef Py_ssize_t row_bytes = v.pitch * v.table.itemsize
+    cdef Py_ssize_t first = max(0, i * g.sh - g.top)
+    cdef Py_ssize_t last = min(g.h, (i + count - 1) * g.sh - g.top + (g.kh - 1) * g.dh + 1)
+    v.table.pool.gather(planes, last - first, g.seen, x + first * v.x.row, v.x.channel, v.x.row, v.x.column, v.left,
+                        v.right, -INFINITY, v.pitch, band)
+    plane_bytes[0] = (last - first) * row_bytes
+    return band + v.left * v.table.itemsize - first * row_bytes
+
+
+cdef void pool_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Pool* v = <const Pool*>context
+    cdef const pooling* g = &v.g
+    cdef char* scratch = v.scratch + slot * v.scratch_bytes
+    cdef char* y
+    cdef Py_ssize_t i, count, channel, planes, plane, part, row_stride = v.x.row, plane_stride = v.x.channel
+    cdef const char* x
+    while first < last:
+        part, i = first // g.oh, first % g.oh
+        channel = part % v.groups * v.group
+        planes, plane = min(v.group, v.x.channels - channel), part // v.groups * v.x.channels + channel
+        x = plane_at(&v.x, plane)
+        count = min(last - first, g.oh - i)
+        if v.gathered:
+            count = min(count, v.band)
+            x = gather_band(v, x, planes, i, count, scratch + v.line_bytes, &plane_stride)
+            row_stride = v.pitch * v.table.itemsize
+        for plane in range(plane, plane + planes):
+            y = v.y + (plane * g.oh + i) * g.ow * v.table.itemsize
+            if v.mean:
+                v.table.pool.mean_rows(g, x, row_stride, i, i + count, v.include_pad, scratch, y)
+            elif v.indices == NULL:
+                v.table.pool.max_rows(g, x, row_stride, i, i + count, scratch, y)
+            else:
+                v.table.pool_indices.max_rows(g, x, row_stride, i, i + count, scratch, y,
+                                              v.indices + (plane * g.oh + i) * g.ow)
+            x += plane_stride
+        first += count
+
+
+cdef size_t band_bytes(Pool* v) noexcept nogil:
+    # Sets the shape of the gathered band; 0 if its size overflows.
+    cdef pooling* g = &v.g
+    cdef Py_ssize_t window = min(g.h, (g.kh - 1) * g.dh + 1), rows
+    cdef double row_bytes
+    v.pitch, v.left, v.right = g.seen, 0, 0
+    if v.indices != NULL:
+        v.pitch, v.left, v.right = g.span + 2 * v.table.lanes, g.left, g.span - g.left - g.seen
+    row_bytes = <double>v.pitch * v.table.itemsize
+    if v.x.channel == v.table.itemsize != v.x.column and row_bytes * window * v.table.lanes <= 16. * BAND_BYTES:
+        v.group = min(v.table.lanes, v.x.channels)
+    v.band = <Py_ssize_t>max(1., min(<double>g.oh, 1 + (BAND_BYTES / (row_bytes * v.group) - window) / g.sh))
+    rows = window if v.band == 1 else min(g.h, (v.band - 1) * g.sh + window)
+    if row_bytes * rows * v.group > <double>(<size_t>1 << 60):
+        return 0
+    return whole_lines(rows * v.pitch * v.group * v.table.itemsize)
+
+
+cdef size_t run_pool(Pool* v, Py_ssize_t images) noexcept nogil:
+    # Returns 0, or the scratch memory that could not be had.
+    cdef pooling* g = &v.g
+    cdef Py_ssize_t size = v.table.pool.plan(g), units, grain
+    cdef size_t band = 0
+    cdef int threads
+    v.group = 1
+    v.gathered = v.indices != NULL or (v.x.column != v.table.itemsize and g.w > 1)
+    if size < 0:
+        return <size_t>-1
+    v.line_bytes = whole_lines(size * v.table.itemsize)
+    if v.gathered:
+        band = band_bytes(v)
+        if band == 0:
+            return <size_t>-1
+    v.groups = (v.x.channels - 1) // v.group + 1
+    v.scratch_bytes = v.line_bytes + band
+    units = images * v.groups * g.oh
+    grain = max(1, GRAIN // v.group // g.w // min(g.sh, g.h))
+    threads = team(units, grain, v.scratch_bytes)
+    v.scratch = <char*>workspace(v.scratch_bytes * threads)
+    if v.scratch == NULL:
+        return v.scratch_bytes * threads
+    parallel_for(pool_rows, v, units, grain, threads)
+    workspace_done()
+    return 0
+
+
+cdef int pool(cnp.ndarray x, cnp.ndarray y, cnp.ndarray indices, tuple geometry, bint mean, bint include_pad) except -1:
+    cdef Pool v
+    cdef size_t missing
+    if cnp.PyArray_SIZE(y) == 0:
+        return 0
+    v.table = primitives_for(cnp.PyArray_TYPE(x))
+    set_planes(&v.x, x)
+    set_pooling(&v.g, cnp.PyArray_DIMS(x)[2], cnp.PyArray_DIMS(x)[3], geometry)
+    v.y, v.indices = <char*>cnp.PyArray_DATA(y), NULL
+    if indices is not None:
+        v.indices = <int*>cnp.PyArray_DATA(indices)
+    v.mean, v.include_pad = mean, include_pad
+    with nogil:
+        missing = run_pool(&v, cnp.PyArray_DIMS(x)[0])
+    return no_memory(missing) if missing else 0
+
+
+def max_forward(
+    cnp.ndarray x,           # IN (n, c, h, w)
+    cnp.ndarray y,           # OUT (n, c, oh, ow), C-contiguous
+    cnp.ndarray indices,     # OUT (n, c, oh, ow), int32, C-contiguous, or None
+    tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, bottom, right, oh, ow
+):
+    # y[n, c, i, j] = max over (a, b) of x[n, c, i sh + a dh - top, j sw + b dw - left]; indices: where it was found
+    pool(x, y, indices, geometry, False, False)
+
+
+def mean_forward(
+    cnp.ndarray x,           # IN (n, c, h, w)
+    cnp.ndarray y,           # OUT (n, c, oh, ow), C-contiguous
+    tuple geometry,          # as in `max_forward`
+    bint include_pad,
+):
+    # y[n, c, i, j] = sum over (a, b) of x[n, c, i sh + a - top, j sw + b - left] / divisor[i, j]
+    pool(x, y, None, geometry, True, include_pad)
+
+
+cdef struct Scatter:
+    const primitives* table
+    pool_gradients g
+    Planes dy, indices
+    Py_ssize_t oh, ow
+    char* dx
+    int type
+    char bad[1024]                           # of each thread
+
+
+cdef void scatter_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef Scatter* v = <Scatter*>context
+    cdef pool_gradients g = v.g
+    cdef Py_ssize_t plane, plane_bytes = g.size * v.table.itemsize
+    for plane in range(first, last):
+        g.dy, g.indices = plane_at(&v.dy, plane), plane_at(&v.indices, plane)
+        memset(v.dx + plane * plane_bytes, 0, plane_bytes)
+        if not v.table.pool_indices.scatter(&g, v.type, v.dx + plane * plane_bytes):
+            v.bad[slot] = 1
+
+
+def max_backward(
+    cnp.ndarray dy,          # IN (n, c, oh, ow)
+    cnp.ndarray indices,     # IN (n, c, oh, ow), any integer type in native byte order
+    cnp.ndarray dx,          # OUT (n, c, h, w), C-contiguous
+):
+    # dx[n, c, indices[n, c, i, j]] += dy[n, c, i, j] in ascending (i, j); False if an index lies outside the plane
+    cdef Scatter v
+    cdef pool_gradients* g = &v.g
+    cdef Py_ssize_t planes = cnp.PyArray_DIMS(dx)[0] * cnp.PyArray_DIMS(dx)[1], grain, bytes = cnp.PyArray_ITEMSIZE(indices)
+    cdef int threads
+    if planes == 0:
+        return True
+    memset(v.bad, 0, sizeof(v.bad))
+    v.table, v.dx = primitives_for(cnp.PyArray_TYPE(dy)), <char*>cnp.PyArray_DATA(dx)
+    v.type = (bytes > 1) + (bytes > 2) + (bytes > 4) + (0 if cnp.PyArray_ISSIGNED(indices) else UNSIGNED_INDEX)
+    set_planes(&v.dy, dy)
+    set_planes(&v.indices, indices)
+    g.rows, g.columns = cnp.PyArray_DIMS(dy)[2], cnp.PyArray_DIMS(dy)[3]
+    g.dy_row, g.dy_column, g.index_row, g.index_column = v.dy.row, v.dy.column, v.indices.row, v.indices.column
+    if g.dy_row == g.columns * g.dy_column and g.index_row == g.columns * g.index_column:
+        g.rows, g.columns = 1, g.rows * g.columns
+    g.size = cnp.PyArray_DIMS(dx)[2] * cnp.PyArray_DIMS(dx)[3]
+    grain = max(1, GRAIN // (g.size + 1))
+    threads = team(planes, grain, 0)
+    with nogil:
+        parallel_for(scatter_planes, &v, planes, grain, threads)
+    return memchr(v.bad, 1, sizeof(v.bad)) == NULL
+
+
+cdef struct MeanBackward:
+    const primitives* table
+    pooling g
+    Planes dy
+    char* dx
+    char* scratch
+    size_t scratch_bytes
+    bint include_pad
+
+
+cdef void mean_backward_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const MeanBackward* v = <const MeanBackward*>context
+    cdef const pooling* g = &v.g
+    cdef Py_ssize_t r, count
+    while first < last:
+        r = first % g.h
+        count = min(last - first, g.h - r)
+        v.table.pool_backward.mean_rows(g, plane_at(&v.dy, first // g.h), v.dy.row, v.dy.column, r, r + count,
+                                        v.include_pad, v.scratch + slot * v.scratch_bytes, v.dx + first * g.w * v.table.itemsize)
+        first += count
+
+
+def mean_backward(
+    cnp.ndarray dy,          # IN (n, c, oh, ow)
+    cnp.ndarray dx,          # OUT (n, c, h, w), C-contiguous
+    tuple geometry,          # as in `max_forward`
+    bint include_pad,
+):
+    # dx[n, c, r, c] = sum of dy[n, c, i, j] / divisor[i, j] over the windows (i, j) that see (r, c)
+    cdef MeanBackward v
+    cdef Py_ssize_t size, units, grain
+    cdef int threads
+    if cnp.PyArray_SIZE(dx) == 0:
+        return
+    v.table, v.dx, v.include_pad = primitives_for(cnp.PyArray_TYPE(dy)), <char*>cnp.PyArray_DATA(dx), include_pad
+    set_planes(&v.dy, dy)
+    set_pooling(&v.g, cnp.PyArray_DIMS(dx)[2], cnp.PyArray_DIMS(dx)[3], geometry)
+    size = v.table.pool_backward.plan(&v.g)
+    if size < 0:
+        no_memory(<size_t>-1)
+    v.scratch_bytes = whole_lines(size * v.table.itemsize)
+    units = cnp.PyArray_DIMS(dx)[0] * cnp.PyArray_DIMS(dx)[1] * v.g.h
+    grain = max(1, GRAIN // v.g.w)
+    threads = team(units, grain, v.scratch_bytes)
+    v.scratch = <char*>workspace(v.scratch_bytes * threads)
+    if v.scratch == NULL:
+        no_memory(v.scratch_bytes * threads)
+    with nogil:
+        parallel_for(mean_backward_rows, &v, units, grain, threads)
+        workspace_done()
+
+
+cdef struct Global:
+    const primitives* table
+    windows pixels                           # 1 x 1 windows: patch[c, (n, i, j)] = x[n, c, i, j]
+    Planes x
+    Py_ssize_t size                          # h * w
+    char* y
+    bint single, mean, contiguous
+
+
+cdef void reduce_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # Pieces of a fixed length, gathered into L1 where the plane is not contiguous.
+    cdef const Global* v = <const Global*>context
+    cdef double gathered[PIECE]
+    cdef double all
+    cdef const char* piece
+    cdef Py_ssize_t plane, done, count
+    for plane in range(first, last):
+        all, done = 0 if v.mean else -INFINITY, 0
+        while done < v.size:
+            count = min(PIECE, v.size - done)
+            piece = plane_at(&v.x, plane) + done * v.table.itemsize
+            if not v.contiguous:
+                v.table.conv.patch_rows(&v.pixels, plane % v.x.channels, 1, plane // v.x.channels * v.size + done, count,
+                                        gathered, count)
+                piece = <const char*>gathered
+            if v.mean:
+                all += v.table.rows.sum(count, piece)
+            else:
+                all = v.table.pool.largest(count, piece, all)
+            done += count
+        if v.mean:
+            all /= v.size
+        if v.single:
+            (<float*>v.y)[plane] = <float>all
+        else:
+            (<double*>v.y)[plane] = all
+
+
+def global_forward(
+    cnp.ndarray x,           # IN (n, c, h, w), h and w at least 1
+    cnp.ndarray y,           # OUT (n, c), C-contiguous
+    bint mean,               # else the maximum
+):
+    # y[n, c] = mean or max of x[n, c, :, :]
+    cdef Global v
+    cdef windows* g = &v.pixels
+    cdef Py_ssize_t planes = cnp.PyArray_SIZE(y)
+    if planes == 0:
+        return
+    v.table, v.y, v.mean = primitives_for(cnp.PyArray_TYPE(x)), <char*>cnp.PyArray_DATA(y), mean
+    v.single = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT
+    set_planes(&v.x, x)
+    g.x, g.image_stride, g.channel_stride, g.row_stride, g.column_stride = (
+        v.x.data, v.x.image, v.x.channel, v.x.row, v.x.column)
+    g.h = g.oh = cnp.PyArray_DIMS(x)[2]
+    g.w = g.ow = cnp.PyArray_DIMS(x)[3]
+    g.kh = g.kw = g.sh = g.sw = g.dh = g.dw = 1
+    g.top = g.left = 0
+    v.size = g.h * g.w
+    v.contiguous = v.x.column == v.table.itemsize and v.x.row == g.w * v.x.column
+    with nogil:
+        parallel_for(reduce_planes, &v, planes, max(1, GRAIN // v.size), num_threads())
+
+
+cdef struct Spread:
+    const primitives* table
+    Py_ssize_t size
+    const char* dy
+    Py_ssize_t channels, image, channel
+    char* dx
+
+
+cdef void spread_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Spread* v = <const Spread*>context
+    cdef Py_ssize_t plane
+    for plane in range(first, last):
+        v.table.pool_backward.spread(
+            v.size, v.dy + plane // v.channels * v.image + plane % v.channels * v.channel, <double>v.size,
+            v.dx + plane * v.size * v.table.itemsize)
+
+
+def global_mean_backward(
+    cnp.ndarray dy,          # IN (n, c)
+    cnp.ndarray dx,          # OUT (n, c, h, w), C-contiguous
+):
+    # dx[n, c, :, :] = dy[n, c] / (h w)
+    cdef Spread v
+    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(dy)
+    if cnp.PyArray_SIZE(dx) == 0:
+        return
+    v.table, v.dy, v.dx = (primitives_for(cnp.PyArray_TYPE(dy)), <const char*>cnp.PyArray_DATA(dy),
+                           <char*>cnp.PyArray_DATA(dx))
+    v.channels, v.image, v.channel = cnp.PyArray_DIMS(dy)[1], s[0], s[1]
+    v.size = cnp.PyArray_DIMS(dx)[2] * cnp.PyArray_DIMS(dx)[3]
+    with nogil:
+        parallel_for(spread_planes, &v, cnp.PyArray_SIZE(dy), max(1, GRAIN // v.size), num_threads())

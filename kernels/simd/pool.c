@@ -1,0 +1,261 @@
+#include <math.h>
+
+#include "primitives.h"
+#include "shuffle.h"
+#include "taps.h"
+#include "transpose.h"
+
+enum { MAX, SUM }; /* what a window makes of its elements */
+
+INLINE vreal combine(int op, vreal a, vreal b) { return op == SUM ? a + b : vmax_or_nan(a, b); }
+
+INLINE number nothing(int op) { return op == SUM ? 0 : -(number)INFINITY; }
+
+INLINE void fill(number value, ptrdiff_t count, real *to)
+{
+    for (ptrdiff_t i = 0; i < count; i++)
+        to[i] = value;
+}
+
+/* Planes follow each other in memory, but prefetchers stop at every page, and a page holds few rows: 8 KB ahead halved
+ * the time of 3x3/2 on images of 25 MB. An address beyond the array does no harm. */
+INLINE void prefetch(const void *p) { __builtin_prefetch((const void *)((uintptr_t)p + 8192)); }
+
+/* line[c] = x[0, c] op x[1, c] op ... for c < count; the last vector of a row overlaps the one before. */
+INLINE void fold_rows(int op, const char *x, ptrdiff_t row_stride, ptrdiff_t rows, ptrdiff_t count, real *line)
+{
+    if (count < LANES) {
+        vreal most = vload_part((const real *)x, count);
+        for (ptrdiff_t r = 1; r < rows; r++)
+            most = combine(op, most, vload_part((const real *)(x + r * row_stride), count));
+        vstore_part(line, most, count);
+        return;
+    }
+    for (ptrdiff_t c = 0; c < count; c += LANES) {
+        const ptrdiff_t at = min_size(c, count - LANES);
+        vreal most = vload((const real *)x + at);
+        prefetch((const real *)x + at);
+        for (ptrdiff_t r = 1; r < rows; r++) {
+            const real *const next = (const real *)(x + r * row_stride) + at;
+            most = combine(op, most, vload(next));
+            prefetch(next);
+        }
+        vstore(line + at, most);
+    }
+}
+
+INLINE void fold_window_rows(int op, const char *x, ptrdiff_t row_stride, ptrdiff_t rows, ptrdiff_t count, real *line)
+{
+    if (rows == 2)
+        fold_rows(op, x, row_stride, 2, count, line);
+    else if (rows == 3)
+        fold_rows(op, x, row_stride, 3, count, line);
+    else
+        fold_rows(op, x, row_stride, rows, count, line);
+}
+
+/* line[at + t * dilation] over all taps t, for LANES neighbouring `at` */
+INLINE vreal fold_taps(int op, const real *line, ptrdiff_t taps, ptrdiff_t dilation)
+{
+    vreal all = vload(line);
+    for (ptrdiff_t t = 1; t < taps; t++)
+        all = combine(op, all, vload(line + t * dilation));
+    return all;
+}
+
+/* The same for every other `at`. Neighbouring taps are the even and the odd lanes of the same loads. */
+INLINE vreal fold_even_taps(int op, const real *line, ptrdiff_t taps, ptrdiff_t dilation)
+{
+    vreal low = vload(line), high = vload(line + LANES);
+    vreal all = __builtin_shufflevector(low, high, EVEN);
+    ptrdiff_t t = 1;
+    if (dilation == 1 && taps > 1) {
+        all = combine(op, all, __builtin_shufflevector(low, high, ODD));
+        for (t = 2; t + 1 < taps; t += 2) {
+            low = vload(line + t), high = vload(line + t + LANES);
+            all = combine(op, all, __builtin_shufflevector(low, high, EVEN));
+            all = combine(op, all, __builtin_shufflevector(low, high, ODD));
+        }
+    }
+    for (; t < taps; t++) {
+        low = vload(line + t * dilation), high = vload(line + t * dilation + LANES);
+        all = combine(op, all, __builtin_shufflevector(low, high, EVEN));
+    }
+    return all;
+}
+
+INLINE void fold_line(int op, const real *line, ptrdiff_t taps, ptrdiff_t dilation, int every, ptrdiff_t count, real *y)
+{
+    for (ptrdiff_t j = 0; j < count; j += LANES) {
+        const vreal all = every == 1 ? fold_taps(op, line + j, taps, dilation)
+                                     : fold_even_taps(op, line + 2 * j, taps, dilation);
+        if (count - j >= LANES)
+            vstore(y + j, all);
+        else
+            vstore_part(y + j, all, count - j);
+    }
+}
+
+INLINE void fold_windows(int op, const pooling *g, const real *line, int every, ptrdiff_t count, real *y)
+{
+    if (g->kw == 2 && g->dw == 1)
+        fold_line(op, line, 2, 1, every, count, y);
+    else if (g->kw == 3 && g->dw == 1)
+        fold_line(op, line, 3, 1, every, count, y);
+    else
+        fold_line(op, line, g->kw, g->dw, every, count, y);
+}
+
+/* `count` windows along the line; every sw-th of the windows of stride 1 where no vector can pick them. */
+INLINE void fold_columns(int op, const pooling *g, const real *line, ptrdiff_t count, real *dense, real *y)
+{
+    if (g->sw <= 2) {
+        fold_windows(op, g, line, (int)g->sw, count, y);
+        return;
+    }
+    fold_windows(op, g, line, 1, (count - 1) * g->sw + 1, dense);
+    for (ptrdiff_t j = 0; j < count; j++)
+        y[j] = dense[j * g->sw];
+}
+
+/* A batch of lines before the windows along them: a vector that is loaded across two stores waits until both have left
+ * the store buffer. */
+INLINE void fold_plane(int op, const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last,
+                       real *scratch, real *y)
+{
+    real *const lines = scratch + g->skew, *const seen = lines + g->left;
+    for (ptrdiff_t l = 0; l < min_size(g->batch, last - first); l++) {
+        fill(nothing(op), g->left, lines + l * g->pitch);
+        fill(nothing(op), g->span - g->left - g->seen, seen + l * g->pitch + g->seen);
+    }
+    for (ptrdiff_t i = first, count; i < last; i += count, y += count * g->ow) {
+        count = min_size(g->batch, last - i);
+        for (ptrdiff_t l = 0; l < count; l++) {
+            const ptrdiff_t row = (i + l) * g->sh - g->top;
+            const range a = taps_inside(g->h, row, g->dh, g->kh);
+            const ptrdiff_t step = a.last - a.first > 1 ? g->dh * row_stride : 0;
+            fold_window_rows(op, x + (row + a.first * g->dh) * row_stride, step, a.last - a.first, g->seen,
+                             seen + l * g->pitch);
+        }
+        if (g->pitch == g->ow * g->sw) /* no window reaches into the next line */
+            fold_columns(op, g, lines, count * g->ow, scratch + g->line, y);
+        else
+            for (ptrdiff_t l = 0; l < count; l++)
+                fold_columns(op, g, lines + l * g->pitch, g->ow, scratch + g->line, y + l * g->ow);
+    }
+}
+
+static void max_rows(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last,
+                     real *scratch, real *y)
+{
+    fold_plane(MAX, g, x, row_stride, first, last, scratch, y);
+}
+
+/* y[j] /= rows * columns[j] for j < count; columns[0] for all if there is only one. */
+INLINE void divide(number rows, int one, const real *columns, ptrdiff_t count, real *y)
+{
+    const vreal all = vsplat(rows * columns[0]);
+    for (ptrdiff_t j = 0; j < count; j += LANES) {
+        const ptrdiff_t rest = min_size(LANES, count - j);
+        if (rest == LANES)
+            vstore(y + j, vload(y + j) / (one ? all : rows * vload(columns + j)));
+        else
+            vstore_part(y + j, vload_part(y + j, rest) / (one ? all : rows * vload_part(columns + j, rest)), rest);
+    }
+}
+
+static void mean_rows(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last,
+                      int include_pad, real *scratch, real *y)
+{
+    fold_plane(SUM, g, x, row_stride, first, last, scratch, y);
+    const number whole = (number)g->kw;
+    if (all_whole(g->h, g->kh, g->sh, g->top, g->bottom, g->oh, include_pad) &&
+        all_whole(g->w, g->kw, g->sw, g->left, g->right, g->ow, include_pad)) {
+        divide((number)g->kh, 1, (const real *)&whole, (last - first) * g->ow, y);
+        return;
+    }
+    real *const columns = scratch + g->line;
+    divisors(g->w, g->kw, g->sw, g->left, g->right, g->ow, include_pad, columns);
+    for (ptrdiff_t i = first; i < last; i++, y += g->ow)
+        divide((number)divisor(g->h, i * g->sh, g->kh, g->top, g->bottom, include_pad), 0, columns, g->ow, y);
+}
+
+static ptrdiff_t plan(pooling *g)
+{
+    enum { MOST = PTRDIFF_MAX / 64, BATCH = 2048 };
+    ptrdiff_t steps, reach;
+    if (__builtin_mul_overflow(g->ow - 1, g->sw, &steps) || __builtin_mul_overflow(g->kw - 1, g->dw, &reach) ||
+        __builtin_add_overflow(steps, reach + 1, &g->span) || g->span > MOST || g->sw > MOST)
+        return -1;
+    g->seen = min_size(g->w, g->span - g->left);
+    g->skew = (LANES - g->left % LANES) % LANES;
+    g->pitch = g->span <= steps + g->sw ? steps + g->sw : (g->span + LANES - 1) / LANES * LANES;
+    g->batch = max_size(1, BATCH / g->pitch);
+    g->line = LANES + g->batch * g->pitch + 2 * LANES;
+    return g->line + max_size(g->line, g->ow + LANES);
+}
+
+/* Planes whose elements lie next to each other: LANES columns of all of them at a time, transposed. */
+INLINE void gather_row_of_planes(ptrdiff_t planes, ptrdiff_t columns, const char *x, ptrdiff_t column_stride,
+                                 ptrdiff_t plane_size, real *to)
+{
+    for (ptrdiff_t c = 0; c < columns; c += LANES) {
+        vreal block[LANES];
+        const ptrdiff_t count = min_size(LANES, columns - c);
+        load_transposed(block, x + c * column_stride, column_stride, count, planes);
+        for (ptrdiff_t p = 0; p < planes; p++)
+            if (count == LANES)
+                vstore(to + p * plane_size + c, block[p]);
+            else
+                vstore_part(to + p * plane_size + c, block[p], count);
+    }
+}
+
+static void gather(ptrdiff_t planes, ptrdiff_t rows, ptrdiff_t columns, const char *x, ptrdiff_t plane_stride,
+                   ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t left, ptrdiff_t right, double outside,
+                   ptrdiff_t pitch, real *to)
+{
+    const ptrdiff_t plane_size = rows * pitch;
+    assert(planes == 1 || (planes <= LANES && plane_stride == sizeof(number)));
+    for (ptrdiff_t r = 0; r < rows; r++, x += row_stride, to += pitch) {
+        if (planes > 1)
+            gather_row_of_planes(planes, columns, x, column_stride, plane_size, to + left);
+        else if (column_stride == sizeof(number))
+            fold_rows(MAX, x, 0, 1, columns, to + left); /* a copy */
+        else
+            for (ptrdiff_t c = 0; c < columns; c++)
+                to[left + c] = *(const real *)(x + c * column_stride);
+        for (ptrdiff_t p = 0; p < planes; p++) {
+            fill((number)outside, left, to + p * plane_size);
+            fill((number)outside, right, to + p * plane_size + left + columns);
+        }
+    }
+}
+
+static double largest(ptrdiff_t count, const real *x, double most)
+{
+    enum { CHAINS = 4 };
+    vreal chain[CHAINS];
+    UNROLL for (int c = 0; c < CHAINS; c++) chain[c] = vsplat((number)most);
+    ptrdiff_t i = 0;
+    for (; i + CHAINS * LANES <= count; i += CHAINS * LANES)
+        UNROLL for (int c = 0; c < CHAINS; c++) chain[c] = combine(MAX, chain[c], vload(x + i + c * LANES));
+    for (; i + LANES <= count; i += LANES)
+        chain[0] = combine(MAX, chain[0], vload(x + i));
+    for (int c = 1; c < CHAINS; c++)
+        chain[0] = combine(MAX, chain[0], chain[c]);
+    number all = chain[0][0];
+    for (int l = 1; l < LANES; l++)
+        all = all != all || all >= chain[0][l] ? all : chain[0][l];
+    for (; i < count; i++)
+        all = all != all || all >= x[i] ? all : x[i];
+    return (double)all;
+}
+
+const pool_primitives NAME(pool) = {
+    .plan = plan,
+    .gather = gather,
+    .max_rows = max_rows,
+    .mean_rows = mean_rows,
+    .largest = largest,
+};

@@ -1,0 +1,68 @@
+/* Pooling of planes (h, w), row by row: first down the columns of the rows that a window meets, into a line that stays
+ * in L1, then along the line.
+ *
+ * Output (i, j) sees the elements (i sh + a dh - top, j sw + b dw - left), a < kh, b < kw, that lie in the plane; there
+ * must be one at least. bottom and right only count for the divisor of the average. Rows of a plane have contiguous
+ * columns and lie row_stride bytes apart. */
+#ifndef NPK_POOL_H
+#define NPK_POOL_H
+
+#include <stdint.h>
+
+typedef struct {
+    ptrdiff_t h, w, kh, kw, sh, sw, dh, dw, top, left, bottom, right, oh, ow;
+    /* From `plan`. A padded line holds the columns -left .. span - left, of which `seen` from 0 on are in the plane; a
+     * batch of lines lies `pitch` apart, from `skew` on so that column 0 is aligned. Where no window reaches into the
+     * next line, pitch = ow sw and the batch is one long line. `line` elements hold a batch. */
+    ptrdiff_t span, seen, pitch, batch, skew, line;
+} pooling;
+
+typedef struct {
+    /* Fills in span .. line. Returns the elements of scratch that the functions below need, -1 if they overflow. */
+    ptrdiff_t (*plan)(pooling *g);
+    /* to[p, r, left + c] = x[p, r, c] for p < planes, r < rows, -left <= c < columns + right; `outside` where c is not
+     * in [0, columns). Strides of x in bytes; to: rows of `pitch`, planes of rows * pitch elements. */
+    void (*gather)(ptrdiff_t planes, ptrdiff_t rows, ptrdiff_t columns, const char *x, ptrdiff_t plane_stride,
+                   ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t left, ptrdiff_t right, double outside,
+                   ptrdiff_t pitch, real *to);
+    /* Rows first .. last of the output of one plane, written to y on. A NaN wins over every number. */
+    void (*max_rows)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last,
+                     real *scratch, real *y);
+    /* The sum of a window divided by its elements in the plane, or in the padded plane if include_pad. */
+    void (*mean_rows)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last,
+                      int include_pad, real *scratch, real *y);
+    /* The largest of `most` and x[0 .. count), a NaN if there is one. */
+    double (*largest)(ptrdiff_t count, const real *x, double most);
+} pool_primitives;
+
+/* Integer types of indices: log2 of the bytes, and UNSIGNED_INDEX. */
+enum { UNSIGNED_INDEX = 4 };
+
+/* One plane; strides in bytes. */
+typedef struct {
+    ptrdiff_t rows, columns;
+    const char *dy, *indices;
+    ptrdiff_t dy_row, dy_column, index_row, index_column, size;
+} pool_gradients;
+
+typedef struct {
+    /* As pool_primitives.max_rows, and the places r * w + c of the maxima: of equal ones the first, of NaN the first.
+     * Rows of x hold -inf outside the plane from column -left to span - left, and are readable 2 LANES beyond. */
+    void (*max_rows)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last,
+                     real *scratch, real *y, int32_t *indices);
+    /* dx[indices[i, j]] += dy[i, j] in ascending (i, j). Returns 0, leaving out those that are not in [0, size). */
+    int (*scatter)(const pool_gradients *g, int type, real *dx);
+} pool_index_primitives;
+
+typedef struct {
+    /* The elements of scratch for mean_rows, -1 if they overflow. */
+    ptrdiff_t (*plan)(const pooling *g);
+    /* Rows first .. last of dx, written to dx on: dx[r, c] = sum of dy[i, j] / divisor[i, j] over the windows that see
+     * (r, c), first down the columns, then along the row, both ascending. Strides of dy in bytes; dh = dw = 1. */
+    void (*mean_rows)(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff_t dy_column, ptrdiff_t first,
+                      ptrdiff_t last, int include_pad, real *scratch, real *dx);
+    /* dx[i] = dy[0] / divisor for i < count */
+    void (*spread)(ptrdiff_t count, const char *dy, double divisor, real *dx);
+} pool_backward_primitives;
+
+#endif

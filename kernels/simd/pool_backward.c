@@ -1,0 +1,181 @@
+#include "primitives.h"
+#include "shuffle.h"
+#include "taps.h"
+
+/* The gradient of the average is the same walk as forward: down the columns of the shares of the windows that see a row
+ * of dx, into a line, then along the line.
+ *
+ * Element c of a row is element P = c + left = q sw + p of the padded row; the windows q - u with p + u sw < kw see it,
+ * of which there are at most `most` + 1. Line element `most` + j belongs to window j; there are zeros on both sides.
+ * Where every element has one window on its left end, a batch of lines is one long line. */
+typedef struct {
+    ptrdiff_t most, pitch, batch;
+    int joined;
+} layout;
+
+static layout lines_of(const pooling *g)
+{
+    enum { BATCH = 1024 };
+    layout l = {.most = (g->kw - 1) / g->sw};
+    l.joined = l.most == 0 && g->left == 0 && g->sw <= 2 && g->w == g->ow * g->sw;
+    l.pitch = l.joined ? g->ow : l.most + max_size(g->ow, (g->left + g->w - 1) / g->sw + 1) + LANES;
+    l.batch = max_size(1, BATCH / l.pitch);
+    return l;
+}
+
+static ptrdiff_t plan(const pooling *g)
+{
+    enum { MOST = PTRDIFF_MAX / 64 };
+    const layout l = lines_of(g);
+    return l.pitch > MOST || g->ow > MOST ? -1 : l.batch * l.pitch + 4 * LANES + 2 * g->ow;
+}
+
+/* line[j] = or += dy[j] / (rows * columns[j]) */
+INLINE void add_shares(int begin, const real *restrict dy, number rows, const real *restrict columns, ptrdiff_t count,
+                       real *restrict line)
+{
+    for (ptrdiff_t j = 0; j < count; j++)
+        line[j] = dy[j] / (rows * columns[j]) + (begin ? 0 : line[j]);
+}
+
+/* Moves on to the windows first <= i < last that see row r of dx; returns whether they are others than before. Without
+ * divisions, which would cost as much as a short row. */
+INLINE int move_to(const pooling *g, ptrdiff_t r, range *over)
+{
+    const range before = *over;
+    while (over->last < g->oh && over->last * g->sh - g->top <= r)
+        over->last++;
+    while (over->first < over->last && r - (over->first * g->sh - g->top) >= g->kh)
+        over->first++;
+    return over->first != before.first || over->last != before.last;
+}
+
+INLINE void copy_row(const real *from, ptrdiff_t count, real *to)
+{
+    for (ptrdiff_t c = 0; c < count; c += LANES)
+        if (count - c >= LANES)
+            vstore(to + c, vload(from + c));
+        else
+            vstore_part(to + c, vload_part(from + c, count - c), count - c);
+}
+
+/* line[j] = sum of dy[i, j] / divisor[i, j] over windows i, ascending */
+static void sum_rows(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff_t dy_column, range over,
+                     int include_pad, const real *columns, real *copy, real *line)
+{
+    if (over.first >= over.last)
+        memset(line, 0, (size_t)g->ow * sizeof(number));
+    for (ptrdiff_t i = over.first; i < over.last; i++) {
+        const number rows = (number)divisor(g->h, i * g->sh, g->kh, g->top, g->bottom, include_pad);
+        const char *from = dy + i * dy_row;
+        if (dy_column != sizeof(number)) {
+            for (ptrdiff_t j = 0; j < g->ow; j++)
+                copy[j] = *(const real *)(from + j * dy_column);
+            from = (const char *)copy;
+        }
+        if (i == over.first)
+            add_shares(1, (const real *)from, rows, columns, g->ow, line);
+        else
+            add_shares(0, (const real *)from, rows, columns, g->ow, line);
+    }
+}
+
+/* The windows q - most .. q, ascending, for LANES neighbouring q; line is that of q. */
+INLINE vreal sum_windows(const real *line, ptrdiff_t most)
+{
+    if (most < 0)
+        return (vreal){0};
+    vreal sum = vload(line - most);
+    for (ptrdiff_t u = most - 1; u >= 0; u--)
+        sum += vload(line - u);
+    return sum;
+}
+
+INLINE void store_up_to(real *to, vreal v, ptrdiff_t count)
+{
+    if (count >= LANES)
+        vstore(to, v);
+    else if (count > 0)
+        vstore_part(to, v, count);
+}
+
+/* Phases of c: those of P, turned by `left`. */
+INLINE void expand_pairs(const real *line0, ptrdiff_t most0, const real *line1, ptrdiff_t most1, ptrdiff_t count,
+                         real *dx)
+{
+    for (ptrdiff_t c = 0; c < count; c += 2 * LANES) {
+        const vreal even = sum_windows(line0 + c / 2, most0), odd = sum_windows(line1 + c / 2, most1);
+        store_up_to(dx + c, __builtin_shufflevector(even, odd, LOW), count - c);
+        store_up_to(dx + c + LANES, __builtin_shufflevector(even, odd, HIGH), count - c - LANES);
+    }
+}
+
+/* dx[c] = sum over u of line[q - u]; line is that of window 0. */
+static void expand(const pooling *g, const real *line, ptrdiff_t count, real *dx)
+{
+    if (g->sw == 1) {
+        for (ptrdiff_t c = 0; c < count; c += LANES)
+            store_up_to(dx + c, sum_windows(line + c + g->left, g->kw - 1), count - c);
+        return;
+    }
+    if (g->sw == 2) {
+        const ptrdiff_t odd = g->left % 2;
+        const real *const line0 = line + g->left / 2, *const line1 = line + (g->left + 1) / 2;
+        if (g->kw == 2)
+            expand_pairs(line0, 0, line1, 0, count, dx);
+        else if (g->kw == 3)
+            expand_pairs(line0, !odd, line1, odd, count, dx);
+        else
+            expand_pairs(line0, (g->kw + 1 - odd) / 2 - 1, line1, (g->kw + odd) / 2 - 1, count, dx);
+        return;
+    }
+    for (ptrdiff_t c = 0; c < min_size(g->sw, count); c++) {
+        const ptrdiff_t q = (c + g->left) / g->sw, p = (c + g->left) % g->sw;
+        const ptrdiff_t most = p < g->kw ? (g->kw - 1 - p) / g->sw : -1;
+        for (ptrdiff_t t = 0; c + t * g->sw < count; t++) {
+            number sum = 0;
+            for (ptrdiff_t u = most; u >= 0; u--)
+                sum += line[q + t - u];
+            dx[c + t * g->sw] = sum;
+        }
+    }
+}
+
+static void mean_rows(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff_t dy_column, ptrdiff_t first,
+                      ptrdiff_t last, int include_pad, real *scratch, real *dx)
+{
+    const layout l = lines_of(g);
+    real *const columns = scratch, *const copy = columns + g->ow, *const lines = copy + g->ow;
+    divisors(g->w, g->kw, g->sw, g->left, g->right, g->ow, include_pad, columns);
+    memset(lines, 0, (size_t)(min_size(l.batch, last - first) * l.pitch + 4 * LANES) * sizeof(number));
+    const ptrdiff_t begun = ceil_quotient(first + g->top - g->kh + 1, g->sh);
+    range over = {begun, begun};
+    for (ptrdiff_t r = first, count; r < last; r += count, dx += count * g->w) {
+        count = min_size(l.batch, last - r);
+        range again = over;
+        for (ptrdiff_t k = 0; k < count; k++) {
+            real *const line = lines + k * l.pitch + l.most;
+            if (move_to(g, r + k, &over) || k == 0)
+                sum_rows(g, dy, dy_row, dy_column, over, include_pad, columns, copy, line);
+            else if (l.joined)
+                copy_row(line - l.pitch, g->ow, line);
+        }
+        if (l.joined)
+            expand(g, lines, count * g->w, dx);
+        else
+            for (ptrdiff_t k = 0; k < count; k++)
+                if (move_to(g, r + k, &again) || k == 0)
+                    expand(g, lines + k * l.pitch + l.most, g->w, dx + k * g->w);
+                else /* the windows of the row above, so its gradient */
+                    copy_row(dx + (k - 1) * g->w, g->w, dx + k * g->w);
+    }
+}
+
+static void spread(ptrdiff_t count, const char *dy, double divisor, real *dx)
+{
+    const number share = *(const real *)dy / (number)divisor;
+    for (ptrdiff_t i = 0; i < count; i++)
+        dx[i] = share;
+}
+
+const pool_backward_primitives NAME(pool_backward) = {.plan = plan, .mean_rows = mean_rows, .spread = spread};

@@ -1,0 +1,156 @@
+#include <math.h>
+
+#include "primitives.h"
+#include "shuffle.h"
+#include "taps.h"
+
+typedef bits vbits_memory __attribute__((vector_size(VECTOR_BYTES), aligned(1), may_alias));
+typedef int32_t vplace __attribute__((vector_size(LANES * 4)));
+
+/* x[every * l] for lanes l < count of `every` 3 and more */
+INLINE vreal load_every(const real *x, ptrdiff_t every, ptrdiff_t count)
+{
+    number lanes[LANES];
+    for (ptrdiff_t l = 0; l < LANES; l++)
+        lanes[l] = x[min_size(l, count - 1) * every];
+    return vload(lanes);
+}
+
+/* The maximum so far and its place. A number is better if it is larger, a NaN if there was none yet; in ascending order
+ * of places the first of equals stays. */
+typedef struct {
+    vreal value;
+    vbits place;
+} best;
+
+INLINE best better(best old, vreal value, vbits place)
+{
+    const vint found = ~(value <= old.value) & (old.value == old.value);
+    return (best){vselect(found, value, old.value), ((vbits)found & place) | (~(vbits)found & old.place)};
+}
+
+/* The taps of one row, for LANES neighbouring windows of which `count` are needed; place is that of the first tap.
+ * Beyond those any readable number will do. */
+INLINE best best_of_row(best all, const real *x, ptrdiff_t taps, ptrdiff_t dilation, ptrdiff_t every, ptrdiff_t count,
+                        vbits place)
+{
+    for (ptrdiff_t b = 0; b < taps; b++) {
+        const real *const at = x + b * dilation;
+        const vbits here = place + (bits)(b * dilation);
+        if (every == 1) {
+            all = better(all, vload(at), here);
+        } else if (every == 2) {
+            const vreal low = vload(at), high = vload(at + LANES);
+            all = better(all, __builtin_shufflevector(low, high, EVEN), here);
+            if (dilation == 1 && b + 1 < taps) { /* the next tap is in the other lanes */
+                all = better(all, __builtin_shufflevector(low, high, ODD), here + 1);
+                b++;
+            }
+        } else {
+            all = better(all, load_every(at, every, count), here);
+        }
+    }
+    return all;
+}
+
+/* The rows that one row of windows sees: x at column -left, `step` bytes and `places` places apart. */
+typedef struct {
+    const char *x;
+    ptrdiff_t count, step;
+    bits place, places; /* place: of column -left of the first row */
+} window_rows;
+
+/* firsts: the first column of the plane in each window, counted from -left. */
+INLINE void row_of_maxima(window_rows rows, ptrdiff_t windows, ptrdiff_t taps, ptrdiff_t dilation, ptrdiff_t every,
+                          const bits *firsts, real *y, int32_t *indices)
+{
+    vbits lane;
+    for (int l = 0; l < LANES; l++)
+        lane[l] = (bits)(l * every);
+    for (ptrdiff_t j = 0; j < windows; j += LANES) {
+        const ptrdiff_t count = min_size(LANES, windows - j);
+        best all = {vsplat(-(number)INFINITY), *(const vbits_memory *)(firsts + j) + rows.place};
+        for (ptrdiff_t a = 0; a < rows.count; a++)
+            all = best_of_row(all, (const real *)(rows.x + a * rows.step) + j * every, taps, dilation, every, count,
+                              lane + (rows.place + (bits)(j * every) + (bits)a * rows.places));
+        const vplace places = __builtin_convertvector(all.place, vplace);
+        if (count == LANES) {
+            vstore(y + j, all.value);
+            memcpy(indices + j, &places, sizeof places);
+        } else {
+            vstore_part(y + j, all.value, count);
+            memcpy(indices + j, &places, (size_t)count * sizeof *indices);
+        }
+    }
+}
+
+static void max_rows(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last,
+                     real *scratch, real *y, int32_t *indices)
+{
+    bits *const firsts = (bits *)scratch;
+    for (ptrdiff_t j = 0; j < g->ow; j++)
+        firsts[j] = (bits)(j * g->sw + ceil_quotient(g->left - j * g->sw, g->dw) * g->dw);
+    for (ptrdiff_t i = first; i < last; i++, y += g->ow, indices += g->ow) {
+        const ptrdiff_t start = i * g->sh - g->top;
+        const range a = taps_inside(g->h, start, g->dh, g->kh);
+        const ptrdiff_t row = start + a.first * g->dh, apart = a.last - a.first > 1 ? g->dh : 0;
+        const window_rows rows = {x + row * row_stride - g->left * (ptrdiff_t)sizeof(number), a.last - a.first,
+                                  apart * row_stride, (bits)(row * g->w - g->left), (bits)(apart * g->w)};
+        if (g->sw == 2 && g->kw == 2 && g->dw == 1)
+            row_of_maxima(rows, g->ow, 2, 1, 2, firsts, y, indices);
+        else if (g->sw == 2 && g->kw == 3 && g->dw == 1)
+            row_of_maxima(rows, g->ow, 3, 1, 2, firsts, y, indices);
+        else if (g->sw == 2)
+            row_of_maxima(rows, g->ow, g->kw, g->dw, 2, firsts, y, indices);
+        else if (g->sw == 1)
+            row_of_maxima(rows, g->ow, g->kw, g->dw, 1, firsts, y, indices);
+        else
+            row_of_maxima(rows, g->ow, g->kw, g->dw, g->sw, firsts, y, indices);
+    }
+}
+
+/* A negative number becomes one of the largest. */
+INLINE uint64_t load_index(const char *p, int type)
+{
+    uint64_t index = 0;
+    memcpy(&index, p, (size_t)1 << (type & ~UNSIGNED_INDEX)); /* little endian */
+    const int unused = 64 - (8 << (type & ~UNSIGNED_INDEX));
+    return type & UNSIGNED_INDEX ? index : (uint64_t)((int64_t)(index << unused) >> unused);
+}
+
+INLINE int scatter_type(const pool_gradients *g, int type, ptrdiff_t dy_column, ptrdiff_t index_column, real *dx)
+{
+    const ptrdiff_t columns = g->columns; /* in registers: dx might alias *g */
+    const uint64_t size = (uint64_t)g->size;
+    int good = 1;
+    for (ptrdiff_t i = 0; i < g->rows; i++) {
+        const char *const dy = g->dy + i * g->dy_row, *const at = g->indices + i * g->index_row;
+        for (ptrdiff_t j = 0; j < columns; j++) {
+            const uint64_t index = load_index(at + j * index_column, type);
+            if (index < size)
+                dx[index] += *(const real *)(dy + j * dy_column);
+            else
+                good = 0;
+        }
+    }
+    return good;
+}
+
+static int scatter(const pool_gradients *g, int type, real *dx)
+{
+    const ptrdiff_t dy_column = g->dy_column, index_column = g->index_column;
+    if (type == 2 && dy_column == sizeof(number) && index_column == sizeof(int32_t)) /* what max_rows writes */
+        return scatter_type(g, 2, sizeof(number), sizeof(int32_t), dx);
+    switch (type) {
+    case 0: return scatter_type(g, 0, dy_column, index_column, dx);
+    case 1: return scatter_type(g, 1, dy_column, index_column, dx);
+    case 2: return scatter_type(g, 2, dy_column, index_column, dx);
+    case 3: return scatter_type(g, 3, dy_column, index_column, dx);
+    case UNSIGNED_INDEX: return scatter_type(g, UNSIGNED_INDEX, dy_column, index_column, dx);
+    case UNSIGNED_INDEX + 1: return scatter_type(g, UNSIGNED_INDEX + 1, dy_column, index_column, dx);
+    case UNSIGNED_INDEX + 2: return scatter_type(g, UNSIGNED_INDEX + 2, dy_column, index_column, dx);
+    default: return scatter_type(g, UNSIGNED_INDEX + 3, dy_column, index_column, dx);
+    }
+}
+
+const pool_index_primitives NAME(pool_indices) = {.max_rows = max_rows, .scatter = scatter};
