@@ -23,6 +23,15 @@ from .conv import col2im, conv2d, conv2d_backward, conv_output_size, im2col
 from .linear import dense, dense_backward, matmul
 from .loss import softmax_cross_entropy, softmax_cross_entropy_with_grad
 from .optim import momentum_step
+from .pool import (
+    avg_pool2d,
+    avg_pool2d_backward,
+    global_avg_pool2d,
+    global_avg_pool2d_backward,
+    global_max_pool2d,
+    max_pool2d,
+    max_pool2d_backward,
+)
 from .runtime import available_isas, get_num_threads, isa, set_num_threads, show_config, threads, use_isa
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
@@ -30,6 +39,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "available_isas",
+    "avg_pool2d",
+    "avg_pool2d_backward",
     "col2im",
     "conv2d",
     "conv2d_backward",
@@ -41,6 +52,9 @@ __all__ = [
     "gelu",
     "gelu_backward",
     "get_num_threads",
+    "global_avg_pool2d",
+    "global_avg_pool2d_backward",
+    "global_max_pool2d",
     "im2col",
     "isa",
     "kmeans_accumulate",
@@ -50,6 +64,8 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "matmul",
+    "max_pool2d",
+    "max_pool2d_backward",
     "momentum_step",
     "relu",
     "relu_backward",

@@ -35,6 +35,14 @@ def real(name, value, like=None, like_name="x"):
     return value
 
 
+def integers(name, value):
+    """An array of any integer dtype, in native byte order; bool is none."""
+    value = as_array(name, value)
+    if value.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got {value.dtype}")
+    return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
+
+
 def shape(name, array, wanted, text=None):
     """The shape must equal `wanted`; `text` is the symbolic form for the message."""
     if array.shape != wanted:

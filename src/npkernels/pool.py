@@ -1,0 +1,355 @@
+"""Max and average pooling, their gradients, and pooling of whole planes."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from . import _arguments as check
+from . import _pool
+from ._windows import pooled_size
+
+
+def _window(h, w, kernel_size, stride, padding, dilation, ceil_mode):
+    """Kernel, stride, dilation, pads (top, left, bottom, right) and output size, as the kernels take them."""
+    if type(kernel_size) is type(padding) is type(dilation) is int and (stride is None or type(stride) is int):
+        return _window_of_ints(h, w, kernel_size, stride, padding, dilation, bool(ceil_mode))
+    return _window_of_ints.__wrapped__(h, w, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+@lru_cache(maxsize=256)
+def _window_of_ints(h, w, kernel_size, stride, padding, dilation, ceil_mode):
+    kernel = check.pair("kernel_size", kernel_size, 1)
+    stride = kernel if stride is None else check.pair("stride", stride, 1)
+    dilation = check.pair("dilation", dilation, 1)
+    pads = check.pads("padding", padding)
+    taps, steps, spreads, sizes = zip(
+        *[_axis(*axis, ceil_mode) for axis in zip((h, w), kernel, stride, pads, dilation, strict=True)], strict=True
+    )
+    (top, bottom), (left, right) = pads
+    return (*taps, *steps, *spreads, top, left, bottom, right, *sizes)
+
+
+def _axis(size, kernel, stride, pads, dilation, ceil_mode):
+    """Taps, stride, dilation and number of positions of a window, none of them larger than the padded axis."""
+    count = pooled_size(size, kernel, stride, pads, dilation, ceil_mode)
+    padded = size + sum(pads)
+    if padded > check.INT64_MAX:
+        raise ValueError(f"padding must leave a size that fits 64 bits, got {tuple(pads)} for size {size}")
+    kernel = min(kernel, (padded - 1) // dilation + 1)  # what lies beyond the padded axis is never seen
+    return kernel, min(stride, padded), dilation if kernel > 1 else 1, count
+
+
+def _images(name, value):
+    value = check.real(name, value)
+    if value.ndim != 4:
+        check.rank(name, value, 4, "(n, c, h, w)")
+    return value
+
+
+def max_pool2d(x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False, out=None):
+    """The largest element of each window that slides over the images.
+
+    Parameters
+    ----------
+    x : (n, c, h, w) array of float32 or float64
+        Images, channels first; any strides.
+    kernel_size, dilation : int or (int, int)
+    stride : int or (int, int), optional
+        `kernel_size` if None.
+    padding : int, (int, int) or ((top, bottom), (left, right))
+        Each side smaller than the (dilated) window. Padding is never the maximum.
+    ceil_mode : bool
+        Keep a last window that reaches beyond the image, if it starts inside the image or its leading pad.
+    return_indices : bool
+        Return where each maximum was found.
+    out : (n, c, oh, ow) array, dtype of `x`, optional
+        C-contiguous; must not overlap `x`.
+
+    Returns
+    -------
+    y : (n, c, oh, ow) array, dtype of `x`
+        A NaN wins over every number.
+    indices : (n, c, oh, ow) array of int32, if `return_indices`
+        Flat positions in the (h, w) plane; of equal maxima the first, of NaN the first.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not float32 or float64, or a size is not an int.
+    ValueError
+        If a shape or size is out of range, a window covers no element of the image, or the plane has more than
+        2**31 - 1 elements with `return_indices`.
+
+    References
+    ----------
+    .. [1] Y-L. Boureau, J. Ponce and Y. LeCun, "A theoretical analysis of feature pooling in visual recognition",
+       ICML 2010.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> x = np.array([[1.0, 3.0, 2.0, 0.0], [4.0, 6.0, 5.0, 1.0], [7.0, 1.0, 8.0, 2.0], [0.0, 2.0, 9.0, 5.0]])
+    >>> y, indices = nk.max_pool2d(x[None, None], 2, return_indices=True)
+    >>> y[0, 0], indices[0, 0]
+    (array([[6., 5.],
+           [7., 9.]]), array([[ 5,  6],
+           [ 8, 14]], dtype=int32))
+    """
+    x = _images("x", x)
+    n, c, h, w = x.shape
+    window = _window(h, w, kernel_size, stride, padding, dilation, ceil_mode)
+    shape = (n, c, window[10], window[11])
+    indices = None
+    if return_indices:
+        if h * w > 2**31 - 1:
+            raise ValueError(f"return_indices must go with planes of at most {2**31 - 1} elements, got {h} x {w}")
+        indices = check.empty(shape, np.int32)
+    y = check.empty(shape, x.dtype) if out is None else check.output(out, shape, x.dtype, {"x": x})
+    _pool.max_forward(x, y, indices, window)
+    return y if indices is None else (y, indices)
+
+
+def max_pool2d_backward(dy, indices, input_size):
+    """Gradient of `max_pool2d`: each `dy` goes to the place its maximum came from.
+
+    Parameters
+    ----------
+    dy : (n, c, oh, ow) array of float32 or float64
+    indices : (n, c, oh, ow) array of integers
+        As `max_pool2d` returned them, of any integer dtype.
+    input_size : (h, w)
+        Rows and columns of the images.
+
+    Returns
+    -------
+    dx : (n, c, h, w) array, dtype of `dy`
+
+    Raises
+    ------
+    TypeError
+        If `dy` is not float32 or float64, or `indices` are not integers.
+    ValueError
+        If the shapes differ or an index is outside [0, h * w).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.max_pool2d_backward(np.array([[[[5.0]]]]), np.array([[[[2]]]]), (2, 2))[0, 0]
+    array([[0., 0.],
+           [5., 0.]])
+    """
+    dy = check.real("dy", dy)
+    check.rank("dy", dy, 4, "(n, c, oh, ow)")
+    indices = check.integers("indices", indices)
+    check.shape("indices", indices, dy.shape)
+    h, w = check.pair("input_size", input_size, 0)
+    dx = check.empty((*dy.shape[:2], h, w), dy.dtype)
+    if not _pool.max_backward(dy, indices, dx):
+        raise ValueError(f"indices must be in [0, {h * w}), got {indices.min()} to {indices.max()}")
+    return dx
+
+
+def avg_pool2d(x, kernel_size, *, stride=None, padding=0, ceil_mode=False, count_include_pad=True, out=None):
+    """The mean of each window that slides over the images.
+
+    Parameters
+    ----------
+    x : (n, c, h, w) array of float32 or float64
+        Images, channels first; any strides.
+    kernel_size : int or (int, int)
+    stride : int or (int, int), optional
+        `kernel_size` if None.
+    padding : int, (int, int) or ((top, bottom), (left, right))
+        Zeros, each side smaller than the window.
+    ceil_mode : bool
+        Keep a last window that reaches beyond the image, if it starts inside the image or its leading pad.
+    count_include_pad : bool
+        Divide by the elements of the window inside the padded image, else by those inside the image.
+    out : (n, c, oh, ow) array, dtype of `x`, optional
+        C-contiguous; must not overlap `x`.
+
+    Returns
+    -------
+    y : (n, c, oh, ow) array, dtype of `x`
+
+    Raises
+    ------
+    TypeError
+        If `x` is not float32 or float64, or a size is not an int.
+    ValueError
+        If a shape or size is out of range.
+
+    Notes
+    -----
+    A window is summed down its columns, then along the row: the error is at most
+    ``(kh + kw + 1) eps avg_pool2d(|x|)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> x = np.array([[1.0, 3.0, 2.0, 0.0], [4.0, 6.0, 5.0, 1.0], [7.0, 1.0, 8.0, 2.0], [0.0, 2.0, 9.0, 5.0]])
+    >>> nk.avg_pool2d(x[None, None], 2)[0, 0]
+    array([[3.5, 2. ],
+           [2.5, 6. ]])
+    """
+    x = _images("x", x)
+    n, c, h, w = x.shape
+    window = _window(h, w, kernel_size, stride, padding, 1, ceil_mode)
+    shape = (n, c, window[10], window[11])
+    y = check.empty(shape, x.dtype) if out is None else check.output(out, shape, x.dtype, {"x": x})
+    _pool.mean_forward(x, y, window, bool(count_include_pad))
+    return y
+
+
+def avg_pool2d_backward(
+    dy, input_size, kernel_size, *, stride=None, padding=0, ceil_mode=False, count_include_pad=True
+):
+    """Gradient of `avg_pool2d`: each `dy` is shared out evenly over its window.
+
+    Parameters
+    ----------
+    dy : (n, c, oh, ow) array of float32 or float64
+    input_size : (h, w)
+        Rows and columns of the images.
+    kernel_size, stride, padding, ceil_mode, count_include_pad
+        As in `avg_pool2d`.
+
+    Returns
+    -------
+    dx : (n, c, h, w) array, dtype of `dy`
+
+    Raises
+    ------
+    TypeError
+        If `dy` is not float32 or float64, or a size is not an int.
+    ValueError
+        If a size is out of range, or `dy` does not have the shape that `avg_pool2d` gives.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.avg_pool2d_backward(np.array([[[[4.0]]]]), (2, 3), 2)[0, 0]
+    array([[1., 1., 0.],
+           [1., 1., 0.]])
+    """
+    dy = check.real("dy", dy)
+    check.rank("dy", dy, 4, "(n, c, oh, ow)")
+    h, w = check.pair("input_size", input_size, 0)
+    window = _window(h, w, kernel_size, stride, padding, 1, ceil_mode)
+    check.shape("dy", dy, (*dy.shape[:2], window[10], window[11]))
+    dx = check.empty((*dy.shape[:2], h, w), dy.dtype)
+    _pool.mean_backward(dy, dx, window, bool(count_include_pad))
+    return dx
+
+
+def _whole_planes(name, value, mean):
+    x = _images(name, value)
+    if x.shape[2] == 0 or x.shape[3] == 0:
+        raise ValueError(f"{name} must have at least one row and one column, got {x.shape}")
+    y = check.empty(x.shape[:2], x.dtype)
+    _pool.global_forward(x, y, mean)
+    return y
+
+
+def global_avg_pool2d(x):
+    """The mean of each plane.
+
+    Parameters
+    ----------
+    x : (n, c, h, w) array of float32 or float64
+        Any strides.
+
+    Returns
+    -------
+    y : (n, c) array, dtype of `x`
+
+    Raises
+    ------
+    TypeError
+        If `x` is not float32 or float64.
+    ValueError
+        If `x` does not have four axes, or its planes are empty.
+
+    Notes
+    -----
+    Pieces of 1024 elements are summed in the dtype of `x`, their sums in float64. The error is at most
+    ``(min(h w, 1024) + 2) eps global_avg_pool2d(|x|)``, in float64 ``(h w + 2) eps global_avg_pool2d(|x|)``.
+
+    References
+    ----------
+    .. [1] M. Lin, Q. Chen and S. Yan, "Network in network", arXiv:1312.4400, 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.global_avg_pool2d(np.arange(8.0).reshape(1, 2, 2, 2))
+    array([[1.5, 5.5]])
+    """
+    return _whole_planes("x", x, True)
+
+
+def global_avg_pool2d_backward(dy, input_size):
+    """Gradient of `global_avg_pool2d`: each `dy` is shared out evenly over its plane.
+
+    Parameters
+    ----------
+    dy : (n, c) array of float32 or float64
+    input_size : (h, w)
+        Rows and columns of the images, at least 1.
+
+    Returns
+    -------
+    dx : (n, c, h, w) array, dtype of `dy`
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `dy` is not float32 or float64, does not have two axes, or a size is not an int of at least 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.global_avg_pool2d_backward(np.array([[3.0]]), (1, 3))
+    array([[[[1., 1., 1.]]]])
+    """
+    dy = check.real("dy", dy)
+    check.rank("dy", dy, 2, "(n, c)")
+    h, w = check.pair("input_size", input_size, 1)
+    dx = check.empty((*dy.shape, h, w), dy.dtype)
+    _pool.global_mean_backward(dy, dx)
+    return dx
+
+
+def global_max_pool2d(x):
+    """The largest element of each plane, NaN if it holds one.
+
+    Parameters
+    ----------
+    x : (n, c, h, w) array of float32 or float64
+        Any strides.
+
+    Returns
+    -------
+    y : (n, c) array, dtype of `x`
+
+    Raises
+    ------
+    TypeError
+        If `x` is not float32 or float64.
+    ValueError
+        If `x` does not have four axes, or its planes are empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.global_max_pool2d(np.arange(8.0).reshape(1, 2, 2, 2))
+    array([[3., 7.]])
+    """
+    return _whole_planes("x", x, False)
