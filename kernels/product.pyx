@@ -8,7 +8,7 @@ from npkernels._runtime cimport (
     CacheSizes, cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done,
 )
 
-cdef double SERIAL_FLOP = 1.0e6     # below, a second thread costs more than it brings
+cdef double SERIAL_FLOP = 3.0e6     # below, a second thread costs more than it brings
 cdef Py_ssize_t SCRATCH_LIMIT = 8 << 20
 
 

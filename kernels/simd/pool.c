@@ -182,10 +182,11 @@ static void mean_rows(const pooling *g, const char *x, ptrdiff_t row_stride, ptr
 
 static ptrdiff_t plan(pooling *g)
 {
-    enum { MOST = PTRDIFF_MAX / 64, BATCH = 2048 };
+    enum { BATCH = 2048 };
+    const ptrdiff_t most = PTRDIFF_MAX / 64;
     ptrdiff_t steps, reach;
     if (__builtin_mul_overflow(g->ow - 1, g->sw, &steps) || __builtin_mul_overflow(g->kw - 1, g->dw, &reach) ||
-        __builtin_add_overflow(steps, reach + 1, &g->span) || g->span > MOST || g->sw > MOST)
+        __builtin_add_overflow(steps, reach + 1, &g->span) || g->span > most || g->sw > most)
         return -1;
     g->seen = min_size(g->w, g->span - g->left);
     g->skew = (LANES - g->left % LANES) % LANES;
@@ -216,6 +217,7 @@ static void gather(ptrdiff_t planes, ptrdiff_t rows, ptrdiff_t columns, const ch
                    ptrdiff_t pitch, real *to)
 {
     const ptrdiff_t plane_size = rows * pitch;
+    (void)plane_stride;
     assert(planes == 1 || (planes <= LANES && plane_stride == sizeof(number)));
     for (ptrdiff_t r = 0; r < rows; r++, x += row_stride, to += pitch) {
         if (planes > 1)

@@ -25,9 +25,9 @@ static layout lines_of(const pooling *g)
 
 static ptrdiff_t plan(const pooling *g)
 {
-    enum { MOST = PTRDIFF_MAX / 64 };
+    const ptrdiff_t most = PTRDIFF_MAX / 64;
     const layout l = lines_of(g);
-    return l.pitch > MOST || g->ow > MOST ? -1 : l.batch * l.pitch + 4 * LANES + 2 * g->ow;
+    return l.pitch > most || g->ow > most ? -1 : l.batch * l.pitch + 4 * LANES + 2 * g->ow;
 }
 
 /* line[j] = or += dy[j] / (rows * columns[j]) */
