@@ -1,0 +1,182 @@
+"""The layers that are timed: those of named networks, with the batch sizes they are used at.
+
+A layer is a name, its sizes, and `shape`, the sizes as the table prints them.
+"""
+
+from typing import NamedTuple
+
+
+class Conv(NamedTuple):
+    """Images (n, c, h, h) under `oc` filters of kernel x kernel, `groups` groups of channels."""
+
+    name: str
+    n: int
+    c: int
+    h: int
+    oc: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    groups: int = 1
+
+    @property
+    def shape(self):
+        return f"({self.n}, {self.c}, {self.h}, {self.h}) -> {self.oc}, {self.kernel}x{self.kernel}/{self.stride}"
+
+
+class Dense(NamedTuple):
+    """Rows (n, k) times weights (units, k)."""
+
+    name: str
+    n: int
+    k: int
+    units: int
+
+    @property
+    def shape(self):
+        return f"({self.n}, {self.k}) -> {self.units}"
+
+
+class Product(NamedTuple):
+    """`batch` products of (m, k) and (k, n)."""
+
+    name: str
+    batch: int
+    m: int
+    k: int
+    n: int
+
+    @property
+    def shape(self):
+        return f"({self.batch}, {self.m}, {self.k}) @ ({self.batch}, {self.k}, {self.n})"
+
+
+class Pool(NamedTuple):
+    """Maps (n, c, h, h) under windows of kernel x kernel."""
+
+    name: str
+    n: int
+    c: int
+    h: int
+    kernel: int
+    stride: int
+    padding: int = 0
+
+    @property
+    def shape(self):
+        return f"({self.n}, {self.c}, {self.h}, {self.h}), {self.kernel}x{self.kernel}/{self.stride}"
+
+
+class Head(NamedTuple):
+    """Logits (n, c)."""
+
+    name: str
+    n: int
+    c: int
+
+    @property
+    def shape(self):
+        return f"({self.n}, {self.c})"
+
+
+class Cluster(NamedTuple):
+    """n points of d features around k centres."""
+
+    name: str
+    n: int
+    d: int
+    k: int
+
+    @property
+    def shape(self):
+        return f"({self.n}, {self.d}), k = {self.k}"
+
+
+class Flat(NamedTuple):
+    """`size` values."""
+
+    name: str
+    size: int
+
+    @property
+    def shape(self):
+        return f"({self.size},)"
+
+
+CONV2D = [
+    Conv("lenet conv1", 64, 1, 28, 6, 5, padding=2),
+    Conv("lenet conv2", 64, 6, 14, 16, 5),
+    Conv("cifar first 3x3", 128, 3, 32, 32, 3, padding=1),
+    Conv("resnet50 conv1 7x7/2", 1, 3, 224, 64, 7, stride=2, padding=3),
+    Conv("resnet50 conv2_x 1x1 reduce", 8, 256, 56, 64, 1),
+    Conv("resnet50 conv2_x 3x3", 8, 64, 56, 64, 3, padding=1),
+    Conv("resnet50 conv2_x 1x1 expand", 8, 64, 56, 256, 1),
+    Conv("resnet50 conv3_x 3x3", 8, 128, 28, 128, 3, padding=1),
+    Conv("resnet50 conv4_x 3x3", 8, 256, 14, 256, 3, padding=1),
+    Conv("resnet50 conv5_x 3x3", 8, 512, 7, 512, 3, padding=1),
+    Conv("vgg16 conv3_1", 1, 128, 56, 256, 3, padding=1),
+    Conv("mobilenet v2 depthwise 3x3", 8, 144, 56, 144, 3, padding=1, groups=144),
+    Conv("efficientnet b0 depthwise 5x5/2", 8, 144, 56, 144, 5, stride=2, padding=2, groups=144),
+]
+
+UNFOLD = [
+    Conv("lenet conv2", 64, 6, 14, 16, 5),
+    Conv("resnet50 conv3_x 3x3", 8, 128, 28, 128, 3, padding=1),
+]
+
+DENSE = [
+    Dense("16 units, one sample", 1, 16, 16),
+    Dense("lenet fc1", 64, 400, 120),
+    Dense("mnist mlp", 64, 784, 512),
+    Dense("resnet50 fc", 32, 2048, 1000),
+    Dense("vgg16 fc2, one sample", 1, 4096, 4096),
+    Dense("mlp 1024", 256, 1024, 1024),
+    Dense("bert base attention", 512, 768, 768),
+    Dense("bert base mlp", 512, 768, 3072),
+]
+
+MATMUL = [
+    Product("bert base scores", 48, 128, 64, 128),
+    Product("square 512", 1, 512, 512, 512),
+]
+
+POOL = [
+    Pool("lenet 2x2", 64, 6, 28, 2, 2),
+    Pool("cifar 2x2", 128, 32, 32, 2, 2),
+    Pool("vgg16 pool1 2x2", 1, 64, 224, 2, 2),
+    Pool("resnet50 3x3/2", 8, 64, 112, 3, 2, padding=1),
+]
+
+GLOBAL_POOL = [
+    Pool("resnet50 head 7x7", 32, 2048, 7, 7, 7),
+]
+
+SOFTMAX = [
+    Head("10 classes", 128, 10),
+    Head("imagenet, 1000 classes", 256, 1000),
+    Head("bert base attention", 48 * 128, 128),
+    Head("vocabulary of 32000", 256, 32000),
+]
+
+LOSS = [
+    Head("10 classes", 128, 10),
+    Head("imagenet, 1000 classes", 256, 1000),
+    Head("vocabulary of 32000", 256, 32000),
+]
+
+CLUSTER = [
+    Cluster("colours of an image", 500_000, 3, 16),
+    Cluster("low dimension", 500_000, 8, 16),
+    Cluster("mnist pixels", 60_000, 784, 100),
+    Cluster("embeddings", 20_000, 128, 1024),
+]
+
+ACTIVATION = [
+    Flat("16 values", 16),
+    Flat("resnet50 conv2_x map", 8 * 64 * 56 * 56),
+]
+
+OPTIM = [
+    Flat("lenet fc1", 400 * 120),
+    Flat("bert base mlp", 768 * 3072),
+]
