@@ -32,6 +32,7 @@ cdef int isa_in_use = ISA_GENERIC
 cdef const primitives* table_f32 = NULL
 cdef const primitives* table_f64 = NULL
 cdef CacheSizes caches
+cdef int most_threads = 1
 
 
 cdef const primitives* primitives_for(int typenum) noexcept nogil:
@@ -43,7 +44,8 @@ cdef CacheSizes cache_sizes() noexcept nogil:
 
 
 cdef int num_threads() noexcept nogil:
-    return threads_get()
+    # A number far beyond the CPUs is legal; scratch memory for so many threads would not be.
+    return min(threads_get(), most_threads)
 
 
 cdef void parallel_for(task_fn f, void* context, Py_ssize_t count, Py_ssize_t grain, int threads) noexcept nogil:
@@ -97,10 +99,11 @@ def override_num_threads(int n):
 
 
 cdef int initialise() except -1:
-    global caches
+    global caches, most_threads
     cdef cpu_caches sizes = cpu_cache_sizes()
     caches.l1d, caches.l2, caches.l3 = sizes.l1d, sizes.l2, sizes.l3
     threads_init(cpu_count())
+    most_threads = max(64, 2 * cpu_count())
     use_isa(max(available_isas(), key=ISAS.index))
     return 0
 

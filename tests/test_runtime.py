@@ -50,6 +50,13 @@ def test_one_threads_object_may_be_used_again_and_leaves_after_an_error():
         assert nk.get_num_threads() == before
 
 
+def test_many_more_threads_than_cpus(work):
+    function, wanted = work
+    with nk.threads(2**31 - 1):
+        assert nk.get_num_threads() == 2**31 - 1
+        assert np.array_equal(function(), wanted)
+
+
 def test_set_num_threads_is_process_wide():
     before, seen = nk.get_num_threads(), []
     try:
