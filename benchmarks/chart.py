@@ -8,6 +8,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 COLOURS = ("#1f6fb4", "#e0782c", "#3a923a", "#8f5fb5")
 GREY = "#666666"
+WIDEST = (1 / 50, 100)  # ratios beyond are drawn at the edge, with their value
 
 
 def draw(rows, subtitle, path):
@@ -18,7 +19,7 @@ def draw(rows, subtitle, path):
     height = max(sum(len(labels[topic]) + 2 for topic in column) for column in columns)
     figure = plt.figure(figsize=(7.5 * len(columns), 0.21 * height + 1.4), dpi=110)
     ratios = [row.ratio(row.best_peer) for row in rows if row.best_peer]
-    limits = min([0.5, *ratios]) / 1.25, max([2, *ratios]) * 1.25
+    limits = max(min([0.5, *ratios]), WIDEST[0]) / 1.25, min(max([2, *ratios]), WIDEST[1]) * 1.25
     for i, column in enumerate(columns):
         top = 1 - 1.0 / figure.get_figheight()
         for topic in column:
@@ -36,11 +37,11 @@ def label(row):
 
 
 def split(topics, sizes):
-    """The topics in two columns, in order, the taller one as short as can be."""
-    if len(topics) < 2:
-        return [topics]
-    cuts = [(topics[:i], topics[i:]) for i in range(1, len(topics))]
-    return min(cuts, key=lambda cut: max(sum(sizes[topic] for topic in column) for column in cut))
+    """The topics in two columns, each below the others of the column that is shorter by then."""
+    columns = [[], []]
+    for topic in topics:
+        min(columns, key=lambda column: sum(sizes[name] for name in column)).append(topic)
+    return [column for column in columns if column]
 
 
 def panel(axes, topic, labels, rows, limits):
@@ -51,7 +52,8 @@ def panel(axes, topic, labels, rows, limits):
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=30))
+    subs = (1, 2, 5) if limits[1] / limits[0] < 500 else (1, 3)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=30))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.tick_params(axis="x", labelsize=8, length=2)
     axes.tick_params(axis="y", length=0)
@@ -64,9 +66,15 @@ def panel(axes, topic, labels, rows, limits):
         offset = 0.36 * (i - (len(threads) - 1) / 2)
         drawn = [row for row in rows if row.threads == count and row.best_peer]
         places = [labels.index(label(row)) + offset for row in drawn]
-        ratios = [row.ratio(row.best_peer) for row in drawn]
+        exact = [row.ratio(row.best_peer) for row in drawn]
+        ratios = [min(max(ratio, WIDEST[0]), WIDEST[1]) for ratio in exact]
         axes.hlines(places, 1, ratios, color=colour(i), linewidth=1.2, alpha=0.55, zorder=3)
         axes.scatter(ratios, places, s=20, color=colour(i), zorder=4, linewidths=0)
+        for ratio, place, value in zip(ratios, places, exact, strict=True):
+            if value != ratio:
+                inward = "right" if value > ratio else "left"
+                text = f"  {value:.2g}x  " if value < 1 else f"  {value:.0f}x  "
+                axes.text(ratio, place - 0.12, text, fontsize=7, color=colour(i), ha=inward, va="bottom")
 
 
 def colour(i):

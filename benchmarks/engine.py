@@ -33,7 +33,7 @@ class Operation:
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
-        cls.name = "".join(f" {c.lower()}" if c.isupper() else c for c in cls.__name__).strip()
+        cls.name = "".join(f"_{c.lower()}" if c.isupper() else c for c in cls.__name__).strip("_")
 
     def prepare(self, layer):
         """Makes the operands of the layer."""

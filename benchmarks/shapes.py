@@ -153,14 +153,14 @@ GLOBAL_POOL = [
 
 SOFTMAX = [
     Head("10 classes", 128, 10),
-    Head("imagenet, 1000 classes", 256, 1000),
+    Head("imagenet classes", 256, 1000),
     Head("bert base attention", 48 * 128, 128),
     Head("vocabulary of 32000", 256, 32000),
 ]
 
 LOSS = [
     Head("10 classes", 128, 10),
-    Head("imagenet, 1000 classes", 256, 1000),
+    Head("imagenet classes", 256, 1000),
     Head("vocabulary of 32000", 256, 32000),
 ]
 
