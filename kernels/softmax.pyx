@@ -1,4 +1,4 @@
-"""Softmax, log-softmax, cross-entropy and their gradients over the middle axis of (outer, c, inner).
+"""Softmax, log-softmax, cross-entropy and their gradients over the middle axis of (outer, c, inner), or of (outer, c).
 
 Two forms (kernels/simd/softmax.h): rows of classes where the classes are the last axis and many, and blocks of LANES
 samples otherwise. A block goes through a buffer (c, lanes), which any strides fill and any output empties. The choice
@@ -40,12 +40,14 @@ cdef struct Softmax:
 
 cdef void set_axis(Axis* axis, cnp.ndarray x) noexcept:
     cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(x)
-    axis.data, axis.outer, axis.step, axis.inner = <char*>cnp.PyArray_DATA(x), s[0], s[1], s[2]
+    axis.data, axis.outer, axis.step = <char*>cnp.PyArray_DATA(x), s[0], s[1]
+    axis.inner = s[2] if cnp.PyArray_NDIM(x) == 3 else 0
 
 
 cdef void begin(Softmax* v, cnp.ndarray x) noexcept:
     v.table = primitives_for(cnp.PyArray_TYPE(x))
-    v.outer, v.c, v.inner = cnp.PyArray_DIMS(x)[0], cnp.PyArray_DIMS(x)[1], cnp.PyArray_DIMS(x)[2]
+    v.outer, v.c = cnp.PyArray_DIMS(x)[0], cnp.PyArray_DIMS(x)[1]
+    v.inner = cnp.PyArray_DIMS(x)[2] if cnp.PyArray_NDIM(x) == 3 else 1
     set_axis(&v.first, x)
     v.second.data = v.result.data = NULL
 

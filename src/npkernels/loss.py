@@ -108,12 +108,11 @@ def _cross_entropy(logits, targets, weight, ignore_index, label_smoothing, reduc
     if smoothing and target is None:
         base = np.full(c, smoothing / max(c, 1), logits.dtype) * (1 if weight is None else weight)
     losses = np.empty(samples, logits.dtype)
-    dlogits = folded = None
-    if gradient:
-        dlogits = check.empty(logits.shape, logits.dtype)
-        folded = dlogits.reshape(n, c, inner)
+    dlogits = folded = check.empty(logits.shape, logits.dtype) if gradient else None
+    if spatial:
+        folded = dlogits.reshape(n, c, inner) if gradient else None
     total, divisor, wrong = _softmax.cross_entropy(
-        logits.reshape(n, c, inner),
+        logits.reshape(n, c, inner) if spatial else logits,
         classes,
         target,
         weight,
@@ -141,7 +140,9 @@ def _targets(targets, logits, samples, inner, ignore_index):
         check.shape("targets", targets, samples)
         if targets.dtype.kind == "u" and targets.dtype.itemsize == 8:
             targets = np.minimum(targets, np.uint64(check.INT64_MAX))
-        return targets.astype(np.int64, order="C", copy=False).reshape(-1), None
+        if targets.dtype != np.int64 or not (targets.flags.c_contiguous and targets.flags.aligned):
+            targets = targets.astype(np.int64, order="C")
+        return targets if targets.ndim == 1 else targets.reshape(-1), None
     if targets.dtype not in FLOATING:
         raise TypeError(f"targets must be integers or of the dtype of logits, got {targets.dtype}")
     targets = check.real("targets", targets, logits, "logits")

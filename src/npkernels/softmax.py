@@ -8,6 +8,8 @@ from . import _softmax
 
 def _axis(axis, x):
     """`axis` counted from the front."""
+    if axis == -1 and x.ndim and type(axis) is int:
+        return x.ndim - 1
     axis = check.integer("axis", axis)
     if x.ndim == 0:
         raise ValueError("x must have at least one axis, got a 0-d array")
@@ -17,15 +19,20 @@ def _axis(axis, x):
 
 
 def _fold(x, axis):
-    """(outer, c, inner); a view wherever the strides fold."""
+    """(outer, c) or (outer, c, inner); a view wherever the strides fold."""
     shape = x.shape
+    if axis == 1 and len(shape) == 2:
+        return x
     return x.reshape(math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
 
 
 def _forward(x, axis, out, log):
     x = check.real("x", x)
     axis = _axis(axis, x)
-    y = check.output(out, x.shape, x.dtype, {"x": x}, may_be=("x",))
+    if out is None:
+        y = check.empty(x.shape, x.dtype)
+    else:
+        y = check.output(out, x.shape, x.dtype, {"x": x}, may_be=("x",))
     if y.size:
         _softmax.forward(_fold(x, axis), _fold(y, axis), log)
     return y
