@@ -7,10 +7,12 @@
  *
  * seats packs (seats still free, workers inside) into one word, so that taking a seat and withdrawing the rest exclude
  * each other. */
+#define _GNU_SOURCE /* sched_getcpu, pthread_setaffinity_np */
 #include "threads.h"
 
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -40,6 +42,46 @@ static struct {
     _Atomic uint32_t done;  /* parking place of the caller */
     _Atomic uint32_t sleepers;
 } pool = {.busy = PTHREAD_MUTEX_INITIALIZER};
+
+#ifdef __linux__
+/* Workers keep off the CPU that the caller runs on. Where every CPU is busy, say because another library's threads spin,
+ * the system likes to queue a worker behind the caller that wakes it, and the caller then does all the work alone. */
+enum { MOST_STEERED = 15 }; /* in larger pools the calls cost more than one worker brings */
+static struct {
+    pthread_t workers[MOST_STEERED];
+    cpu_set_t allowed[MOST_STEERED]; /* what the worker inherited from the thread that started it */
+    int known, count, off;           /* the first `count` workers keep off the CPU `off` */
+} steering;
+
+static void know(pthread_t worker)
+{
+    if (steering.known < MOST_STEERED &&
+        sched_getaffinity(0, sizeof(cpu_set_t), &steering.allowed[steering.known]) == 0)
+        steering.workers[steering.known++] = worker;
+}
+
+static void steer(void)
+{
+    const int cpu = sched_getcpu();
+    if (cpu < 0 || cpu >= CPU_SETSIZE || pool.workers > steering.known)
+        return;
+    if (cpu != steering.off)
+        steering.count = 0;
+    for (; steering.count < steering.known; steering.count++) {
+        cpu_set_t others = steering.allowed[steering.count];
+        CPU_CLR(cpu, &others);
+        if (CPU_COUNT(&others) > 0)
+            pthread_setaffinity_np(steering.workers[steering.count], sizeof others, &others);
+    }
+    steering.off = cpu;
+}
+
+static void forget_steering(void) { steering.known = steering.count = 0; }
+#else
+static void know(pthread_t worker) { (void)worker; }
+static void steer(void) {}
+static void forget_steering(void) {}
+#endif
 
 static _Atomic int process_threads = 1;
 static _Thread_local int thread_threads; /* 0: the process-wide number */
@@ -149,6 +191,7 @@ static void start_workers(int wanted)
         pthread_t thread;
         if (pthread_create(&thread, &attributes, worker, NULL) != 0)
             break;
+        know(thread);
         pool.workers++;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -198,6 +241,7 @@ void parallel_for(task_fn f, void *context, ptrdiff_t count, ptrdiff_t grain, in
         if (helpers > pool.workers)
             helpers = pool.workers;
         if (helpers > 0) {
+            steer();
             run_job(f, context, count, grain, helpers);
             pthread_mutex_unlock(&pool.busy);
             return;
@@ -213,6 +257,7 @@ static void forget_workers(void)
 {
     pool.busy = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     pool.workers = 0;
+    forget_steering();
     atomic_store(&pool.seats, 0);
     atomic_store(&pool.sleepers, 0);
     inside_task = false;
