@@ -1,0 +1,75 @@
+"""The definition of every kernel in plain NumPy: the specification that tests and benchmarks compare with.
+
+Names, arguments and results are the public ones, without `out`; arguments are taken as valid. A function works in the
+dtype it is given: float64 as an oracle, float32 as a baseline. Loops run over kernel positions and blocks of samples.
+Sizes: n batch, c channels, h w rows and columns, oc oh ow of the output, kh kw of the kernel, k inner axis.
+"""
+
+from .activation import (
+    ACTIVATIONS,
+    elu,
+    gelu,
+    leaky_relu,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    silu,
+    softplus,
+    tanh,
+    tanh_backward,
+)
+from .cluster import kmeans_accumulate, kmeans_assign
+from .conv import col2im, conv2d, conv2d_backward, conv_output_size, im2col
+from .linear import dense, dense_backward, matmul
+from .loss import softmax_cross_entropy, softmax_cross_entropy_with_grad
+from .optim import momentum_step
+from .pool import (
+    avg_pool2d,
+    avg_pool2d_backward,
+    global_avg_pool2d,
+    global_avg_pool2d_backward,
+    global_max_pool2d,
+    max_pool2d,
+    max_pool2d_backward,
+)
+from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
+
+__all__ = [
+    "ACTIVATIONS",
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "col2im",
+    "conv2d",
+    "conv2d_backward",
+    "conv_output_size",
+    "dense",
+    "dense_backward",
+    "elu",
+    "gelu",
+    "global_avg_pool2d",
+    "global_avg_pool2d_backward",
+    "global_max_pool2d",
+    "im2col",
+    "kmeans_accumulate",
+    "kmeans_assign",
+    "leaky_relu",
+    "log_softmax",
+    "log_softmax_backward",
+    "matmul",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "momentum_step",
+    "relu",
+    "relu_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "silu",
+    "softmax",
+    "softmax_backward",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_with_grad",
+    "softplus",
+    "tanh",
+    "tanh_backward",
+]
