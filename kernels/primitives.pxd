@@ -48,17 +48,19 @@ cdef extern from "primitives.h" nogil:
         const activation_gradient_fn* backward
 
 cdef extern from "primitives.h" nogil:
-    enum:
-        FEW_FEATURES
     ctypedef struct cluster_primitives:
-        void (*centre)(Py_ssize_t count, Py_ssize_t d, const char* x, Py_ssize_t row_stride, Py_ssize_t column_stride,
-                       const void* mean, void* rows) noexcept nogil
-        void (*best_score)(Py_ssize_t count, const void* scores, int32_t first, void* best, int32_t* label) noexcept nogil
-        void (*few_features)(Py_ssize_t count, Py_ssize_t d, Py_ssize_t k, const char* x, Py_ssize_t row_stride,
-                             const void* mean, const void* centred, const void* start, void* best,
-                             int32_t* labels) noexcept nogil
-        double (*squared_distance)(Py_ssize_t d, const void* x, const void* c) noexcept nogil
-        void (*accumulate)(Py_ssize_t d, const void* x, double weight, double* sums) noexcept nogil
+        int (*centre)(Py_ssize_t k, Py_ssize_t d, const void* centroids, void* mean, void* scale, void* packed,
+                      void* start) noexcept nogil
+        int (*nearest)(Py_ssize_t count, Py_ssize_t d, Py_ssize_t k, const char* x, Py_ssize_t row_stride,
+                       Py_ssize_t column_stride, const void* mean, const void* scale, const void* packed,
+                       const void* start, void* scratch, int32_t* labels) noexcept nogil
+        Py_ssize_t (*scratch_reals)(Py_ssize_t count, Py_ssize_t d) noexcept nogil
+        void (*squared_distances)(Py_ssize_t count, Py_ssize_t d, const char* x, Py_ssize_t row_stride,
+                                  const void* centroids, const int32_t* labels, void* distances) noexcept nogil
+        void (*add_samples)(Py_ssize_t count, Py_ssize_t d, const char* x, Py_ssize_t row_stride, const int32_t* labels,
+                            const double* weights, double* sums, Py_ssize_t pitch) noexcept nogil
+        double (*add_weights)(Py_ssize_t count, const int32_t* labels, const double* weights, const void* distances,
+                              double* counts) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     ctypedef struct windows:

@@ -28,7 +28,6 @@ cdef struct Product:
     Py_ssize_t b_k, b_column
     char* c                       # rows contiguous; NULL: `place` says where, or everything goes to `epilogue`
     Py_ssize_t c_row
-    bint whole_rows               # does a task take all columns of its rows?
     bint split_k                  # may C of a task be kept aside over blocks of k? Needs m small.
     const char* bias              # contiguous; one a row or one a column of C
     int start                     # START_ZERO, START_ROW_BIAS or START_COLUMN_BIAS

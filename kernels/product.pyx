@@ -35,8 +35,7 @@ cdef void plan_tasks(Product* g, int threads) noexcept nogil:
     g.row_tasks = g.column_tasks = 1
     if threads <= 1 or 2.0 * g.m * g.n * g.k < SERIAL_FLOP:
         return
-    if not g.whole_rows:
-        g.column_tasks = clamp(vectors // t.tile.vectors, 1, wanted)
+    g.column_tasks = clamp(vectors // t.tile.vectors, 1, wanted)
     if g.column_tasks < wanted:
         g.row_tasks = clamp(ceil_div(wanted, g.column_tasks), 1, ceil_div(g.m, 2 * t.tile.rows))
 

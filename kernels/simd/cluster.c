@@ -1,152 +1,371 @@
 #include "primitives.h"
+#include "shuffle.h"
 #include "transpose.h"
 
 #include <math.h>
 
-static void centre(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride,
-                   const real *mean, real *rows)
-{
-    for (ptrdiff_t i = 0; i < count; i++, x += row_stride, rows += d)
-        if (column_stride == sizeof(number))
-            for (ptrdiff_t p = 0; p < d; p++)
-                rows[p] = ((const real *)x)[p] - mean[p];
-        else
-            for (ptrdiff_t p = 0; p < d; p++)
-                rows[p] = *(const real *)(x + p * column_stride) - mean[p];
-}
+/* Centroids are split evenly into tiles of at most TILE_ROWS. */
+INLINE ptrdiff_t tile_count(ptrdiff_t k) { return (k + TILE_ROWS - 1) / TILE_ROWS; }
+INLINE ptrdiff_t tile_start(ptrdiff_t k, ptrdiff_t q) { return k * q / tile_count(k); }
 
-INLINE vint lane_numbers(void)
-{
-    vint lanes;
-    UNROLL for (int l = 0; l < LANES; l++) lanes[l] = l;
-    return lanes;
-}
+/* ---- Centroids --------------------------------------------------------------------------------------------------- */
 
-/* Each lane keeps the first of its largest scores, so that the first of all is the lowest place among the largest. */
-INLINE void first_of_lanes(vreal most, vint place, int32_t first, real *best, int32_t *label)
+INLINE number sum_of_lanes(vreal v)
 {
-    number top = *best;
-    integer at = -1;
+    number sum = 0;
     for (int l = 0; l < LANES; l++)
-        if (most[l] > top || (at >= 0 && most[l] == top && place[l] < at)) {
-            top = most[l];
-            at = place[l];
-        }
-    if (at >= 0) {
-        *best = top;
-        *label = first + (int32_t)at;
+        sum += v[l];
+    return sum;
+}
+
+/* mean = c_0 + sum of (c - c_0) / k: relative to c_0, so that a common offset rounds nothing away. */
+static void mean_of_rows(ptrdiff_t k, ptrdiff_t d, const real *c, real *mean)
+{
+    const number share = (number)(1.0 / (double)k);
+    for (ptrdiff_t p = 0; p < d; p += LANES) {
+        const ptrdiff_t count = min_size(d - p, LANES);
+        const vreal origin = vload_part(c + p, count);
+        vreal sum = {0};
+        for (ptrdiff_t j = 1; j < k; j++)
+            sum += (vload_part(c + j * d + p, count) - origin) * share;
+        vstore_part(mean + p, origin + sum, count);
     }
 }
 
-static void best_score(ptrdiff_t count, const real *scores, int32_t first, real *best, int32_t *label)
+INLINE int all_lanes(vint mask)
 {
-    vreal most = vsplat(-INFINITY);
-    vint place = {0}, here = lane_numbers();
-    ptrdiff_t j = 0;
-    for (; j + LANES <= count; j += LANES, here += LANES) {
-        const vreal s = vload(scores + j);
-        const vint above = s > most;
-        most = vselect(above, s, most);
-        place = (vint)vselect(above, (vreal)here, (vreal)place);
-    }
-    if (j < count) {
-        const vint above = (vload_part(scores + j, count - j) > most) & (here < (integer)count);
-        most = vselect(above, vload_part(scores + j, count - j), most);
-        place = (vint)vselect(above, (vreal)here, (vreal)place);
-    }
-    first_of_lanes(most, place, first, best, label);
+    int all = 1;
+    for (int l = 0; l < LANES; l++)
+        all &= mask[l] != 0;
+    return all;
 }
 
-enum { TOGETHER = 4 }; /* centroids at a time: independent chains of multiply-adds */
+INLINE vint is_finite(vreal v) { return v - v == 0; }
 
-/* The scores of `together` centroids from j on against LANES samples. */
-INLINE void score_centroids(const int together, ptrdiff_t j, ptrdiff_t d, const vreal *x, const real *centred,
-                            const real *start, vreal *most, vint *label)
+/* The largest |c - m| of a single feature, inf if one overflows; *finite: whether all centroids are. */
+static number largest_deviation(ptrdiff_t k, ptrdiff_t d, const real *c, const real *mean, int *finite)
 {
-    vreal score[TOGETHER];
-    UNROLL for (int q = 0; q < together; q++) score[q] = vsplat(start[j + q]);
-    for (ptrdiff_t p = 0; p < d; p++)
-        UNROLL for (int q = 0; q < together; q++) score[q] += x[p] * vsplat(centred[(j + q) * d + p]);
-    UNROLL for (int q = 0; q < together; q++)
-    {
-        const vint above = score[q] > *most;
-        *most = vselect(above, score[q], *most);
-        *label = (vint)vselect(above, (vreal)((vint){0} + (integer)(j + q)), (vreal)*label);
-    }
-}
-
-/* One vector of samples; d is a constant where it pays, so that the loop over features is unrolled. */
-INLINE void score_samples(ptrdiff_t d, ptrdiff_t k, const vreal *x, const real *centred, const real *start, vreal *most,
-                          vint *label)
-{
-    ptrdiff_t j = 0;
-    for (; j + TOGETHER <= k; j += TOGETHER)
-        score_centroids(TOGETHER, j, d, x, centred, start, most, label);
-    for (; j < k; j++)
-        score_centroids(1, j, d, x, centred, start, most, label);
-}
-
-static void few_features(ptrdiff_t count, ptrdiff_t d, ptrdiff_t k, const char *x, ptrdiff_t row_stride,
-                         const real *mean, const real *centred, const real *start, real *best, int32_t *labels)
-{
-    assert(d >= 1 && d <= FEW_FEATURES);
-    for (ptrdiff_t i = 0; i < count; i += LANES) {
-        const ptrdiff_t lines = min_size(count - i, LANES);
-        vreal features[FEW_FEATURES + LANES];
+    vreal most = {0};
+    vint finite_values = ~(vint){0}, finite_deviations = ~(vint){0};
+    for (ptrdiff_t j = 0; j < k; j++)
         for (ptrdiff_t p = 0; p < d; p += LANES) {
-            load_transposed(features + p, x + i * row_stride + p * (ptrdiff_t)sizeof(number), row_stride, lines,
-                            min_size(d - p, LANES));
-            for (ptrdiff_t q = p; q < min_size(d, p + LANES); q++)
-                features[q] -= vsplat(mean[q]);
+            const ptrdiff_t count = min_size(d - p, LANES);
+            const vreal value = vload_part(c + j * d + p, count), deviation = value - vload_part(mean + p, count);
+            finite_values &= is_finite(value);
+            finite_deviations &= is_finite(deviation);
+            most = vmax(vmax(deviation, -deviation), most);
         }
-        vreal most = vsplat(-INFINITY);
-        vint label = (vint){0} - 1;
-        if (d == 2)
-            score_samples(2, k, features, centred, start, &most, &label);
-        else if (d == 8)
-            score_samples(8, k, features, centred, start, &most, &label);
-        else
-            score_samples(d, k, features, centred, start, &most, &label);
-        vstore_part(best + i, most, lines);
-        for (ptrdiff_t l = 0; l < lines; l++)
-            labels[i + l] = (int32_t)label[l];
+    number largest = 0;
+    for (int l = 0; l < LANES; l++)
+        largest = most[l] > largest ? most[l] : largest;
+    *finite = all_lanes(finite_values);
+    return all_lanes(finite_deviations) ? largest : INFINITY;
+}
+
+/* The largest |(c - m) scale|^2. */
+static double largest_norm(ptrdiff_t k, ptrdiff_t d, const real *c, const real *mean, number scale)
+{
+    double largest = 0;
+    for (ptrdiff_t j = 0; j < k; j++) {
+        vreal sum = {0};
+        for (ptrdiff_t p = 0; p < d; p += LANES) {
+            const ptrdiff_t count = min_size(d - p, LANES);
+            const vreal deviation = (vload_part(c + j * d + p, count) - vload_part(mean + p, count)) * scale;
+            sum += deviation * deviation;
+        }
+        const double norm = sum_of_lanes(sum);
+        largest = norm > largest ? norm : largest;
+    }
+    return largest;
+}
+
+/* m is rounded to a power of 2 between an eighth and a quarter of the deviation of a feature, in the mean over features:
+ * integers stay exactly representable when m is subtracted, so that exact ties remain ties, and m moves by less than an
+ * eighth of the largest |c - m|. */
+static void round_mean(ptrdiff_t d, real *mean, double deviation)
+{
+    int exponent;
+    frexp(deviation, &exponent);
+    const double step = ldexp(1, exponent - 3), shift = 0x1.8p52; /* + shift - shift rounds to an integer */
+    if (step < 0x1p-1021)
+        return;
+    for (ptrdiff_t p = 0; p < d; p++) {
+        const double quotient = (double)mean[p] / step;
+        if (fabs(quotient) < 0x1p51) /* beyond, it is an integer */
+            mean[p] = (number)((quotient + shift - shift) * step);
     }
 }
 
-static double squared_distance(ptrdiff_t d, const real *x, const real *c)
+static int centre(ptrdiff_t k, ptrdiff_t d, const real *c, real *mean, real *scale, real *packed, real *start)
 {
-    vreal sum[2] = {{0}};
-    ptrdiff_t p = 0;
-    for (; p + 2 * LANES <= d; p += 2 * LANES)
-        UNROLL for (int h = 0; h < 2; h++)
+    enum { LARGEST = REAL_BITS == 32 ? 126 : 1022 }; /* 2^LARGEST and its inverse are normal */
+    int finite, exponent;
+    mean_of_rows(k, d, c, mean);
+    number spread = largest_deviation(k, d, c, mean, &finite);
+    if (!finite)
+        return 0;
+    if (!(spread < (number)ldexp(1, LARGEST))) { /* x - m might overflow; no offset can matter */
+        memset(mean, 0, (size_t)d * sizeof(number));
+        spread = largest_deviation(k, d, c, mean, &finite);
+    }
+    frexp((double)spread, &exponent);
+    exponent = (int)max_size(-LARGEST, min_size(exponent, LARGEST));
+    *scale = (number)ldexp(1, -exponent);
+    const double norm = largest_norm(k, d, c, mean, *scale);
+    if (norm > 0)
+        round_mean(d, mean, ldexp(sqrt(norm / (double)d), exponent));
+    for (ptrdiff_t q = 0; q < tile_count(k); q++) {
+        const ptrdiff_t j = tile_start(k, q), rows = tile_start(k, q + 1) - j;
+        double norms[TILE_ROWS] = {0};
+        for (ptrdiff_t p = 0; p < d; p++)
+            for (ptrdiff_t i = 0; i < rows; i++) {
+                const number value = (c[(j + i) * d + p] - mean[p]) * *scale;
+                packed[j * d + p * rows + i] = value;
+                norms[i] += (double)value * (double)value;
+            }
+        for (ptrdiff_t i = 0; i < rows; i++)
+            start[j + i] = (number)(-0.5 * norms[i]);
+    }
+    return 1;
+}
+
+/* ---- Panels of samples ------------------------------------------------------------------------------------------- */
+
+/* Lines of d = 2, 4 or 8 contiguous features, without gaps: unzipping pairs of vectors rotates the bits of the place
+ * (line, feature) by one; log2(d) rounds bring the feature in front. See transpose.h. */
+INLINE void load_short_lines(const int d, vreal *features, const real *x)
+{
+    vreal other[LANES];
+    UNROLL for (int i = 0; i < d; i++) features[i] = vload(x + i * LANES);
+    UNROLL for (int round = d; round > 1; round /= 2)
+    {
+        UNROLL for (int i = 0; i < d / 2; i++)
         {
-            const vreal difference = vload(x + p + h * LANES) - vload(c + p + h * LANES);
-            sum[h] += difference * difference;
+            other[i] = __builtin_shufflevector(features[2 * i], features[2 * i + 1], EVEN);
+            other[i + d / 2] = __builtin_shufflevector(features[2 * i], features[2 * i + 1], ODD);
         }
+        UNROLL for (int i = 0; i < d; i++) features[i] = other[i];
+    }
+}
+
+INLINE void store_centred(int count, const vreal *features, const real *mean, number scale, real *to, ptrdiff_t width)
+{
+    for (int q = 0; q < count; q++)
+        vstore(to + q * width, (features[q] - vsplat(mean[q])) * scale);
+}
+
+/* One vector of samples whose features are contiguous, `lines` of them in use. */
+INLINE void pack_lines(ptrdiff_t lines, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const real *mean, number scale,
+                       real *to, ptrdiff_t width)
+{
+    vreal features[LANES];
+    if (lines == LANES && row_stride == d * (ptrdiff_t)sizeof(number) && d < LANES) {
+        if (d == 2) {
+            load_short_lines(2, features, (const real *)x);
+            return store_centred(2, features, mean, scale, to, width);
+        }
+#if VECTOR_BYTES * 8 / REAL_BITS > 4
+        if (d == 4) {
+            load_short_lines(4, features, (const real *)x);
+            return store_centred(4, features, mean, scale, to, width);
+        }
+#endif
+#if VECTOR_BYTES * 8 / REAL_BITS > 8
+        if (d == 8) {
+            load_short_lines(8, features, (const real *)x);
+            return store_centred(8, features, mean, scale, to, width);
+        }
+#endif
+    }
+    for (ptrdiff_t p = 0; p < d; p += LANES) {
+        const int count = (int)min_size(d - p, LANES);
+        load_transposed(features, x + p * (ptrdiff_t)sizeof(number), row_stride, lines, count);
+        if (count == LANES)
+            store_centred(LANES, features, mean + p, scale, to + p * width, width);
+        else
+            store_centred(count, features, mean + p, scale, to + p * width, width);
+    }
+}
+
+/* panel[p * width + i] = (x[i, p] - mean[p]) scale for i < count <= width = vectors * LANES */
+static void pack_panel(ptrdiff_t count, ptrdiff_t vectors, ptrdiff_t d, const char *x, ptrdiff_t row_stride,
+                       ptrdiff_t column_stride, const real *mean, number scale, real *panel)
+{
+    const ptrdiff_t width = vectors * LANES;
+    for (ptrdiff_t v = 0; v < vectors; v++, x += LANES * row_stride, panel += LANES) {
+        const ptrdiff_t lines = min_size(count - v * LANES, LANES);
+        if (row_stride == sizeof(number)) {
+            for (ptrdiff_t p = 0; p < d; p++)
+                vstore(panel + p * width,
+                       (vload_part((const real *)(x + p * column_stride), lines) - vsplat(mean[p])) * scale);
+        } else if (column_stride == sizeof(number)) {
+            pack_lines(lines, d, x, row_stride, mean, scale, panel, width);
+        } else {
+            for (ptrdiff_t p = 0; p < d; p++)
+                for (ptrdiff_t i = 0; i < LANES; i++)
+                    panel[p * width + i] =
+                        i < lines ? (*(const real *)(x + i * row_stride + p * column_stride) - mean[p]) * scale : 0;
+        }
+    }
+}
+
+/* ---- Scores ------------------------------------------------------------------------------------------------------ */
+
+/* One tile: centroids first, ..., first + rows - 1 against `vectors` vectors of samples. */
+INLINE void score(const int rows, const int vectors, ptrdiff_t d, const real *c, const real *start, ptrdiff_t first,
+                  const real *panel, real *best, integer *place)
+{
+    vreal acc[TILE_ROWS][TILE_VECTORS];
+    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = vsplat(start[i]);
+    _Pragma("GCC unroll 4") for (ptrdiff_t p = 0; p < d; p++)
+    {
+        vreal x[TILE_VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++) x[v] = vload(panel + (p * vectors + v) * LANES);
+        UNROLL for (int i = 0; i < rows; i++)
+        {
+            const vreal cp = vsplat(c[p * rows + i]);
+            UNROLL for (int v = 0; v < vectors; v++) acc[i][v] += cp * x[v];
+        }
+    }
+    UNROLL for (int v = 0; v < vectors; v++)
+    {
+        vreal most = vload(best + v * LANES);
+        vint at = (vint)vload((const real *)(place + v * LANES));
+        UNROLL for (int i = 0; i < rows; i++)
+        {
+            const vint above = acc[i][v] > most; /* > keeps the lowest index, and nothing of a NaN */
+            at = (vint)vselect(above, (vreal)((vint){0} + (integer)(first + i)), (vreal)at);
+            most = vmax(acc[i][v], most);
+        }
+        vstore(best + v * LANES, most);
+        vstore((real *)(place + v * LANES), (vreal)at);
+    }
+}
+
+typedef void (*score_fn)(ptrdiff_t d, const real *c, const real *start, ptrdiff_t first, const real *panel, real *best,
+                         integer *place);
+
+#define SCORE(rows, vectors)                                                                                           \
+    static void score_##rows##x##vectors(ptrdiff_t d, const real *c, const real *start, ptrdiff_t first,               \
+                                         const real *panel, real *best, integer *place)                                \
+    {                                                                                                                  \
+        score(rows, vectors, d, c, start, first, panel, best, place);                                                  \
+    }
+#if TILE_VECTORS == 3
+#define SCORES(rows) SCORE(rows, 1) SCORE(rows, 2) SCORE(rows, 3)
+#define ROW(rows) {score_##rows##x1, score_##rows##x2, score_##rows##x3}
+#else
+#define SCORES(rows) SCORE(rows, 1) SCORE(rows, 2)
+#define ROW(rows) {score_##rows##x1, score_##rows##x2}
+#endif
+SCORES(1) SCORES(2) SCORES(3) SCORES(4) SCORES(5) SCORES(6)
+#if TILE_ROWS == 8
+SCORES(7) SCORES(8)
+static const score_fn scores[TILE_ROWS][TILE_VECTORS] = {ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7), ROW(8)};
+#else
+static const score_fn scores[TILE_ROWS][TILE_VECTORS] = {ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6)};
+#endif
+
+enum { PANEL = TILE_VECTORS * LANES };
+
+static ptrdiff_t scratch_reals(ptrdiff_t count, ptrdiff_t d)
+{
+    return (count + LANES - 1) / LANES * LANES * (d + 2); /* panels, best score, place */
+}
+
+static int nearest(ptrdiff_t count, ptrdiff_t d, ptrdiff_t k, const char *x, ptrdiff_t row_stride,
+                   ptrdiff_t column_stride, const real *mean, const real *scale, const real *packed, const real *start,
+                   real *scratch, int32_t *labels)
+{
+    const ptrdiff_t samples = (count + LANES - 1) / LANES * LANES, tiles = tile_count(k);
+    real *best = scratch, *panels = scratch + 2 * samples;
+    integer *place = (integer *)(scratch + samples);
+    for (ptrdiff_t i = 0; i < samples; i += LANES) {
+        vstore(best + i, vsplat(-INFINITY));
+        vstore((real *)(place + i), (vreal){0});
+    }
+    for (ptrdiff_t i = 0; i < samples; i += PANEL)
+        pack_panel(min_size(count - i, PANEL), min_size(samples - i, PANEL) / LANES, d, x + i * row_stride, row_stride,
+                   column_stride, mean, *scale, panels + i * d);
+    for (ptrdiff_t q = 0; q < tiles; q++) {
+        const ptrdiff_t j = tile_start(k, q), rows = tile_start(k, q + 1) - j;
+        for (ptrdiff_t i = 0; i < samples; i += PANEL)
+            scores[rows - 1][min_size(samples - i, PANEL) / LANES - 1](d, packed + j * d, start + j, j, panels + i * d,
+                                                                      best + i, place + i);
+    }
+    vint finite = ~(vint){0};
+    for (ptrdiff_t i = 0; i < samples; i += LANES)
+        finite &= is_finite(vload(best + i));
+    for (ptrdiff_t i = 0; i < count; i++)
+        labels[i] = (int32_t)place[i];
+    return all_lanes(finite);
+}
+
+/* ---- Sums -------------------------------------------------------------------------------------------------------- */
+
+INLINE vreal squared_difference(ptrdiff_t d, const real *x, const real *c)
+{
+    vreal even = {0}, odd = {0};
+    ptrdiff_t p = 0;
+    for (; p + 2 * LANES <= d; p += 2 * LANES) {
+        const vreal first = vload(x + p) - vload(c + p), second = vload(x + p + LANES) - vload(c + p + LANES);
+        even += first * first;
+        odd += second * second;
+    }
     for (; p < d; p += LANES) {
         const ptrdiff_t count = min_size(d - p, LANES);
-        const vreal difference = vload_part(x + p, count) - vload_part(c + p, count);
-        sum[0] += difference * difference;
+        const vreal rest = vload_part(x + p, count) - vload_part(c + p, count);
+        even += rest * rest;
     }
-    const vreal total = sum[0] + sum[1];
-    number lanes[LANES];
-    vstore(lanes, total);
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; l++)
-            lanes[l] += lanes[l + half];
-    return lanes[0];
+    return even + odd;
 }
 
-static void accumulate(ptrdiff_t d, const real *x, double weight, double *sums)
+static void squared_distances(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const real *centroids,
+                              const int32_t *labels, real *distances)
 {
-    for (ptrdiff_t p = 0; p < d; p++)
-        sums[p] += weight * (double)x[p];
+    for (ptrdiff_t i = 0; i < count; i += LANES) {
+        const ptrdiff_t lines = min_size(count - i, LANES);
+        vreal sums[LANES];
+        for (int l = 0; l < LANES; l++)
+            sums[l] = l >= lines ? (vreal){0}
+                                 : squared_difference(d, (const real *)(x + (i + l) * row_stride),
+                                                      centroids + (ptrdiff_t)labels[i + l] * d);
+        transpose(sums); /* lane l of every vector is a part of sample l: a tree of sums */
+        UNROLL for (int half = LANES / 2; half > 0; half /= 2)
+            UNROLL for (int l = 0; l < half; l++) sums[l] += sums[l + half];
+        vstore_part(distances + i, sums[0], lines);
+    }
+}
+
+static void add_samples(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const int32_t *labels,
+                        const double *weights, double *sums, ptrdiff_t pitch)
+{
+    for (ptrdiff_t i = 0; i < count; i++, x += row_stride) {
+        const double weight = weights ? weights[i] : 1;
+        const real *row = (const real *)x;
+        double *sum = sums + (ptrdiff_t)labels[i] * pitch;
+        for (ptrdiff_t p = 0; p < d; p++)
+            sum[p] += weight * (double)row[p];
+    }
+}
+
+static double add_weights(ptrdiff_t count, const int32_t *labels, const double *weights, const real *distances,
+                          double *counts)
+{
+    double sum = 0;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        const double weight = weights ? weights[i] : 1;
+        counts[labels[i]] += weight;
+        sum += weight * (double)distances[i];
+    }
+    return sum;
 }
 
 const cluster_primitives NAME(cluster) = {
     .centre = centre,
-    .best_score = best_score,
-    .few_features = few_features,
-    .squared_distance = squared_distance,
-    .accumulate = accumulate,
+    .nearest = nearest,
+    .scratch_reals = scratch_reals,
+    .squared_distances = squared_distances,
+    .add_samples = add_samples,
+    .add_weights = add_weights,
 };

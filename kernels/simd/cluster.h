@@ -1,28 +1,38 @@
-/* Nearest centroids.
+/* Nearest centroids, and the sums of their samples.
  *
  * |x - c|^2 = |x - m|^2 - 2 ((x - m).(c - m) - |c - m|^2 / 2) for any m: the nearest centroid is the one of the largest
- * score (x - m).(c - m) - |c - m|^2 / 2. With m near the data a common offset cancels before anything is rounded. */
+ * score (x - m).(c - m) - |c - m|^2 / 2. With m near the centroids a common offset cancels before anything is rounded,
+ * and with both factors divided by the spread of the centroids, a power of 2, no score of ordinary data overflows or
+ * underflows.
+ *
+ * Scores are a product whose lanes are samples: a tile is some centroids by some vectors of samples, and the best score
+ * of a sample and its centroid stay in their lane. Every score is one chain of multiply-adds in ascending feature, and
+ * centroids come in ascending order: how samples and centroids are split into tiles changes no bits. */
 #ifndef NPK_CLUSTER_H
 #define NPK_CLUSTER_H
 
 #include <stdint.h>
 
-enum { FEW_FEATURES = 16 };
-
 typedef struct {
-    /* rows[i * d + p] = x[i, p] - mean[p]; strides of x in bytes */
-    void (*centre)(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride,
-                   const real *mean, real *rows);
-    /* The largest of `count` scores, if it is above *best, becomes *best, and first + its lowest place *label. */
-    void (*best_score)(ptrdiff_t count, const real *scores, int32_t first, real *best, int32_t *label);
-    /* The same for `count` samples of d <= FEW_FEATURES contiguous features and all centroids at once: lanes hold
-     * samples. centred (k, d) is c - m, start (k) is -|c - m|^2 / 2; label is -1 where no score is a number. */
-    void (*few_features)(ptrdiff_t count, ptrdiff_t d, ptrdiff_t k, const char *x, ptrdiff_t row_stride,
-                         const real *mean, const real *centred, const real *start, real *best, int32_t *labels);
-    /* |x - c|^2 of two rows, in lane sums and a tree */
-    double (*squared_distance)(ptrdiff_t d, const real *x, const real *c);
-    /* sums[p] += weight * x[p] */
-    void (*accumulate)(ptrdiff_t d, const real *x, double weight, double *sums);
+    /* From centroids (k, d), contiguous: m in mean (d); the factor 1 / spread in *scale; (c - m) scale in packed (k, d),
+     * a tile of centroids after the other, each (d, height); -|(c - m) scale|^2 / 2 in start (k). Whether all centroids
+     * are finite; only then is anything of use. */
+    int (*centre)(ptrdiff_t k, ptrdiff_t d, const real *centroids, real *mean, real *scale, real *packed, real *start);
+    /* labels[i] = the lowest j of the largest score of sample i < count; x in any strides, in bytes. Returns whether
+     * every best score is finite; it is not where x is not. `scratch`: scratch_reals(count, d) numbers. */
+    int (*nearest)(ptrdiff_t count, ptrdiff_t d, ptrdiff_t k, const char *x, ptrdiff_t row_stride,
+                   ptrdiff_t column_stride, const real *mean, const real *scale, const real *packed, const real *start,
+                   real *scratch, int32_t *labels);
+    ptrdiff_t (*scratch_reals)(ptrdiff_t count, ptrdiff_t d);
+    /* distances[i] = |x_i - centroids[labels[i]]|^2; x of contiguous features, rows row_stride bytes apart */
+    void (*squared_distances)(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const real *centroids,
+                              const int32_t *labels, real *distances);
+    /* sums[labels[i] * pitch + p] += weights[i] x[i, p] for p < d, in ascending i; weights NULL: 1 */
+    void (*add_samples)(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const int32_t *labels,
+                        const double *weights, double *sums, ptrdiff_t pitch);
+    /* counts[labels[i]] += weights[i]; returns the sum of weights[i] distances[i] */
+    double (*add_weights)(ptrdiff_t count, const int32_t *labels, const double *weights, const real *distances,
+                          double *counts);
 } cluster_primitives;
 
 #endif

@@ -3,24 +3,16 @@ from numpy.typing import NDArray
 
 def assign(
     x: NDArray[np.floating],
-    mean: NDArray[np.floating],
-    centred: NDArray[np.floating],
-    start: NDArray[np.floating],
-    best: NDArray[np.floating],
-    labels: NDArray[np.int32],
-) -> None: ...
-def squared_distances(
-    x: NDArray[np.floating],
     centroids: NDArray[np.floating],
     labels: NDArray[np.int32],
-    distances: NDArray[np.floating],
-) -> None: ...
+    distances: NDArray[np.floating] | None = None,
+) -> bool: ...
 def accumulate(
     x: NDArray[np.floating],
     centroids: NDArray[np.floating],
-    labels: NDArray[np.int32],
     weights: NDArray[np.float64] | None,
+    labels: NDArray[np.int32],
     sums: NDArray[np.float64],
     counts: NDArray[np.float64],
     inertia: NDArray[np.float64],
-) -> None: ...
+) -> bool: ...

@@ -1,13 +1,11 @@
 """k-means: nearest centroids and the sums of their samples."""
 
-import math
-
 import numpy as np
 
 from . import _arguments as check
 from . import _cluster
 
-# A sum over samples is split into parts of at least so many samples, at most so many parts of so many bytes in all.
+# A sum over samples is split into parts of at least this many samples, at most so many, of at most so many bytes in all.
 PART_SAMPLES, PARTS, PARTS_BYTES = 4096, 32, 16 << 20
 
 
@@ -22,41 +20,17 @@ def _operands(x, centroids):
         raise ValueError(f"x and centroids must have at least one feature and one centroid, got {centroids.shape}")
     if k > 2**31 - 1:
         raise ValueError(f"centroids must be at most 2**31 - 1, got {k}")
-    if not np.isfinite(centroids).all():
-        raise ValueError("centroids must be finite, got NaN or inf")
     return x, np.ascontiguousarray(centroids)
 
 
-def _centre(centroids):
-    """m, c - m and -|c - m|^2 / 2 in the dtype of the centroids.
-
-    m is their mean, rounded to a power of 2 near an eighth of their spread: integer data stays exactly representable
-    after the subtraction, so that exact ties remain ties.
-    """
-    mean = centroids.mean(0, dtype=np.float64)
-    spread = abs(centroids - mean).max()
-    if 0 < spread < math.inf:
-        step = math.ldexp(1.0, max(math.frexp(spread)[1] - 4, -1000))
-        mean = np.round(mean / step) * step
-    mean = mean.astype(centroids.dtype)
-    centred = centroids - mean
-    return mean, centred, (-0.5 * np.square(centred, dtype=np.float64).sum(1)).astype(centroids.dtype)
-
-
-def _assign(x, centroids):
-    n = len(x)
-    labels, best = np.full(n, -1, np.int32), np.full(n, -np.inf, x.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, centred, start = _centre(centroids)
-    _cluster.assign(x, mean, centred, start, best, labels)
-    odd = ~np.isfinite(best)
-    if odd.any():  # NaN, inf, or distances that overflow
-        rows = np.flatnonzero(odd)
-        finite = np.isfinite(x[rows]).all(1)
+def _refuse(x, centroids):
+    """Raises if an input is not finite; scores may also overflow where both are."""
+    if not np.isfinite(centroids).all():
+        raise ValueError("centroids must be finite, got NaN or inf")
+    for first in range(0, len(x), 4096):
+        finite = np.isfinite(x[first : first + 4096]).all(1)
         if not finite.all():
-            raise ValueError(f"x must be finite, got NaN or inf in row {rows[~finite][0]}")
-        labels[labels < 0] = 0
-    return labels
+            raise ValueError(f"x must be finite, got NaN or inf in row {first + int(finite.argmin())}")
 
 
 def kmeans_assign(x, centroids, *, return_distances=False):
@@ -103,12 +77,12 @@ def kmeans_assign(x, centroids, *, return_distances=False):
     (array([0, 0, 1], dtype=int32), array([0., 1., 1.]))
     """
     x, centroids = _operands(x, centroids)
-    labels = _assign(x, centroids)
-    if not return_distances:
-        return labels
-    distances = np.empty(len(x), x.dtype)
-    _cluster.squared_distances(x, centroids, labels, distances)
-    return labels, distances
+    n = x.shape[0]
+    labels = np.empty(n, np.int32)
+    distances = np.empty(n, x.dtype) if return_distances else None
+    if not _cluster.assign(x, centroids, labels, distances):
+        _refuse(x, centroids)
+    return (labels, distances) if return_distances else labels
 
 
 def kmeans_accumulate(x, centroids, *, sample_weight=None):
@@ -157,10 +131,11 @@ def kmeans_accumulate(x, centroids, *, sample_weight=None):
     x, centroids = _operands(x, centroids)
     (n, d), k = x.shape, len(centroids)
     weights = None if sample_weight is None else _weights(sample_weight, n, x)
-    labels = _assign(x, centroids)
+    labels = np.empty(n, np.int32)
     parts = max(1, min(-(-n // PART_SAMPLES), PARTS, PARTS_BYTES // (8 * k * d)))
     sums, counts, inertia = check.empty((parts, k, d), np.float64), np.empty((parts, k)), np.empty(parts)
-    _cluster.accumulate(x, centroids, labels, weights, sums, counts, inertia)
+    if not _cluster.accumulate(x, centroids, weights, labels, sums, counts, inertia):
+        _refuse(x, centroids)
     return labels, sums.sum(0), counts.sum(0), float(inertia.sum())
 
 
