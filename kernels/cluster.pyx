@@ -1,6 +1,7 @@
 """Nearest centroids, and what a block of samples adds to the next centroids.
 
-Samples go through in groups: their nearest centroids, then, while they are in cache, distances and sums.
+Samples go through in groups: their nearest centroids, then, while they are in cache, distances and sums. Sums of many
+centroids of many features, of which few copies fit, follow in a second pass that shares out the features.
 """
 from libc.stdint cimport int32_t
 from libc.string cimport memset
@@ -22,12 +23,13 @@ cdef struct Clusters:
     const char* centroids                    # (k, d), contiguous
     int32_t* labels                          # (n,)
     char* distances                          # (n,), or NULL: not wanted
-    # Sums, NULL if not wanted, in parts: part q has the samples from n q / parts to n (q + 1) / parts.
+    # Sums, NULL if not wanted, in parts: part q has the samples from n q / parts to n (q + 1) / parts. With more than
+    # one range of features they are a pass of their own, after that of labels and distances.
     const double* weights                    # (n,), or NULL: 1
     double* sums                             # (parts, k, d)
     double* counts                           # (parts, k)
     double* inertia                          # (parts,)
-    Py_ssize_t parts
+    Py_ssize_t parts, ranges
     # Memory of the call: what `centre` writes, then for every thread a line for its flag, and its scratch.
     Py_ssize_t group                         # samples
     char* mean
@@ -57,12 +59,19 @@ cdef int begin(Clusters* v, cnp.ndarray x, cnp.ndarray centroids, cnp.ndarray la
     return 0
 
 
-cdef int plan(Clusters* v, int threads) noexcept nogil:
+cdef void choose_group(Clusters* v) noexcept nogil:
     # The panels of a group take half of L2, so that the tiles of centroids stream past them.
     cdef Py_ssize_t panel = v.table.lanes * v.table.tile.vectors
-    cdef Py_ssize_t panels = cache_sizes().l2 // 2 // max(1, panel * v.d * v.size)
+    v.group = cache_sizes().l2 // 2 // (v.d * v.size)
+    if v.group < panel:
+        v.group = max(v.table.lanes, v.group // v.table.lanes * v.table.lanes)
+    else:
+        v.group = min(v.group // panel, <Py_ssize_t>GROUP_PANELS) * panel
+    v.group = min(v.group, max(<Py_ssize_t>1, v.n))
+
+
+cdef int reserve(Clusters* v, int threads) noexcept nogil:
     cdef size_t shared = lines(v.d * v.size) + LINE + lines(v.k * v.d * v.size) + lines(v.k * v.size)
-    v.group = panel * max(<Py_ssize_t>1, min(panels, <Py_ssize_t>GROUP_PANELS))
     v.nearest_bytes = lines(v.table.cluster.scratch_reals(v.group, v.d) * v.size)
     v.rows_bytes = 0 if v.column == v.size else lines(v.group * v.d * v.size)
     v.scratch_bytes = LINE + v.nearest_bytes + v.rows_bytes + lines(v.group * v.size)
@@ -76,28 +85,43 @@ cdef int plan(Clusters* v, int threads) noexcept nogil:
     return 0
 
 
+cdef const char* contiguous_features(const Clusters* v, Py_ssize_t i, Py_ssize_t count, Py_ssize_t p0, Py_ssize_t p1,
+                                     char* to, Py_ssize_t* row) noexcept nogil:
+    # Features p0 to p1 of samples i to i + count: where they lie, or a copy.
+    cdef const char* x = v.x + i * v.row + p0 * v.column
+    row[0] = v.row
+    if v.column == v.size:
+        return x
+    v.table.pack.rows(count, p1 - p0, x, v.row, v.column, to)
+    row[0] = (p1 - p0) * v.size
+    return to
+
+
+cdef void add_group(const Clusters* v, Py_ssize_t i, Py_ssize_t count, Py_ssize_t part, Py_ssize_t p0, Py_ssize_t p1,
+                    const char* x, Py_ssize_t row, const char* distances) noexcept nogil:
+    cdef const double* weights = v.weights
+    if weights != NULL:
+        weights += i
+    v.table.cluster.add_samples(count, p1 - p0, x, row, v.labels + i, weights, v.sums + part * v.k * v.d + p0, v.d)
+    if p0 == 0:
+        v.table.cluster.add_weights(count, v.labels + i, weights, distances, v.counts + part * v.k, v.inertia + part)
+
+
 cdef int run_group(const Clusters* v, Py_ssize_t i, Py_ssize_t count, Py_ssize_t part, char* scratch) noexcept nogil:
     # Samples i to i + count; returns whether all their best scores are finite.
     cdef Py_ssize_t row = v.row
     cdef const char* x = v.x + i * row
-    cdef const double* weights = v.weights
     cdef char* distances
-    cdef int finite = v.table.cluster.nearest(count, v.d, v.k, x, row, v.column, v.mean, v.scale, v.packed, v.start,
-                                              scratch, v.labels + i)
+    cdef int finite = v.table.cluster.nearest(count, min(v.group, v.n - i - count), v.d, v.k, x, row, v.column, v.mean,
+                                              v.scale, v.packed, v.start, scratch, v.labels + i)
     if v.distances == NULL and v.sums == NULL:
         return finite
     scratch += v.nearest_bytes
-    if v.rows_bytes:
-        v.table.pack.rows(count, v.d, x, row, v.column, scratch)
-        x, row = scratch, v.d * v.size
-        scratch += v.rows_bytes
-    distances = scratch if v.distances == NULL else v.distances + i * v.size
-    if weights != NULL:
-        weights += i
+    x = contiguous_features(v, i, count, 0, v.d, scratch, &row)
+    distances = scratch + v.rows_bytes if v.distances == NULL else v.distances + i * v.size
     v.table.cluster.squared_distances(count, v.d, x, row, v.centroids, v.labels + i, distances)
-    if v.sums != NULL:
-        v.table.cluster.add_samples(count, v.d, x, row, v.labels + i, weights, v.sums + part * v.k * v.d, v.d)
-        v.inertia[part] += v.table.cluster.add_weights(count, v.labels + i, weights, distances, v.counts + part * v.k)
+    if v.sums != NULL and v.ranges == 1:
+        add_group(v, i, count, part, 0, v.d, x, row, distances)
     return finite
 
 
@@ -113,34 +137,44 @@ cdef void run_groups(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
 cdef void run_parts(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Clusters* v = <const Clusters*>context
     cdef char* scratch = v.scratch + <size_t>slot * v.scratch_bytes
-    cdef Py_ssize_t part, i, end
-    for part in range(first, last):
-        memset(v.sums + part * v.k * v.d, 0, <size_t>(v.k * v.d) * sizeof(double))
-        memset(v.counts + part * v.k, 0, <size_t>v.k * sizeof(double))
-        v.inertia[part] = 0
+    cdef const char* x
+    cdef Py_ssize_t task, part, p0, p1, i, j, end, count, row
+    for task in range(first, last):
+        part = task // v.ranges
+        p0, p1 = v.d * (task % v.ranges) // v.ranges, v.d * (task % v.ranges + 1) // v.ranges
+        for j in range(v.k):
+            memset(v.sums + (part * v.k + j) * v.d + p0, 0, <size_t>(p1 - p0) * sizeof(double))
+        if p0 == 0:
+            memset(v.counts + part * v.k, 0, <size_t>v.k * sizeof(double))
+            v.inertia[part] = 0
         i, end = v.n * part // v.parts, v.n * (part + 1) // v.parts
         while i < end:
-            if not run_group(v, i, min(v.group, end - i), part, scratch + LINE):
+            count = min(v.group, end - i)
+            if v.ranges > 1:
+                x = contiguous_features(v, i, count, p0, p1, scratch + LINE, &row)
+                add_group(v, i, count, part, p0, p1, x, row, v.distances + i * v.size)
+            elif not run_group(v, i, count, part, scratch + LINE):
                 scratch[0] = 1
-            i += v.group
+            i += count
 
 
 cdef int run(Clusters* v) except -1 nogil:
     # Returns whether all is finite. About 2 (d + 4) (k + 8) operations a sample; pieces of a few dozen microseconds.
     cdef int threads = num_threads(), finite, slot
-    cdef Py_ssize_t pieces, grain = 1
-    if plan(v, threads) < 0:
+    cdef Py_ssize_t groups, grain, tasks = v.parts * v.ranges
+    choose_group(v)
+    groups = (v.n + v.group - 1) // v.group
+    grain = <Py_ssize_t>(2e6 / (2.0 * v.group * (v.d + 4) * (v.k + 8))) + 1
+    threads = <int>max(<Py_ssize_t>1, min(<Py_ssize_t>threads, max(tasks, (groups + grain - 1) // grain)))
+    if reserve(v, threads) < 0:
         raise MemoryError("no memory for the packed samples and centroids of k-means")
     for slot in range(threads):
         v.scratch[<size_t>slot * v.scratch_bytes] = 0
     finite = v.table.cluster.centre(v.k, v.d, v.centroids, v.mean, v.scale, v.packed, v.start)
-    if finite:
-        if v.sums != NULL:
-            parallel_for(run_parts, v, v.parts, 1, threads)
-        else:
-            pieces = (v.n + v.group - 1) // v.group
-            grain = <Py_ssize_t>(2e6 / (2.0 * v.group * (v.d + 4) * (v.k + 8))) + 1
-            parallel_for(run_groups, v, pieces, grain, threads)
+    if finite and (v.sums == NULL or v.ranges > 1):
+        parallel_for(run_groups, v, groups, grain, threads)
+    if finite and v.sums != NULL:
+        parallel_for(run_parts, v, tasks, 1, threads)
     for slot in range(threads):
         finite &= not v.scratch[<size_t>slot * v.scratch_bytes]
     workspace_done()
@@ -170,15 +204,17 @@ def accumulate(
     cnp.ndarray sums,        # OUT (parts, k, d) float64, C-contiguous
     cnp.ndarray counts,      # OUT (parts, k) float64, C-contiguous
     cnp.ndarray inertia,     # OUT (parts,) float64, C-contiguous
+    Py_ssize_t ranges,       # of features, <= d; more than 1: in a pass of their own
+    distances=None,          # OUT (n,), C-contiguous; not None if ranges > 1
 ):
     """Returns whether everything is finite; if not, centroids, samples or scores are not."""
     cdef Clusters v
     cdef int finite
-    begin(&v, x, centroids, labels, None)
+    begin(&v, x, centroids, labels, distances)
     if weights is not None:
         v.weights = <const double*>cnp.PyArray_DATA(weights)
     v.sums, v.counts = <double*>cnp.PyArray_DATA(sums), <double*>cnp.PyArray_DATA(counts)
-    v.inertia, v.parts = <double*>cnp.PyArray_DATA(inertia), cnp.PyArray_DIMS(sums)[0]
+    v.inertia, v.parts, v.ranges = <double*>cnp.PyArray_DATA(inertia), cnp.PyArray_DIMS(sums)[0], ranges
     with nogil:
         finite = run(&v)
     return bool(finite)

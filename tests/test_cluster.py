@@ -1,5 +1,6 @@
 import math
-import tracemalloc
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import pytest
 import npkernels as nk
 from npkernels import reference
 
-# n, d, k around the vector and tile edges; both the path for few features and the product
+# n, d, k around the edges of vectors, panels of samples and tiles of centroids; the last has several groups of panels
 SIZES = [
     (1, 1, 1),
     (17, 2, 3),
@@ -19,6 +20,12 @@ SIZES = [
     (200, 64, 100),
     (77, 130, 515),
     (50, 600, 49),
+    (15, 4, 6),
+    (16, 8, 7),
+    (47, 2, 8),
+    (48, 4, 9),
+    (49, 32, 12),
+    (1000, 33, 25),
 ]
 
 
@@ -137,12 +144,42 @@ def test_lloyd_equals_the_definition(dtype, rng):
 
 
 @pytest.mark.parametrize("d", [4, 40])
-def test_labels_stay_in_range_where_distances_overflow(isa, dtype, d):
+def test_labels_are_right_where_distances_overflow(isa, dtype, d):
     big = np.finfo(dtype).max / 2
     x = np.full((5, d), big, dtype)
     centroids = np.stack([np.full(d, -big, dtype), np.zeros(d, dtype)])
-    labels = nk.kmeans_assign(x, centroids)
-    assert ((labels >= 0) & (labels < 2)).all()
+    assert (nk.kmeans_assign(x, centroids) == 1).all()
+    assert (nk.kmeans_assign(-x, centroids) == 0).all()
+    assert (nk.kmeans_accumulate(x, centroids)[0] == 1).all()
+
+
+@pytest.mark.parametrize("exponent", [-0.85, -0.6, 0.6, 0.97])
+def test_any_magnitude_is_ranked_like_another(isa, dtype, rng, exponent):
+    # products of two numbers of this magnitude underflow or overflow; a power of 2 changes nothing else
+    scale = dtype.type(2.0 ** int(exponent * np.finfo(dtype).maxexp))
+    x, centroids = samples(rng, 100, 20, 30, dtype)
+    assert np.array_equal(nk.kmeans_assign(x * scale, centroids * scale), nk.kmeans_assign(x, centroids))
+
+
+def test_samples_far_from_all_centroids_have_labels_in_range(isa, dtype, rng):
+    x, centroids = samples(rng, 40, 6, 9, dtype)
+    x[::3] = np.finfo(dtype).max
+    labels = nk.kmeans_assign(x, centroids * np.finfo(dtype).tiny)
+    assert ((labels >= 0) & (labels < 9)).all()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_features_shared_out_change_no_sum(isa, dtype, rng, layouts, same_for_any_threads, monkeypatch, weighted):
+    x, centroids = (rng.integers(-9, 10, shape).astype(dtype) for shape in [(2000, 50), (11, 50)])
+    weight = rng.integers(1, 5, 2000).astype(dtype) if weighted else None
+    # sums of whole numbers are exact in any order
+    wanted = nk.kmeans_accumulate(x, centroids, sample_weight=weight)
+    for name, value in {"PART_SAMPLES": 100, "PARTS_BYTES": 8 * 11 * 50 * 3, "RANGE_FEATURES": 7}.items():
+        monkeypatch.setattr(nk.cluster, name, value)
+    for x_ in [x, *layouts(x)]:
+        got = same_for_any_threads(lambda x_=x_: nk.kmeans_accumulate(x_, centroids, sample_weight=weight))
+        for one, other in zip(got, wanted, strict=True):
+            assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize("d", [1, 4, 40])
@@ -168,13 +205,22 @@ def test_no_samples(dtype):
     assert inertia == 0.0
 
 
-def test_the_distance_matrix_is_never_stored(rng):
-    x, centroids = samples(rng, 100_000, 20, 500, np.dtype(np.float32))
-    tracemalloc.start()
-    nk.kmeans_assign(x, centroids)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 4 * x.nbytes  # the matrix alone would take 200 MB
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads ru_maxrss in kilobytes")
+def test_a_million_samples_and_a_thousand_centroids_take_under_32_mb():
+    # labels are 4 MB; the matrix of distances would be 4 GB
+    program = """if True:
+        import resource
+        import numpy as np
+        import npkernels as nk
+        x = np.random.default_rng(0).random((1_000_000, 4), dtype=np.float32)
+        centroids = x[:1000].copy()
+        nk.kmeans_assign(x[:10], centroids[:10])
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        nk.kmeans_assign(x, centroids)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """
+    grown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert int(grown) < 32 << 10
 
 
 x32, c32 = np.ones((5, 3), np.float32), np.ones((2, 3), np.float32)

@@ -79,9 +79,9 @@ static double largest_norm(ptrdiff_t k, ptrdiff_t d, const real *c, const real *
     return largest;
 }
 
-/* m is rounded to a power of 2 between an eighth and a quarter of the deviation of a feature, in the mean over features:
- * integers stay exactly representable when m is subtracted, so that exact ties remain ties, and m moves by less than an
- * eighth of the largest |c - m|. */
+/* m is rounded to multiples of a power of 2, between an eighth and a quarter of the deviation of a feature in the mean
+ * over features: integers stay exactly representable when m is subtracted, so that exact ties remain ties, and m moves
+ * by at most an eighth of the largest |c - m|. */
 static void round_mean(ptrdiff_t d, real *mean, double deviation)
 {
     int exponent;
@@ -150,13 +150,14 @@ INLINE void load_short_lines(const int d, vreal *features, const real *x)
 
 INLINE void store_centred(int count, const vreal *features, const real *mean, number scale, real *to, ptrdiff_t width)
 {
-    for (int q = 0; q < count; q++)
-        vstore(to + q * width, (features[q] - vsplat(mean[q])) * scale);
+    UNROLL for (int q = 0; q < LANES; q++)
+        if (q < count)
+            vstore(to + q * width, (features[q] - vsplat(mean[q])) * scale);
 }
 
 /* One vector of samples whose features are contiguous, `lines` of them in use. */
-INLINE void pack_lines(ptrdiff_t lines, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const real *mean, number scale,
-                       real *to, ptrdiff_t width)
+INLINE void pack_lines(ptrdiff_t lines, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const real *mean,
+                       number scale, real *to, ptrdiff_t width)
 {
     vreal features[LANES];
     if (lines == LANES && row_stride == d * (ptrdiff_t)sizeof(number) && d < LANES) {
@@ -211,45 +212,58 @@ static void pack_panel(ptrdiff_t count, ptrdiff_t vectors, ptrdiff_t d, const ch
 
 /* ---- Scores ------------------------------------------------------------------------------------------------------ */
 
+/* While scores are computed the next samples are fetched, STEP_LINES cache lines with every STEP features; with few
+ * features the hardware does it alone. */
+enum { LINE = 64, STEP = 4, STEP_LINES = 2, AHEAD_FEATURES = 32 };
+
+INLINE void add_products(const int rows, const int vectors, ptrdiff_t p, const real *c, const real *panel,
+                         vreal acc[TILE_ROWS][TILE_VECTORS])
+{
+    vreal x[TILE_VECTORS];
+    UNROLL for (int v = 0; v < vectors; v++) x[v] = vload(panel + (p * vectors + v) * LANES);
+    UNROLL for (int i = 0; i < rows; i++)
+    {
+        const vreal cp = vsplat(c[p * rows + i]);
+        UNROLL for (int v = 0; v < vectors; v++) acc[i][v] += cp * x[v];
+    }
+}
+
 /* One tile: centroids first, ..., first + rows - 1 against `vectors` vectors of samples. */
 INLINE void score(const int rows, const int vectors, ptrdiff_t d, const real *c, const real *start, ptrdiff_t first,
-                  const real *panel, real *best, integer *place)
+                  const real *panel, real *best, integer *place, const char *ahead)
 {
     vreal acc[TILE_ROWS][TILE_VECTORS];
     UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = vsplat(start[i]);
-    _Pragma("GCC unroll 4") for (ptrdiff_t p = 0; p < d; p++)
-    {
-        vreal x[TILE_VECTORS];
-        UNROLL for (int v = 0; v < vectors; v++) x[v] = vload(panel + (p * vectors + v) * LANES);
-        UNROLL for (int i = 0; i < rows; i++)
-        {
-            const vreal cp = vsplat(c[p * rows + i]);
-            UNROLL for (int v = 0; v < vectors; v++) acc[i][v] += cp * x[v];
+    ptrdiff_t p = 0;
+    if (ahead)
+        for (; p + STEP <= d; p += STEP, ahead += STEP_LINES * LINE) {
+            UNROLL for (int line = 0; line < STEP_LINES; line++) __builtin_prefetch(ahead + line * LINE, 0, 2);
+            UNROLL for (int q = 0; q < STEP; q++) add_products(rows, vectors, p + q, c, panel, acc);
         }
-    }
+    _Pragma("GCC unroll 4") for (; p < d; p++) add_products(rows, vectors, p, c, panel, acc);
     UNROLL for (int v = 0; v < vectors; v++)
     {
         vreal most = vload(best + v * LANES);
-        vint at = (vint)vload((const real *)(place + v * LANES));
+        vreal at = vload((const real *)(place + v * LANES));
         UNROLL for (int i = 0; i < rows; i++)
         {
-            const vint above = acc[i][v] > most; /* > keeps the lowest index, and nothing of a NaN */
-            at = (vint)vselect(above, (vreal)((vint){0} + (integer)(first + i)), (vreal)at);
-            most = vmax(acc[i][v], most);
+            const vreal index = (vreal)((vint){0} + (integer)(first + i));
+            at = vselect_above(acc[i][v], most, index, at); /* > keeps the lowest index, and nothing of a NaN */
+            most = vselect_above(acc[i][v], most, acc[i][v], most);
         }
         vstore(best + v * LANES, most);
-        vstore((real *)(place + v * LANES), (vreal)at);
+        vstore((real *)(place + v * LANES), at);
     }
 }
 
 typedef void (*score_fn)(ptrdiff_t d, const real *c, const real *start, ptrdiff_t first, const real *panel, real *best,
-                         integer *place);
+                         integer *place, const char *ahead);
 
 #define SCORE(rows, vectors)                                                                                           \
     static void score_##rows##x##vectors(ptrdiff_t d, const real *c, const real *start, ptrdiff_t first,               \
-                                         const real *panel, real *best, integer *place)                                \
+                                         const real *panel, real *best, integer *place, const char *ahead)             \
     {                                                                                                                  \
-        score(rows, vectors, d, c, start, first, panel, best, place);                                                  \
+        score(rows, vectors, d, c, start, first, panel, best, place, ahead);                                           \
     }
 #if TILE_VECTORS == 3
 #define SCORES(rows) SCORE(rows, 1) SCORE(rows, 2) SCORE(rows, 3)
@@ -261,9 +275,9 @@ typedef void (*score_fn)(ptrdiff_t d, const real *c, const real *start, ptrdiff_
 SCORES(1) SCORES(2) SCORES(3) SCORES(4) SCORES(5) SCORES(6)
 #if TILE_ROWS == 8
 SCORES(7) SCORES(8)
-static const score_fn scores[TILE_ROWS][TILE_VECTORS] = {ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7), ROW(8)};
+static const score_fn scores[][TILE_VECTORS] = {ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7), ROW(8)};
 #else
-static const score_fn scores[TILE_ROWS][TILE_VECTORS] = {ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6)};
+static const score_fn scores[][TILE_VECTORS] = {ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6)};
 #endif
 
 enum { PANEL = TILE_VECTORS * LANES };
@@ -273,7 +287,7 @@ static ptrdiff_t scratch_reals(ptrdiff_t count, ptrdiff_t d)
     return (count + LANES - 1) / LANES * LANES * (d + 2); /* panels, best score, place */
 }
 
-static int nearest(ptrdiff_t count, ptrdiff_t d, ptrdiff_t k, const char *x, ptrdiff_t row_stride,
+static int nearest(ptrdiff_t count, ptrdiff_t following, ptrdiff_t d, ptrdiff_t k, const char *x, ptrdiff_t row_stride,
                    ptrdiff_t column_stride, const real *mean, const real *scale, const real *packed, const real *start,
                    real *scratch, int32_t *labels)
 {
@@ -287,11 +301,16 @@ static int nearest(ptrdiff_t count, ptrdiff_t d, ptrdiff_t k, const char *x, ptr
     for (ptrdiff_t i = 0; i < samples; i += PANEL)
         pack_panel(min_size(count - i, PANEL), min_size(samples - i, PANEL) / LANES, d, x + i * row_stride, row_stride,
                    column_stride, mean, *scale, panels + i * d);
+    const char *ahead = x + count * row_stride, *end = ahead;
+    if (d >= AHEAD_FEATURES && column_stride == sizeof(number) && row_stride == d * (ptrdiff_t)sizeof(number))
+        end += following * row_stride;
     for (ptrdiff_t q = 0; q < tiles; q++) {
         const ptrdiff_t j = tile_start(k, q), rows = tile_start(k, q + 1) - j;
-        for (ptrdiff_t i = 0; i < samples; i += PANEL)
+        for (ptrdiff_t i = 0; i < samples; i += PANEL) {
             scores[rows - 1][min_size(samples - i, PANEL) / LANES - 1](d, packed + j * d, start + j, j, panels + i * d,
-                                                                      best + i, place + i);
+                                                                      best + i, place + i, ahead < end ? ahead : NULL);
+            ahead += d / STEP * STEP_LINES * LINE;
+        }
     }
     vint finite = ~(vint){0};
     for (ptrdiff_t i = 0; i < samples; i += LANES)
@@ -326,10 +345,19 @@ static void squared_distances(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdi
     for (ptrdiff_t i = 0; i < count; i += LANES) {
         const ptrdiff_t lines = min_size(count - i, LANES);
         vreal sums[LANES];
-        for (int l = 0; l < LANES; l++)
-            sums[l] = l >= lines ? (vreal){0}
-                                 : squared_difference(d, (const real *)(x + (i + l) * row_stride),
-                                                      centroids + (ptrdiff_t)labels[i + l] * d);
+        if (d <= LANES && lines == LANES) {
+            UNROLL for (int l = 0; l < LANES; l++)
+            {
+                const real *c = centroids + (ptrdiff_t)labels[i + l] * d;
+                const vreal difference = vload_part((const real *)(x + (i + l) * row_stride), d) - vload_part(c, d);
+                sums[l] = difference * difference;
+            }
+        } else {
+            for (int l = 0; l < LANES; l++)
+                sums[l] = l >= lines ? (vreal){0}
+                                     : squared_difference(d, (const real *)(x + (i + l) * row_stride),
+                                                          centroids + (ptrdiff_t)labels[i + l] * d);
+        }
         transpose(sums); /* lane l of every vector is a part of sample l: a tree of sums */
         UNROLL for (int half = LANES / 2; half > 0; half /= 2)
             UNROLL for (int l = 0; l < half; l++) sums[l] += sums[l + half];
@@ -342,23 +370,23 @@ static void add_samples(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t r
 {
     for (ptrdiff_t i = 0; i < count; i++, x += row_stride) {
         const double weight = weights ? weights[i] : 1;
-        const real *row = (const real *)x;
-        double *sum = sums + (ptrdiff_t)labels[i] * pitch;
+        const real *restrict row = (const real *)x;
+        double *restrict sum = sums + (ptrdiff_t)labels[i] * pitch;
         for (ptrdiff_t p = 0; p < d; p++)
             sum[p] += weight * (double)row[p];
     }
 }
 
-static double add_weights(ptrdiff_t count, const int32_t *labels, const double *weights, const real *distances,
-                          double *counts)
+static void add_weights(ptrdiff_t count, const int32_t *labels, const double *weights, const real *distances,
+                        double *counts, double *inertia)
 {
-    double sum = 0;
+    double sum = *inertia;
     for (ptrdiff_t i = 0; i < count; i++) {
         const double weight = weights ? weights[i] : 1;
         counts[labels[i]] += weight;
         sum += weight * (double)distances[i];
     }
-    return sum;
+    *inertia = sum;
 }
 
 const cluster_primitives NAME(cluster) = {

@@ -14,13 +14,14 @@
 #include <stdint.h>
 
 typedef struct {
-    /* From centroids (k, d), contiguous: m in mean (d); the factor 1 / spread in *scale; (c - m) scale in packed (k, d),
-     * a tile of centroids after the other, each (d, height); -|(c - m) scale|^2 / 2 in start (k). Whether all centroids
-     * are finite; only then is anything of use. */
+    /* From centroids (k, d), contiguous: m in mean (d); the factor 1 / spread in *scale; (c - m) scale in packed
+     * (k, d), a tile of centroids after the other, each (d, height); -|(c - m) scale|^2 / 2 in start (k). Returns
+     * whether all centroids are finite; only then is anything of use. */
     int (*centre)(ptrdiff_t k, ptrdiff_t d, const real *centroids, real *mean, real *scale, real *packed, real *start);
     /* labels[i] = the lowest j of the largest score of sample i < count; x in any strides, in bytes. Returns whether
-     * every best score is finite; it is not where x is not. `scratch`: scratch_reals(count, d) numbers. */
-    int (*nearest)(ptrdiff_t count, ptrdiff_t d, ptrdiff_t k, const char *x, ptrdiff_t row_stride,
+     * every best score is finite; it is not where x is not. `following` samples come next in memory, and soon in time.
+     * `scratch`: scratch_reals(count, d) numbers. */
+    int (*nearest)(ptrdiff_t count, ptrdiff_t following, ptrdiff_t d, ptrdiff_t k, const char *x, ptrdiff_t row_stride,
                    ptrdiff_t column_stride, const real *mean, const real *scale, const real *packed, const real *start,
                    real *scratch, int32_t *labels);
     ptrdiff_t (*scratch_reals)(ptrdiff_t count, ptrdiff_t d);
@@ -30,9 +31,9 @@ typedef struct {
     /* sums[labels[i] * pitch + p] += weights[i] x[i, p] for p < d, in ascending i; weights NULL: 1 */
     void (*add_samples)(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const int32_t *labels,
                         const double *weights, double *sums, ptrdiff_t pitch);
-    /* counts[labels[i]] += weights[i]; returns the sum of weights[i] distances[i] */
-    double (*add_weights)(ptrdiff_t count, const int32_t *labels, const double *weights, const real *distances,
-                          double *counts);
+    /* counts[labels[i]] += weights[i], *inertia += weights[i] distances[i], in ascending i */
+    void (*add_weights)(ptrdiff_t count, const int32_t *labels, const double *weights, const real *distances,
+                        double *counts, double *inertia);
 } cluster_primitives;
 
 #endif

@@ -102,6 +102,21 @@ INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
  * and Clang find the blend instruction in this form, and the maximum and the square root in those below. */
 INLINE vreal vselect(vint mask, vreal x, vreal y) { return (vreal)((mask & (vint)x) | (~mask & (vint)y)); }
 
+/* Lanes of x where a > b, else of y. AVX-512 compares into a mask register, from which GCC blends in two instructions. */
+#if defined __AVX512F__ && REAL_BITS == 32
+INLINE vreal vselect_above(vreal a, vreal b, vreal x, vreal y)
+{
+    return (vreal)_mm512_mask_blend_ps(_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ), (__m512)y, (__m512)x);
+}
+#elif defined __AVX512F__
+INLINE vreal vselect_above(vreal a, vreal b, vreal x, vreal y)
+{
+    return (vreal)_mm512_mask_blend_pd(_mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_GT_OQ), (__m512d)y, (__m512d)x);
+}
+#else
+INLINE vreal vselect_above(vreal a, vreal b, vreal x, vreal y) { return vselect(a > b, x, y); }
+#endif
+
 /* a > b ? a : b and a < b ? a : b: a NaN in either gives b. The portable form becomes two instructions where a is a
  * constant, which is how these functions are used. */
 #if defined __AVX512F__ && REAL_BITS == 32

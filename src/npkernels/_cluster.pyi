@@ -15,4 +15,6 @@ def accumulate(
     sums: NDArray[np.float64],
     counts: NDArray[np.float64],
     inertia: NDArray[np.float64],
+    ranges: int,
+    distances: NDArray[np.floating] | None = None,
 ) -> bool: ...

@@ -5,8 +5,9 @@ import numpy as np
 from . import _arguments as check
 from . import _cluster
 
-# A sum over samples is split into parts of at least this many samples, at most so many, of at most so many bytes in all.
-PART_SAMPLES, PARTS, PARTS_BYTES = 4096, 32, 16 << 20
+# Sums over samples are split into a part for every so many samples, at most so many parts of so many bytes in all.
+# Where fewer fit, features are shared out instead, at least so many at a time. All of it depends on sizes only.
+PART_SAMPLES, PARTS, PARTS_BYTES, RANGE_FEATURES = 4096, 32, 16 << 20, 64
 
 
 def _operands(x, centroids):
@@ -132,9 +133,12 @@ def kmeans_accumulate(x, centroids, *, sample_weight=None):
     (n, d), k = x.shape, len(centroids)
     weights = None if sample_weight is None else _weights(sample_weight, n, x)
     labels = np.empty(n, np.int32)
-    parts = max(1, min(-(-n // PART_SAMPLES), PARTS, PARTS_BYTES // (8 * k * d)))
+    wanted = max(1, min(-(-n // PART_SAMPLES), PARTS))
+    parts = max(1, min(wanted, PARTS_BYTES // (8 * k * d)))
+    ranges = max(1, min(wanted // parts, d // RANGE_FEATURES))
     sums, counts, inertia = check.empty((parts, k, d), np.float64), np.empty((parts, k)), np.empty(parts)
-    if not _cluster.accumulate(x, centroids, weights, labels, sums, counts, inertia):
+    distances = np.empty(n, x.dtype) if ranges > 1 else None
+    if not _cluster.accumulate(x, centroids, weights, labels, sums, counts, inertia, ranges, distances):
         _refuse(x, centroids)
     return labels, sums.sum(0), counts.sum(0), float(inertia.sum())
 
