@@ -1,4 +1,4 @@
-"""Convolution and its gradients as products with patches that are never stored, im2col and col2im.
+"""Convolution and its gradients as products with patches that are never stored.
 
 A window slides over every image; patch[(c, a, b), (n, i, j)] is what its element (c, a, b) sees at position (i, j) of
 image n (kernels/simd/conv.h). Groups are products of their own.
@@ -8,9 +8,12 @@ image n (kernels/simd/conv.h). Groups are products of their own.
 """
 cimport numpy as cnp
 
-from npkernels._primitives cimport START_ROW_BIAS, panel_count, panel_start, primitives, windows
-from npkernels._product cimport Product, ceil_div, product_begin, product_run
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for
+from npkernels._primitives cimport (
+    START_ROW_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, primitives, windows,
+)
+from npkernels._product cimport SERIAL_FLOP, Product, ceil_div, product_begin, product_plan, product_run, product_serial
+from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._windows cimport set_windows
 
 cnp.import_array()
 
@@ -18,15 +21,8 @@ cdef struct Convolution:
     windows patches
     char* y                                                       # images of the result, or of dy
     Py_ssize_t y_image, y_channel, y_row, y_column                # bytes
-
-
-cdef int set_windows(windows* v, cnp.ndarray x, Py_ssize_t channel, tuple geometry) except -1:
-    # The windows over the images of x (n, c, h, w) from a channel on.
-    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(x)
-    v.x = <const char*>cnp.PyArray_DATA(x) + channel * s[1]
-    v.image_stride, v.channel_stride, v.row_stride, v.column_stride = s[0], s[1], s[2], s[3]
-    v.h, v.w = cnp.PyArray_DIMS(x)[2], cnp.PyArray_DIMS(x)[3]
-    v.kh, v.kw, v.sh, v.sw, v.dh, v.dw, v.top, v.left, v.oh, v.ow = geometry
+    flat_layout flat
+    Py_ssize_t start                                              # flat place of the first column
 
 
 cdef void set_result(Convolution* conv, cnp.ndarray y, Py_ssize_t channel) noexcept:
@@ -69,6 +65,108 @@ cdef void store(const Product* g, Py_ssize_t i0, Py_ssize_t rows, Py_ssize_t j0,
         done += count
 
 
+cdef void pack_runs(const Product* g, Py_ssize_t p0, Py_ssize_t k_count, Py_ssize_t j0, Py_ssize_t columns,
+                    char* to) noexcept nogil:
+    cdef const Convolution* conv = <const Convolution*>g.context
+    cdef const windows* v = &conv.patches
+    cdef Py_ssize_t taps = v.kh * v.kw, channel, row, column
+    cdef Py_ssize_t count = min(g.run_length, ceil_div(columns, g.table.lanes) * g.table.lanes + g.run_extra)
+    for channel in range(p0 // taps, (p0 + k_count) // taps):
+        for row in range(conv.flat.phases_h):
+            for column in range(conv.flat.phases_w):
+                g.table.flat.fill(v, conv.flat.pitch, channel, row * v.dh % v.sh, column * v.dw % v.sw, conv.start + j0, count, to)
+                to += g.run_length * g.table.itemsize
+
+
+cdef char* place_flat(const Product* g, Py_ssize_t j0, Py_ssize_t columns, Py_ssize_t* stride) noexcept nogil:
+    cdef const Convolution* conv = <const Convolution*>g.context
+    cdef Py_ssize_t size = g.table.itemsize
+    if conv.flat.pitch != conv.patches.ow or conv.y_column != size or conv.y_row != conv.flat.pitch * size:
+        return NULL
+    stride[0] = conv.y_channel
+    return conv.y + (conv.start + j0) * size
+
+
+cdef void store_flat(const Product* g, Py_ssize_t i0, Py_ssize_t rows, Py_ssize_t j0, Py_ssize_t columns, char* c,
+                     Py_ssize_t stride) noexcept nogil:
+    cdef const Convolution* conv = <const Convolution*>g.context
+    g.table.flat.store(rows, conv.start + j0, columns, conv.flat.pitch, conv.patches.ow, c, stride,
+                       conv.y + i0 * conv.y_channel, conv.y_channel, conv.y_row, conv.y_column)
+
+
+cdef struct Flat:
+    # y as one product for each group, image, band of its flat places and range of its channels
+    Product g
+    Convolution conv
+    Py_ssize_t channels                      # of x in a group
+    Py_ssize_t bands, rows, images
+
+
+cdef bint flat_pays(const Product* g, const Convolution* conv, Py_ssize_t images) noexcept nogil:
+    # Cycles of a channel of an image, in multiply-adds of a vector: the product with the places of no window, and the
+    # filling of the runs; against the product alone, and the gathering of each tap. The weights were fitted to times.
+    cdef const windows* v = &conv.patches
+    cdef double lanes = g.table.lanes, taps = <double>v.kh * v.kw, pixels = <double>v.oh * v.ow, m = g.m
+    cdef double phases = <double>conv.flat.phases_h * conv.flat.phases_w
+    cdef double places = ceil_div(conv.flat.length, g.table.lanes) * lanes
+    if taps == 1 or places > 2 * pixels or conv.flat.extra > 4096 + 4 * conv.flat.length:
+        return False
+    return taps * m * places + 8 * phases * (places + conv.flat.extra) < taps * (m + 16) * pixels
+
+
+cdef void run_flat(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Flat* v = <const Flat*>context
+    cdef Py_ssize_t task, band, row, image, group, i, j
+    cdef Product g
+    cdef Convolution conv
+    for task in range(first, last):
+        row, band = task % v.rows, task // v.rows % v.bands
+        image, group = task // v.rows // v.bands % v.images, task // v.rows // v.bands // v.images
+        g, conv = v.g, v.conv
+        g.context = &conv
+        i, j = g.m * row // v.rows, v.conv.flat.length * band // v.bands
+        conv.start, g.n = j, v.conv.flat.length * (band + 1) // v.bands - j
+        conv.patches.x += image * conv.patches.image_stride + group * v.channels * conv.patches.channel_stride
+        conv.y += image * conv.y_image + (group * g.m + i) * conv.y_channel
+        g.a += (group * g.m + i) * g.a_row
+        if g.bias != NULL:
+            g.bias += (group * g.m + i) * g.table.itemsize
+        g.m = v.g.m * (row + 1) // v.rows - i
+        product_serial(&g, g.scratch + <size_t>slot * g.scratch_bytes)
+
+
+cdef int forward_flat(Flat* v, Py_ssize_t groups) except -1 nogil:
+    cdef Product* g = &v.g
+    cdef const windows* x = &v.conv.patches
+    cdef flat_layout* flat = &v.conv.flat
+    cdef Py_ssize_t wanted = 3 * num_threads(), tasks = groups * v.images, taps = x.kh * x.kw, p, a, b
+    cdef int threads = num_threads()
+    cdef Py_ssize_t* runs
+    v.bands = v.rows = 1
+    if 2.0 * g.m * flat.length * g.k * tasks < SERIAL_FLOP:
+        threads = 1
+    elif threads > 1 and tasks < wanted:
+        v.bands = max(1, min(ceil_div(wanted, tasks), flat.length // max(4 * g.table.lanes, 2 * flat.extra)))
+        v.rows = max(1, min(ceil_div(wanted, tasks * v.bands), g.m // (2 * g.table.tile.rows)))
+    tasks *= v.bands * v.rows
+    threads = <int>min(<Py_ssize_t>threads, tasks)
+    g.n = ceil_div(flat.length, v.bands)
+    g.pack_b, g.place, g.epilogue, g.split_k = pack_runs, place_flat, store_flat, True
+    g.k_unit, g.unit_runs, g.run_extra = taps, flat.phases_h * flat.phases_w, flat.extra
+    product_plan(g, 1)
+    runs = <Py_ssize_t*>workspace(<size_t>g.k_block * sizeof(Py_ssize_t) + g.scratch_bytes * <size_t>threads)
+    if runs == NULL:
+        raise MemoryError("no memory for the packed operands of a product")
+    g.runs, g.scratch = runs, <char*>(runs + g.k_block)
+    for p in range(g.k_block):
+        a, b = p % taps // x.kw, p % x.kw
+        runs[p] = ((p // taps * flat.phases_h + a % flat.steps_h) * flat.phases_w + b % flat.steps_w) * g.run_length
+        runs[p] += a * x.dh // x.sh * flat.pitch + b * x.dw // x.sw
+    parallel_for(run_flat, v, tasks, 1, threads)
+    workspace_done()
+    return 0
+
+
 def forward(
     cnp.ndarray x,           # IN (n, c, h, w)
     cnp.ndarray w,           # IN (oc, c/groups * kh * kw)
@@ -79,22 +177,38 @@ def forward(
     int activation=-1,
 ):
     cdef Py_ssize_t m = cnp.PyArray_DIMS(y)[1] // groups, c = cnp.PyArray_DIMS(x)[1] // groups, group
-    cdef Py_ssize_t n = cnp.PyArray_DIMS(y)[0] * cnp.PyArray_DIMS(y)[2] * cnp.PyArray_DIMS(y)[3]
-    cdef Convolution conv
-    cdef Product g
+    cdef Py_ssize_t images = cnp.PyArray_DIMS(y)[0], k = cnp.PyArray_DIMS(w)[1]
+    cdef Flat v
+    cdef Product* g = &v.g
+    cdef Product one
+    product_begin(g, cnp.PyArray_TYPE(x), m, 0, k)
+    set_windows(&v.conv.patches, x, 0, geometry)
+    set_result(&v.conv, y, 0)
+    g.a, g.a_row, g.a_k = <const char*>cnp.PyArray_DATA(w), cnp.PyArray_STRIDES(w)[0], cnp.PyArray_STRIDES(w)[1]
+    if bias is not None:
+        g.bias, g.start = <const char*>cnp.PyArray_DATA(bias), START_ROW_BIAS
+    if activation >= 0:
+        g.activation = g.table.activation.forward[activation]
+    if m == 0 or images == 0:
+        return
+    if k > 0:
+        v.conv.flat = flat_layout_of(&v.conv.patches)
+        if flat_pays(g, &v.conv, images):
+            v.images, v.channels = images, c
+            with nogil:
+                forward_flat(&v, groups)
+            return
+    g.n = images * cnp.PyArray_DIMS(y)[2] * cnp.PyArray_DIMS(y)[3]
+    g.pack_b, g.place, g.epilogue, g.split_k, g.context = pack_patches, place, store, True, &v.conv
     for group in range(groups):
-        product_begin(&g, cnp.PyArray_TYPE(x), m, n, cnp.PyArray_DIMS(w)[1])
-        set_windows(&conv.patches, x, group * c, geometry)
-        set_result(&conv, y, group * m)
-        g.a = <const char*>cnp.PyArray_DATA(w) + group * m * cnp.PyArray_STRIDES(w)[0]
-        g.a_row, g.a_k = cnp.PyArray_STRIDES(w)[0], cnp.PyArray_STRIDES(w)[1]
-        g.pack_b, g.place, g.epilogue, g.split_k, g.context = pack_patches, place, store, True, &conv
+        one = g[0]
+        set_windows(&v.conv.patches, x, group * c, geometry)
+        set_result(&v.conv, y, group * m)
+        one.a += group * m * g.a_row
         if bias is not None:
-            g.bias, g.start = <const char*>cnp.PyArray_DATA(bias) + group * m * g.table.itemsize, START_ROW_BIAS
-        if activation >= 0:
-            g.activation = g.table.activation.forward[activation]
+            one.bias += group * m * g.table.itemsize
         with nogil:
-            product_run(&g)
+            product_run(&one)
 
 
 cdef void pack_patch_rows(const Product* g, Py_ssize_t i0, Py_ssize_t rows, Py_ssize_t p0, Py_ssize_t k_count,
@@ -212,62 +326,3 @@ def bias_gradient(
     v.count, v.db = shape[0] * shape[2] * shape[3], <char*>cnp.PyArray_DATA(db)
     with nogil:
         parallel_for(sum_channels, &v, shape[1], max(1, 65536 // max(1, v.count)), num_threads())
-
-
-cdef struct Columns:
-    const primitives* table
-    windows patches
-    char* x                                  # planes (h, w), contiguous
-    char* cols
-    Py_ssize_t channels, image, row, column  # strides of cols in bytes
-
-
-cdef void unfold_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    # cols[n, p, :] for one (n, p) after the other
-    cdef const Columns* v = <const Columns*>context
-    cdef Py_ssize_t k = v.channels * v.patches.kh * v.patches.kw, plane = v.patches.oh * v.patches.ow, r
-    for r in range(first, last):
-        v.table.conv.patch_rows(&v.patches, r % k, 1, r // k * plane, plane,
-                                v.cols + r * plane * v.table.itemsize, plane)
-
-
-def unfold(
-    cnp.ndarray x,           # IN (n, c, h, w)
-    cnp.ndarray cols,        # OUT (n, c * kh * kw, oh * ow), C-contiguous
-    tuple geometry,
-):
-    cdef Columns v
-    cdef Py_ssize_t rows = cnp.PyArray_DIMS(cols)[0] * cnp.PyArray_DIMS(cols)[1], grain
-    v.table = primitives_for(cnp.PyArray_TYPE(x))
-    set_windows(&v.patches, x, 0, geometry)
-    v.channels, v.cols = cnp.PyArray_DIMS(x)[1], <char*>cnp.PyArray_DATA(cols)
-    grain = max(1, 65536 // max(1, cnp.PyArray_DIMS(cols)[2]))
-    with nogil:
-        parallel_for(unfold_rows, &v, rows, grain, num_threads())
-
-
-cdef void fold_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    cdef const Columns* v = <const Columns*>context
-    cdef Py_ssize_t r, taps = v.patches.kh * v.patches.kw
-    for r in range(first, last):
-        v.table.conv.patch_sum(
-            &v.patches, v.cols + r // v.channels * v.image + r % v.channels * taps * v.row, v.row, v.column,
-            v.x + r * v.patches.h * v.patches.w * v.table.itemsize)
-
-
-def fold(
-    cnp.ndarray cols,        # IN (n, c * kh * kw, oh * ow)
-    cnp.ndarray x,           # OUT (n, c, h, w), C-contiguous
-    tuple geometry,
-):
-    cdef Columns v
-    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(cols)
-    cdef Py_ssize_t planes = cnp.PyArray_DIMS(x)[0] * cnp.PyArray_DIMS(x)[1], grain
-    v.table = primitives_for(cnp.PyArray_TYPE(x))
-    set_windows(&v.patches, x, 0, geometry)
-    v.channels = max(1, cnp.PyArray_DIMS(x)[1])
-    v.x, v.cols = <char*>cnp.PyArray_DATA(x), <char*>cnp.PyArray_DATA(cols)
-    v.image, v.row, v.column = s[0], s[1], s[2]
-    grain = max(1, 65536 // max(1, cnp.PyArray_DIMS(cols)[2] * v.patches.kh * v.patches.kw))
-    with nogil:
-        parallel_for(fold_planes, &v, planes, grain, num_threads())

@@ -17,9 +17,13 @@ cdef extern from "primitives.h" nogil:
     Py_ssize_t panel_start(Py_ssize_t vectors, Py_ssize_t panels, Py_ssize_t q)
     ctypedef void (*tile_fn)(Py_ssize_t k, const void* a, Py_ssize_t a_stride, const void* b, Py_ssize_t b_stride, void* c,
                              Py_ssize_t c_stride, Py_ssize_t columns, int start, const void* bias) noexcept nogil
+    ctypedef void (*tile_runs_fn)(Py_ssize_t k, const void* a, Py_ssize_t a_stride, const void* b,
+                                  const Py_ssize_t* runs, void* c, Py_ssize_t c_stride, Py_ssize_t columns, int start,
+                                  const void* bias) noexcept nogil
     ctypedef struct tile_primitives:
         Py_ssize_t rows, vectors
         const tile_fn* tiles
+        const tile_runs_fn* runs
         const tile_fn* thin
 
 cdef extern from "primitives.h" nogil:
@@ -74,6 +78,15 @@ cdef extern from "primitives.h" nogil:
                            void* to, Py_ssize_t stride) noexcept nogil
         void (*patch_sum)(const windows* windows, const char* cols, Py_ssize_t row_stride, Py_ssize_t column_stride,
                           void* plane) noexcept nogil
+    ctypedef struct flat_layout:
+        Py_ssize_t pitch, length, extra, steps_h, steps_w, phases_h, phases_w
+    flat_layout flat_layout_of(const windows* windows)
+    ctypedef struct flat_primitives:
+        void (*fill)(const windows* windows, Py_ssize_t pitch, Py_ssize_t channel, Py_ssize_t row_phase,
+                     Py_ssize_t column_phase, Py_ssize_t start, Py_ssize_t count, void* to) noexcept nogil
+        void (*store)(Py_ssize_t rows, Py_ssize_t start, Py_ssize_t count, Py_ssize_t pitch, Py_ssize_t ow, const void* c,
+                      Py_ssize_t c_stride, char* y, Py_ssize_t y_channel, Py_ssize_t y_row,
+                      Py_ssize_t y_column) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     ctypedef struct row_primitives:
@@ -160,6 +173,7 @@ cdef extern from "primitives.h" nogil:
         const activation_primitives* activation
         const cluster_primitives* cluster
         const conv_primitives* conv
+        const flat_primitives* flat
         const row_primitives* rows
         const softmax_primitives* softmax
         const strided_primitives* strided

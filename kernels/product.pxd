@@ -18,6 +18,9 @@ ctypedef void (*epilogue_fn)(const Product* product, Py_ssize_t i0, Py_ssize_t r
 # then the block is kept aside and goes to the epilogue when it is finished.
 ctypedef char* (*place_fn)(const Product* product, Py_ssize_t j0, Py_ssize_t columns, Py_ssize_t* stride) noexcept nogil
 
+cdef enum:
+    SERIAL_FLOP = 3000000         # below, a second thread costs more than it brings
+
 cdef struct Product:
     # What the caller says; strides in bytes. Zero-initialised by `product_begin`.
     const primitives* table
@@ -38,7 +41,12 @@ cdef struct Product:
     place_fn place
     epilogue_fn epilogue
     void* context                 # for packers, place and epilogue
+    # Runs (kernels/simd/flat.h): `pack_b` writes unit_runs runs for each k_unit rows of B, one `run_length` behind the
+    # other, and row p of a block begins at runs[p]. A run is the columns of the block and `run_extra` more.
+    const Py_ssize_t* runs        # k_block of them, set after the plan; NULL until then, and if B is packed as panels
+    Py_ssize_t k_unit, unit_runs, run_extra
     # What `product_plan` chooses.
+    Py_ssize_t run_length
     Py_ssize_t k_block, column_block, row_tasks, column_tasks
     bint a_in_place, a_by_columns, b_in_place, thin
     size_t a_bytes, b_bytes, c_bytes, scratch_bytes

@@ -8,7 +8,6 @@ from npkernels._runtime cimport (
     CacheSizes, cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done,
 )
 
-cdef double SERIAL_FLOP = 3.0e6     # below, a second thread costs more than it brings
 cdef Py_ssize_t SCRATCH_LIMIT = 8 << 20
 
 
@@ -25,6 +24,7 @@ cdef void product_begin(Product* g, int typenum, Py_ssize_t m, Py_ssize_t n, Py_
     g.table = primitives_for(typenum)
     g.m, g.n, g.k = m, n, k
     g.start = START_ZERO
+    g.k_unit = 1
 
 
 cdef void plan_tasks(Product* g, int threads) noexcept nogil:
@@ -49,12 +49,26 @@ cdef void plan_blocks(Product* g) noexcept nogil:
     if g.c == NULL and not g.split_k:
         g.k_block = g.k                       # what an epilogue sees must be finished
     else:
-        k_most = clamp(cache.l1d // (3 * t.tile.rows * size), 64, 1024) & ~<Py_ssize_t>7
-        g.k_block = ceil_div(g.k, max(1, ceil_div(g.k, k_most)))
-    g.column_block = clamp(cache.l2 // 2 // max(1, g.k_block * size) // widest, 1, BLOCK_PANELS) * widest
-    if g.k_block * size * widest > SCRATCH_LIMIT:
-        g.column_block = t.lanes
-    g.column_block = min(g.column_block, ceil_div(columns, t.lanes) * t.lanes + t.lanes)
+        k_most = clamp(cache.l1d // ((2 if g.unit_runs else 3) * t.tile.rows * size), 64, 1024) & ~<Py_ssize_t>7
+        g.k_block = ceil_div(ceil_div(g.k, max(1, ceil_div(g.k, k_most))), g.k_unit) * g.k_unit
+    if g.unit_runs > 0:
+        plan_runs(g, cache.l2 // 2, widest)
+    else:
+        g.column_block = clamp(cache.l2 // 2 // max(1, g.k_block * size) // widest, 1, BLOCK_PANELS) * widest
+        if g.k_block * size * widest > SCRATCH_LIMIT:
+            g.column_block = t.lanes
+    # blocks of like size
+    g.column_block = ceil_div(ceil_div(columns, ceil_div(columns, g.column_block)), t.lanes) * t.lanes
+    g.run_length = ((g.column_block + g.run_extra) // t.lanes + 1 | 1) * t.lanes   # odd: no two runs share a cache set
+
+
+cdef void plan_runs(Product* g, Py_ssize_t bytes, Py_ssize_t widest) noexcept nogil:
+    # As many columns as fit the cache with all runs of a block of k, and with C where that is kept aside.
+    cdef Py_ssize_t size = g.table.itemsize, runs = max(1, g.k_block // g.k_unit * g.unit_runs)
+    cdef Py_ssize_t columns = bytes // (runs * size) - g.run_extra
+    if g.k_block < g.k:
+        columns = min(columns, 2 * bytes // (g.m * size))
+    g.column_block = clamp(columns // widest, 1, 2 * BLOCK_PANELS) * widest
 
 
 cdef size_t product_plan(Product* g, int threads) noexcept nogil:
@@ -72,6 +86,8 @@ cdef size_t product_plan(Product* g, int threads) noexcept nogil:
     g.a_bytes = 0 if g.a_in_place else round_to_line(
         <size_t>(g.k_block * (ceil_div(rows, t.lanes) * t.lanes if g.a_by_columns else rows) * size))
     g.b_bytes = round_to_line(<size_t>(g.k_block * g.column_block * size))
+    if g.unit_runs > 0:
+        g.b_bytes = <size_t>(g.k_block // g.k_unit * g.unit_runs * g.run_length * size)
     if g.c == NULL:
         if g.k_block < g.k:
             rows = ceil_div(g.m, g.row_tasks)
@@ -213,12 +229,19 @@ cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char*
     cdef int begin = g.start if p == 0 else START_C
     cdef const char* b
     cdef const char* bias = g.bias
-    tiles += (rows - 1) * t.tile.vectors
+    cdef Py_ssize_t height = (rows - 1) * t.tile.vectors
+    tiles += height
     if begin == START_ROW_BIAS:
         bias += i * size
     for q in range(panels):
         start, end = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
         count = min(end, columns) - start
+        if g.runs != NULL:
+            if begin == START_COLUMN_BIAS:
+                bias = g.bias + (j + start) * size
+            t.tile.runs[height + (end - start) // lanes - 1](
+                k_count, a, a_stride, scratch + g.a_bytes + start * size, g.runs, c + start * size, stride, count, begin, bias)
+            continue
         if g.thin:
             b, b_stride = g.b + p * g.b_k + (j + start) * g.b_column, g.b_column // size
         elif panel_in_place(g, count):

@@ -5,6 +5,7 @@ extern const pack_primitives NAME(pack);
 extern const activation_primitives NAME(activation);
 extern const cluster_primitives NAME(cluster);
 extern const conv_primitives NAME(conv);
+extern const flat_primitives NAME(flat);
 extern const row_primitives NAME(rows);
 extern const softmax_primitives NAME(softmax);
 extern const strided_primitives NAME(strided);
@@ -21,6 +22,7 @@ const primitives NAME(primitives) = {
     .activation = &NAME(activation),
     .cluster = &NAME(cluster),
     .conv = &NAME(conv),
+    .flat = &NAME(flat),
     .rows = &NAME(rows),
     .softmax = &NAME(softmax),
     .strided = &NAME(strided),

@@ -15,6 +15,7 @@ typedef void real;
 #include "activation.h"
 #include "cluster.h"
 #include "conv.h"
+#include "flat.h"
 #include "optim.h"
 #include "pack.h"
 #include "pool.h"
@@ -30,6 +31,7 @@ typedef struct {
     const activation_primitives *activation;
     const cluster_primitives *cluster;
     const conv_primitives *conv;
+    const flat_primitives *flat;
     const row_primitives *rows;
     const softmax_primitives *softmax;
     const strided_primitives *strided;

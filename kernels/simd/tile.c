@@ -41,9 +41,9 @@ INLINE void store_accumulators(const int rows, const int vectors, vreal acc[TILE
     }
 }
 
-INLINE void tile(const int rows, const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step,
-                 const real *b, ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start,
-                 const real *bias)
+INLINE void tile(const int rows, const int vectors, const bool by_runs, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step,
+                 const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs, real *c, ptrdiff_t c_stride,
+                 ptrdiff_t columns, int start, const real *bias)
 {
     assert(k >= 0 && columns > (vectors - 1) * LANES && columns <= vectors * LANES);
     const ptrdiff_t last = columns - (vectors - 1) * LANES; /* lanes in use in the last vector of a row */
@@ -54,7 +54,8 @@ INLINE void tile(const int rows, const int vectors, ptrdiff_t k, const real *a, 
     _Pragma("GCC unroll 4") for (ptrdiff_t p = 0; p < k; p++)
     {
         vreal bp[TILE_VECTORS];
-        UNROLL for (int v = 0; v < vectors; v++) bp[v] = vload(b + p * b_stride + v * LANES);
+        const real *const row = b + (by_runs ? runs[p] : p * b_stride);
+        UNROLL for (int v = 0; v < vectors; v++) bp[v] = vload(row + v * LANES);
         UNROLL for (int i = 0; i < rows; i++)
         {
             const vreal ap = vsplat(a[i * a_row + p * a_step]);
@@ -96,13 +97,20 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
                                         ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns,            \
                                         int start, const real *bias)                                                   \
     {                                                                                                                  \
-        tile(rows, vectors, k, a, a_stride, 1, b, b_stride, c, c_stride, columns, start, bias);                        \
+        tile(rows, vectors, false, k, a, a_stride, 1, b, b_stride, NULL, c, c_stride, columns, start, bias);                        \
     }                                                                                                                  \
     static void columns_##rows##x##vectors(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b,              \
                                            ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns,         \
                                            int start, const real *bias)                                                \
     {                                                                                                                  \
-        tile(rows, vectors, k, a, 1, a_stride, b, b_stride, c, c_stride, columns, start, bias);                        \
+        tile(rows, vectors, false, k, a, 1, a_stride, b, b_stride, NULL, c, c_stride, columns, start, bias);                        \
+    }
+#define RUNS(rows, vectors)                                                                                            \
+    static void runs_##rows##x##vectors(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b,                 \
+                                        const ptrdiff_t *runs, real *c, ptrdiff_t c_stride, ptrdiff_t columns,         \
+                                        int start, const real *bias)                                                   \
+    {                                                                                                                  \
+        tile(rows, vectors, true, k, a, a_stride, 1, b, 0, runs, c, c_stride, columns, start, bias);                         \
     }
 #define THIN(rows, vectors)                                                                                            \
     static void thin_##rows##x##vectors(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b,                 \
@@ -113,11 +121,11 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
     }
 #if TILE_VECTORS == 3
 #define THINS(rows) THIN(rows, 1) THIN(rows, 2) THIN(rows, 3)
-#define TILES(rows) TILE(rows, 1) TILE(rows, 2) TILE(rows, 3)
+#define TILES(rows) TILE(rows, 1) TILE(rows, 2) TILE(rows, 3) RUNS(rows, 1) RUNS(rows, 2) RUNS(rows, 3)
 #define ROW(layout, rows) {layout##_##rows##x1, layout##_##rows##x2, layout##_##rows##x3}
 #else
 #define THINS(rows) THIN(rows, 1) THIN(rows, 2)
-#define TILES(rows) TILE(rows, 1) TILE(rows, 2)
+#define TILES(rows) TILE(rows, 1) TILE(rows, 2) RUNS(rows, 1) RUNS(rows, 2)
 #define ROW(layout, rows) {layout##_##rows##x1, layout##_##rows##x2}
 #endif
 THINS(1) THINS(2) THINS(3) THINS(4)
@@ -133,7 +141,9 @@ TILES(7) TILES(8)
 
 static const tile_fn tiles[2][TILE_ROWS][TILE_VECTORS] = {ROWS(rows), ROWS(columns)};
 
+static const tile_runs_fn runs[TILE_ROWS][TILE_VECTORS] = ROWS(runs);
+
 static const tile_fn thins[THIN_ROWS][TILE_VECTORS] = {ROW(thin, 1), ROW(thin, 2), ROW(thin, 3), ROW(thin, 4)};
 
 const tile_primitives NAME(tile) = {
-    .rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0][0], .thin = &thins[0][0]};
+    .rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0][0], .runs = &runs[0][0], .thin = &thins[0][0]};

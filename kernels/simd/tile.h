@@ -24,9 +24,14 @@ enum { BLOCK_PANELS = 8 }; /* the most in a block */
 typedef void (*tile_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b, ptrdiff_t b_stride, real *c,
                         ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias);
 
+/* The same for rows of B that start anywhere: b[runs[p] + j]; a in rows layout. */
+typedef void (*tile_runs_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b, const ptrdiff_t *runs, real *c,
+                             ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias);
+
 typedef struct {
     ptrdiff_t rows, vectors; /* the largest tile */
     const tile_fn *tiles;    /* [layout][rows - 1][vectors - 1] */
+    const tile_runs_fn *runs; /* [rows - 1][vectors - 1] */
     /* The same for few rows and a B whose columns are contiguous, b[j * b_stride + p] with j < columns: it is transposed
      * in registers on its way into the tile, read once and never packed. a in rows layout. [rows - 1][vectors - 1] */
     const tile_fn *thin;

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import _arguments as check
-from . import _conv
+from . import _conv, _unfold
 from ._windows import output_size
 from .activation import fused
 
@@ -310,7 +310,7 @@ def im2col(x, kernel_size, *, stride=1, padding=0, dilation=1, out=None):
     geometry = _geometry(h, w, kh, kw, stride, check.pads("padding", padding), dilation)
     wanted = (n, c * kh * kw, geometry[8] * geometry[9])
     cols = check.output(out, wanted, x.dtype, {"x": x})
-    _conv.unfold(x, cols, geometry)
+    _unfold.unfold(x, cols, geometry)
     return cols
 
 
@@ -354,5 +354,5 @@ def col2im(cols, output_size, kernel_size, *, stride=1, padding=0, dilation=1, o
         raise ValueError(f"cols must have shape (n, c*{kh * kw}, oh*ow), got {cols.shape}")
     check.shape("cols", cols, (n, k, geometry[8] * geometry[9]))
     x = check.output(out, (n, k // (kh * kw), h, w), cols.dtype, {"cols": cols})
-    _conv.fold(cols, x, geometry)
+    _unfold.fold(cols, x, geometry)
     return x

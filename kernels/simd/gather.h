@@ -1,0 +1,58 @@
+/* Vectors out of rows of pixels that may lie apart, and the ranges of windows that see a pixel. */
+#ifndef NPK_GATHER_H
+#define NPK_GATHER_H
+
+#include "shuffle.h"
+
+/* Columns j of a row of windows for which a tap b lies inside the image: first <= j < last. */
+typedef struct {
+    ptrdiff_t first, last;
+} range;
+
+INLINE range inside(ptrdiff_t size, ptrdiff_t stride, ptrdiff_t shift, ptrdiff_t count)
+{
+    /* 0 <= j * stride + shift < size; most strides are 1, and divisions cost more than the rest */
+    range r = {shift < 0 ? -shift : 0, size > shift ? size - shift : 0};
+    if (stride > 1) {
+        r.first = (r.first + stride - 1) / stride;
+        r.last = (r.last + stride - 1) / stride;
+    }
+    r.last = min_size(r.last, count);
+    r.first = min_size(r.first, r.last);
+    return r;
+}
+
+/* Lanes l with a bit in `mask` get x[l * step], x in bytes; the others are 0 and their memory is not touched. */
+INLINE vreal gather_lanes(const char *x, ptrdiff_t step, unsigned mask)
+{
+    if (step == sizeof(number))
+        return vload_mask((const real *)x, mask);
+    number lanes[LANES] = {0};
+    for (int l = 0; l < LANES; l++)
+        if (mask >> l & 1)
+            lanes[l] = *(const real *)(x + l * step);
+    return vload(lanes);
+}
+
+/* The same for a step of two numbers: bit e of `mask` is element e of x; lane l gets element 2 l. */
+INLINE vreal gather_even(const char *x, unsigned mask)
+{
+    const vreal low = vload_mask((const real *)x, mask & (unsigned)(((uint64_t)1 << LANES) - 1));
+    const vreal high = vload_mask((const real *)x + LANES, (unsigned)((uint64_t)mask >> LANES));
+    return __builtin_shufflevector(low, high, EVEN);
+}
+
+/* The mask that makes these functions fetch lanes first <= l < end and touch nothing else. */
+INLINE unsigned lane_mask(ptrdiff_t step, int first, int end)
+{
+    if (step == 2 * sizeof(number))
+        return (unsigned)(((uint64_t)1 << (2 * end - 1)) - ((uint64_t)1 << (2 * first)));
+    return (1u << end) - (1u << first);
+}
+
+INLINE vreal gather(const char *x, ptrdiff_t step, unsigned mask)
+{
+    return step == 2 * sizeof(number) ? gather_even(x, mask) : gather_lanes(x, step, mask);
+}
+
+#endif

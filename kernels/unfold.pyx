@@ -1,0 +1,67 @@
+"""im2col and col2im: the patches under a sliding window as columns, and their sum at their places."""
+cimport numpy as cnp
+
+from npkernels._primitives cimport primitives, windows
+from npkernels._runtime cimport num_threads, parallel_for, primitives_for
+from npkernels._windows cimport set_windows
+
+cnp.import_array()
+
+
+cdef struct Columns:
+    const primitives* table
+    windows patches
+    char* x                                  # planes (h, w), contiguous
+    char* cols
+    Py_ssize_t channels, image, row, column  # strides of cols in bytes
+
+
+cdef void unfold_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # cols[n, p, :] for one (n, p) after the other
+    cdef const Columns* v = <const Columns*>context
+    cdef Py_ssize_t k = v.channels * v.patches.kh * v.patches.kw, plane = v.patches.oh * v.patches.ow, r
+    for r in range(first, last):
+        v.table.conv.patch_rows(&v.patches, r % k, 1, r // k * plane, plane,
+                                v.cols + r * plane * v.table.itemsize, plane)
+
+
+def unfold(
+    cnp.ndarray x,           # IN (n, c, h, w)
+    cnp.ndarray cols,        # OUT (n, c * kh * kw, oh * ow), C-contiguous
+    tuple geometry,
+):
+    cdef Columns v
+    cdef Py_ssize_t rows = cnp.PyArray_DIMS(cols)[0] * cnp.PyArray_DIMS(cols)[1], grain
+    v.table = primitives_for(cnp.PyArray_TYPE(x))
+    set_windows(&v.patches, x, 0, geometry)
+    v.channels, v.cols = cnp.PyArray_DIMS(x)[1], <char*>cnp.PyArray_DATA(cols)
+    grain = max(1, 65536 // max(1, cnp.PyArray_DIMS(cols)[2]))
+    with nogil:
+        parallel_for(unfold_rows, &v, rows, grain, num_threads())
+
+
+cdef void fold_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Columns* v = <const Columns*>context
+    cdef Py_ssize_t r, taps = v.patches.kh * v.patches.kw
+    for r in range(first, last):
+        v.table.conv.patch_sum(
+            &v.patches, v.cols + r // v.channels * v.image + r % v.channels * taps * v.row, v.row, v.column,
+            v.x + r * v.patches.h * v.patches.w * v.table.itemsize)
+
+
+def fold(
+    cnp.ndarray cols,        # IN (n, c * kh * kw, oh * ow)
+    cnp.ndarray x,           # OUT (n, c, h, w), C-contiguous
+    tuple geometry,
+):
+    cdef Columns v
+    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(cols)
+    cdef Py_ssize_t planes = cnp.PyArray_DIMS(x)[0] * cnp.PyArray_DIMS(x)[1], grain
+    v.table = primitives_for(cnp.PyArray_TYPE(x))
+    set_windows(&v.patches, x, 0, geometry)
+    v.channels = max(1, cnp.PyArray_DIMS(x)[1])
+    v.x, v.cols = <char*>cnp.PyArray_DATA(x), <char*>cnp.PyArray_DATA(cols)
+    v.image, v.row, v.column = s[0], s[1], s[2]
+    grain = max(1, 65536 // max(1, cnp.PyArray_DIMS(cols)[2] * v.patches.kh * v.patches.kw))
+    with nogil:
+        parallel_for(fold_planes, &v, planes, grain, num_threads())
