@@ -20,10 +20,13 @@ cdef extern from "primitives.h" nogil:
     ctypedef void (*tile_runs_fn)(Py_ssize_t k, const void* a, Py_ssize_t a_stride, const void* b,
                                   const Py_ssize_t* runs, void* c, Py_ssize_t c_stride, Py_ssize_t columns, int start,
                                   const void* bias) noexcept nogil
+    ctypedef void (*row_runs_fn)(Py_ssize_t k, const void* a, const void* b, const Py_ssize_t* runs, void* c,
+                                 Py_ssize_t columns, int start, const void* bias) noexcept nogil
     ctypedef struct tile_primitives:
         Py_ssize_t rows, vectors
         const tile_fn* tiles
         const tile_runs_fn* runs
+        row_runs_fn row_runs
         const tile_fn* thin
 
 cdef extern from "primitives.h" nogil:

@@ -233,6 +233,10 @@ cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char*
     tiles += height
     if begin == START_ROW_BIAS:
         bias += i * size
+    if g.runs != NULL and rows == 1:
+        t.tile.row_runs(k_count, a, scratch + g.a_bytes, g.runs, c, columns, begin,
+                        bias + j * size if begin == START_COLUMN_BIAS else bias)
+        return
     for q in range(panels):
         start, end = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
         count = min(end, columns) - start

@@ -1,21 +1,14 @@
 #include "gather.h"
 #include "primitives.h"
 
-/* Columns first <= e < end of a row of n come from x, e = 0 at x; the others are 0. Whole vectors are written while there
- * is room for them. `ahead` bytes on lies what is read next, where no hardware looks. */
-INLINE void fill_run(const char *x, ptrdiff_t step, ptrdiff_t first, ptrdiff_t end, ptrdiff_t n, real *to, ptrdiff_t room,
-                     ptrdiff_t ahead)
+/* Columns from .. from + n of a row, of which those in `seen` come from x, column 0 at x; the others are 0. Whole vectors
+ * are written while there is room for them. */
+INLINE void fill_part(const char *x, ptrdiff_t step, range seen, ptrdiff_t from, ptrdiff_t n, real *to, ptrdiff_t room)
 {
-    ptrdiff_t e = 0;
-    if (step == sizeof(number) && first <= 0)
-        for (; e + LANES <= min_size(end, room); e += LANES) {
-            __builtin_prefetch(x + e * step + ahead);
-            vstore(to + e, vload((const real *)(x + e * step)));
-        }
-    for (; e < n; e += LANES) {
-        __builtin_prefetch(x + e * step + ahead);
-        const int from = (int)min_size(max_size(first - e, 0), LANES), last = (int)max_size(min_size(end - e, LANES), 0);
-        const vreal v = from < last ? gather(x + e * step, step, lane_mask(step, from, last)) : (vreal){0};
+    for (ptrdiff_t e = 0; e < n; e += LANES) {
+        const int first = (int)min_size(max_size(seen.first - from - e, 0), LANES);
+        const int last = (int)max_size(min_size(seen.last - from - e, LANES), 0);
+        const vreal v = first < last ? gather(x + (from + e) * step, step, lane_mask(step, first, last)) : (vreal){0};
         if (room - e >= LANES)
             vstore(to + e, v);
         else
@@ -23,25 +16,63 @@ INLINE void fill_run(const char *x, ptrdiff_t step, ptrdiff_t first, ptrdiff_t e
     }
 }
 
+enum { ROW_VECTORS = 16 }; /* of the rows that are filled by prepared masks */
+
+/* Whole rows of `pitch` columns as long as there is room for their last vector; x is moved by `row` bytes each. */
+INLINE ptrdiff_t fill_rows(const char *x, ptrdiff_t row, ptrdiff_t step, ptrdiff_t rows, const unsigned *masks,
+                           ptrdiff_t vectors, ptrdiff_t pitch, real *to, ptrdiff_t room, ptrdiff_t ahead)
+{
+    ptrdiff_t r = 0;
+    for (; r < rows && room >= vectors * LANES; r++, x += row, to += pitch, room -= pitch)
+        for (ptrdiff_t v = 0; v < vectors; v++) {
+            const char *const from = x + v * LANES * step;
+            __builtin_prefetch(from + ahead);
+            vstore(to + v * LANES, gather(from, step, masks[v]));
+        }
+    return r;
+}
+
+INLINE void fill_plane(const windows *g, ptrdiff_t step, ptrdiff_t pitch, ptrdiff_t channel, ptrdiff_t row_phase,
+                       ptrdiff_t column_phase, ptrdiff_t start, ptrdiff_t count, real *to)
+{
+    const range seen = inside(g->w, g->sw, column_phase - g->left, pitch);
+    const range rows = inside(g->h, g->sh, row_phase - g->top, PTRDIFF_MAX);
+    const char *const x = g->x + channel * g->channel_stride + (row_phase - g->top) * g->row_stride +
+                          (column_phase - g->left) * g->column_stride;
+    const ptrdiff_t row = g->sh * g->row_stride, vectors = (pitch + LANES - 1) / LANES;
+    unsigned masks[ROW_VECTORS];
+    for (ptrdiff_t v = 0; v < vectors && vectors <= ROW_VECTORS; v++) {
+        const int first = (int)min_size(max_size(seen.first - v * LANES, 0), LANES);
+        const int last = (int)max_size(min_size(seen.last - v * LANES, LANES), 0);
+        masks[v] = first < last ? lane_mask(step, first, last) : 0;
+    }
+    for (ptrdiff_t q = start / pitch, e = start % pitch; count > 0; e = 0) {
+        ptrdiff_t done = 0;
+        if (e == 0 && vectors <= ROW_VECTORS && q >= rows.first && q < rows.last)
+            done = fill_rows(x + q * row, row, step, rows.last - q, masks, vectors, pitch, to, count, g->channel_stride);
+        q += done;
+        to += done * pitch;
+        count -= done * pitch;
+        if (done == 0) {
+            const ptrdiff_t n = min_size(pitch - e, count);
+            fill_part(x + q * row, step, q >= rows.first && q < rows.last ? seen : (range){0, 0}, e, n, to, count);
+            q++;
+            to += n;
+            count -= n;
+        }
+    }
+}
+
 static void fill(const windows *g, ptrdiff_t pitch, ptrdiff_t channel, ptrdiff_t row_phase, ptrdiff_t column_phase,
                  ptrdiff_t start, ptrdiff_t count, real *to)
 {
     const ptrdiff_t step = g->sw * g->column_stride;
-    const range columns = inside(g->w, g->sw, column_phase - g->left, pitch);
-    ptrdiff_t row = start / pitch * g->sh + row_phase - g->top, e = start % pitch;
-    for (; count > 0; row += g->sh, e = 0) {
-        const ptrdiff_t n = min_size(pitch - e, count);
-        const bool in = row >= 0 && row < g->h;
-        const ptrdiff_t first = columns.first - e, end = in ? columns.last - e : first;
-        const char *const x = g->x + channel * g->channel_stride + row * g->row_stride +
-                              (e * g->sw + column_phase - g->left) * g->column_stride;
-        if (step == sizeof(number))
-            fill_run(x, sizeof(number), first, end, n, to, count, g->channel_stride);
-        else
-            fill_run(x, step, first, end, n, to, count, g->channel_stride);
-        to += n;
-        count -= n;
-    }
+    if (step == sizeof(number))
+        fill_plane(g, sizeof(number), pitch, channel, row_phase, column_phase, start, count, to);
+    else if (step == 2 * sizeof(number))
+        fill_plane(g, 2 * sizeof(number), pitch, channel, row_phase, column_phase, start, count, to);
+    else
+        fill_plane(g, step, pitch, channel, row_phase, column_phase, start, count, to);
 }
 
 INLINE void copy_row(ptrdiff_t count, const real *from, real *to)

@@ -66,6 +66,50 @@ INLINE void tile(const int rows, const int vectors, const bool by_runs, ptrdiff_
     store_accumulators(rows, vectors, acc, c, c_stride, last);
 }
 
+enum { ROW_VECTORS = 8 }; /* chains that hide the latency of a multiply-add */
+
+INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, const real *b, const ptrdiff_t *runs, real *c,
+                      ptrdiff_t columns, int start, const real *bias)
+{
+    const ptrdiff_t last = columns - (vectors - 1) * LANES;
+    vreal acc[ROW_VECTORS];
+    UNROLL for (int v = 0; v < vectors; v++)
+    {
+        const ptrdiff_t count = v < vectors - 1 ? LANES : last;
+        acc[v] = start == START_ZERO       ? (vreal){0}
+                 : start == START_ROW_BIAS ? vsplat(bias[0])
+                                           : load_last((start == START_C ? c : bias) + v * LANES, count);
+    }
+    for (ptrdiff_t p = 0; p < k; p++) {
+        const vreal ap = vsplat(a[p]);
+        const real *const row = b + runs[p];
+        UNROLL for (int v = 0; v < vectors; v++) acc[v] += ap * vload(row + v * LANES);
+    }
+    UNROLL for (int v = 0; v < vectors - 1; v++) vstore(c + v * LANES, acc[v]);
+    store_last(c + (vectors - 1) * LANES, acc[vectors - 1], last);
+}
+
+static void row_runs(ptrdiff_t k, const real *a, const real *b, const ptrdiff_t *runs, real *c, ptrdiff_t columns,
+                     int start, const real *bias)
+{
+    const ptrdiff_t vectors = (columns + LANES - 1) / LANES, blocks = panel_count(vectors, ROW_VECTORS);
+    for (ptrdiff_t q = 0; q < blocks; q++) {
+        const ptrdiff_t first = panel_start(vectors, blocks, q), end = panel_start(vectors, blocks, q + 1);
+        const ptrdiff_t j = first * LANES, count = min_size(end * LANES, columns) - j;
+        const real *const begin = start == START_COLUMN_BIAS ? bias + j : bias;
+        switch (end - first) {
+        case 1: row_block(1, k, a, b + j, runs, c + j, count, start, begin); break;
+        case 2: row_block(2, k, a, b + j, runs, c + j, count, start, begin); break;
+        case 3: row_block(3, k, a, b + j, runs, c + j, count, start, begin); break;
+        case 4: row_block(4, k, a, b + j, runs, c + j, count, start, begin); break;
+        case 5: row_block(5, k, a, b + j, runs, c + j, count, start, begin); break;
+        case 6: row_block(6, k, a, b + j, runs, c + j, count, start, begin); break;
+        case 7: row_block(7, k, a, b + j, runs, c + j, count, start, begin); break;
+        default: row_block(8, k, a, b + j, runs, c + j, count, start, begin); break;
+        }
+    }
+}
+
 INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a_row, const real *b,
                  ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias)
 {
@@ -146,4 +190,4 @@ static const tile_runs_fn runs[TILE_ROWS][TILE_VECTORS] = ROWS(runs);
 static const tile_fn thins[THIN_ROWS][TILE_VECTORS] = {ROW(thin, 1), ROW(thin, 2), ROW(thin, 3), ROW(thin, 4)};
 
 const tile_primitives NAME(tile) = {
-    .rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0][0], .runs = &runs[0][0], .thin = &thins[0][0]};
+    .rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0][0], .runs = &runs[0][0], .row_runs = row_runs, .thin = &thins[0][0]};

@@ -28,10 +28,15 @@ typedef void (*tile_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const re
 typedef void (*tile_runs_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b, const ptrdiff_t *runs, real *c,
                              ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias);
 
+/* One row of A and of C, columns >= 1 of any number: a column needs a chain of k, and k chains at once hide its latency. */
+typedef void (*row_runs_fn)(ptrdiff_t k, const real *a, const real *b, const ptrdiff_t *runs, real *c, ptrdiff_t columns,
+                            int start, const real *bias);
+
 typedef struct {
     ptrdiff_t rows, vectors; /* the largest tile */
     const tile_fn *tiles;    /* [layout][rows - 1][vectors - 1] */
     const tile_runs_fn *runs; /* [rows - 1][vectors - 1] */
+    row_runs_fn row_runs;
     /* The same for few rows and a B whose columns are contiguous, b[j * b_stride + p] with j < columns: it is transposed
      * in registers on its way into the tile, read once and never packed. a in rows layout. [rows - 1][vectors - 1] */
     const tile_fn *thin;
