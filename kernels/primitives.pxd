@@ -92,6 +92,21 @@ cdef extern from "primitives.h" nogil:
                       Py_ssize_t y_column) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
+    ctypedef struct depthwise_band:
+        Py_ssize_t elements
+    depthwise_band depthwise_forward_band(const windows* x, Py_ssize_t itemsize)
+    depthwise_band depthwise_gradient_band(const windows* x, Py_ssize_t itemsize)
+    bint depthwise_fits(const windows* x)
+    ctypedef struct depthwise_primitives:
+        void (*forward)(const windows* x, const void* w, const void* bias, char* y, Py_ssize_t y_row,
+                        void* scratch) noexcept nogil
+        void (*image_gradient)(const windows* x, const char* dy, Py_ssize_t dy_row, const void* w, bint add, char* dx,
+                               Py_ssize_t dx_row, void* scratch) noexcept nogil
+        void (*weight_lanes)(const windows* x, const char* dy, Py_ssize_t dy_row, void* lanes,
+                             void* scratch) noexcept nogil
+        void (*sum_lanes)(Py_ssize_t taps, const void* lanes, void* dw) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
     ctypedef struct row_primitives:
         double (*sum)(Py_ssize_t count, const void* x) noexcept nogil
 
@@ -177,6 +192,7 @@ cdef extern from "primitives.h" nogil:
         const cluster_primitives* cluster
         const conv_primitives* conv
         const flat_primitives* flat
+        const depthwise_primitives* depthwise
         const row_primitives* rows
         const softmax_primitives* softmax
         const strided_primitives* strided

@@ -6,6 +6,7 @@ extern const activation_primitives NAME(activation);
 extern const cluster_primitives NAME(cluster);
 extern const conv_primitives NAME(conv);
 extern const flat_primitives NAME(flat);
+extern const depthwise_primitives NAME(depthwise);
 extern const row_primitives NAME(rows);
 extern const softmax_primitives NAME(softmax);
 extern const strided_primitives NAME(strided);
@@ -23,6 +24,7 @@ const primitives NAME(primitives) = {
     .cluster = &NAME(cluster),
     .conv = &NAME(conv),
     .flat = &NAME(flat),
+    .depthwise = &NAME(depthwise),
     .rows = &NAME(rows),
     .softmax = &NAME(softmax),
     .strided = &NAME(strided),

@@ -15,6 +15,7 @@ typedef void real;
 #include "activation.h"
 #include "cluster.h"
 #include "conv.h"
+#include "depthwise.h"
 #include "flat.h"
 #include "optim.h"
 #include "pack.h"
@@ -32,6 +33,7 @@ typedef struct {
     const cluster_primitives *cluster;
     const conv_primitives *conv;
     const flat_primitives *flat;
+    const depthwise_primitives *depthwise;
     const row_primitives *rows;
     const softmax_primitives *softmax;
     const strided_primitives *strided;

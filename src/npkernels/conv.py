@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import _arguments as check
-from . import _conv, _unfold
+from . import _conv, _depthwise, _unfold
 from ._windows import output_size
 from .activation import fused
 
@@ -164,8 +164,16 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
         y = check.empty(wanted, x.dtype)
     else:
         y = check.output(out, wanted, x.dtype, {"x": x, "w": w, "b": b})
-    _conv.forward(x, _matrix(w), b, y, geometry, groups, function)
+    if _is_depthwise(w, groups, 4, geometry):
+        _depthwise.forward(x, np.ascontiguousarray(w), b, y, geometry, function)
+    else:
+        _conv.forward(x, _matrix(w), b, y, geometry, groups, function)
     return y
+
+
+def _is_depthwise(w, groups, outputs, geometry):
+    """One input channel and at most so many outputs a group: fewer than fill a tile of the product."""
+    return w.shape[1] == 1 and w.shape[0] <= outputs * groups and _depthwise.fits(geometry)
 
 
 def _matrix(w):
@@ -220,9 +228,15 @@ def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, need
     check.shape("dy", dy, (x.shape[0], w.shape[0], geometry[8], geometry[9]))
     need_x, need_w, need_b = check.needs(needs)
     dx = dw = db = None
-    if need_x:
+    if need_x and _is_depthwise(w, groups, 4, geometry):
+        dx = check.empty(x.shape, x.dtype)
+        _depthwise.image_gradient(dy, np.ascontiguousarray(w), dx, geometry)
+    elif need_x:
         dx = _image_gradient(dy, w, x.shape, geometry, groups)
-    if need_w:
+    if need_w and _is_depthwise(w, groups, math.inf, geometry):
+        dw = np.empty(w.shape, x.dtype)
+        _depthwise.weight_gradient(x, dy, dw, geometry)
+    elif need_w:
         oc, k = w.shape[0] // groups, math.prod(w.shape[1:])
         dw, transposed = np.empty((groups, oc, k), x.dtype), np.empty((groups, k, oc), x.dtype)
         _conv.weight_gradient(x, dy, dw, transposed, geometry)

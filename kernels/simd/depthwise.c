@@ -1,0 +1,269 @@
+#include "gather.h"
+#include "primitives.h"
+
+enum { COPY_VECTORS = 32 }; /* of a row whose masks are prepared at a time */
+
+/* copy[r][s][e] = x[r - top, e*phases + s - left], 0 outside (h, w), for r < height, s < phases, e < pitch. `ahead` rows on
+ * lies what is read next. */
+INLINE void copy_phases(const int phases, const char *x, ptrdiff_t x_row, ptrdiff_t h, ptrdiff_t w, ptrdiff_t top,
+                        ptrdiff_t left, ptrdiff_t height, ptrdiff_t pitch, real *copy)
+{
+    unsigned masks[COPY_VECTORS];
+    const ptrdiff_t vectors = (pitch + LANES - 1) / LANES, pixels = phases * LANES, size = sizeof(number);
+    for (ptrdiff_t begin = 0; begin < vectors; begin += COPY_VECTORS) {
+        const ptrdiff_t end = min_size(vectors, begin + COPY_VECTORS);
+        for (ptrdiff_t v = begin; v < end; v++) {
+            const ptrdiff_t first = min_size(max_size(left - v * pixels, 0), pixels);
+            const ptrdiff_t last = min_size(max_size(left + w - v * pixels, first), pixels);
+            masks[v - begin] = (unsigned)(((uint64_t)1 << last) - ((uint64_t)1 << first));
+        }
+        for (ptrdiff_t r = 0; r < height; r++) {
+            const bool in = r - top >= 0 && r - top < h;
+            const char *const row = x + (r - top) * x_row - left * size;
+            real *const to = copy + r * phases * pitch;
+            for (ptrdiff_t v = begin; v < end; v++) {
+                const real *const from = (const real *)row + v * pixels;
+                const unsigned mask = in ? masks[v - begin] : 0;
+                const vreal low = vload_mask(from, mask & (unsigned)(((uint64_t)1 << LANES) - 1));
+                __builtin_prefetch((const char *)from + height * x_row);
+                if (phases == 1) {
+                    vstore(to + v * LANES, low);
+                } else {
+                    const vreal high = vload_mask(from + LANES, (unsigned)((uint64_t)mask >> LANES));
+                    vstore(to + v * LANES, __builtin_shufflevector(low, high, EVEN));
+                    vstore(to + pitch + v * LANES, __builtin_shufflevector(low, high, ODD));
+                }
+            }
+        }
+    }
+}
+
+static void copy_band(ptrdiff_t phases, const char *x, ptrdiff_t x_row, ptrdiff_t h, ptrdiff_t w, ptrdiff_t top,
+                      ptrdiff_t left, ptrdiff_t height, ptrdiff_t pitch, real *copy)
+{
+    if (phases == 1) {
+        copy_phases(1, x, x_row, h, w, top, left, height, pitch, copy);
+    } else if (phases == 2) {
+        copy_phases(2, x, x_row, h, w, top, left, height, pitch, copy);
+    } else {
+        memset(copy, 0, (size_t)(height * phases * pitch) * sizeof(number));
+        for (ptrdiff_t r = max_size(top, 0); r < min_size(height, top + h); r++)
+            for (ptrdiff_t c = left; c < min_size(left + w, phases * pitch); c++)
+                copy[(r * phases + c % phases) * pitch + c / phases] = ((const real *)(x + (r - top) * x_row))[c - left];
+    }
+}
+
+/* A list of taps: the result at a place of the copy is the sum of w[t] copy[place + offset[t]]. */
+typedef struct {
+    int count;
+    number w[DEPTHWISE_TAPS];
+    ptrdiff_t offset[DEPTHWISE_TAPS];
+} tap_list;
+
+INLINE void correlate_block(const int rows, const int vectors, const tap_list *taps, const real *copy, ptrdiff_t step,
+                            vreal start, bool add, real *y, ptrdiff_t y_row, ptrdiff_t last)
+{
+    vreal acc[8];
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int v = 0; v < vectors; v++)
+        {
+            const real *const from = (const real *)((const char *)y + i * y_row) + v * LANES;
+            acc[i * vectors + v] = !add ? start : v < vectors - 1 || last == LANES ? vload(from) : vload_part(from, last);
+        }
+    for (int t = 0; t < taps->count; t++) {
+        const vreal w = vsplat(taps->w[t]);
+        const real *const x = copy + taps->offset[t];
+        UNROLL for (int i = 0; i < rows; i++)
+            UNROLL for (int v = 0; v < vectors; v++) acc[i * vectors + v] += w * vload(x + i * step + v * LANES);
+    }
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int v = 0; v < vectors; v++)
+        {
+            real *const to = (real *)((char *)y + i * y_row) + v * LANES;
+            if (v < vectors - 1 || last == LANES)
+                vstore(to, acc[i * vectors + v]);
+            else
+                vstore_part(to, acc[i * vectors + v], last);
+        }
+}
+
+/* `step` elements between the rows of the copy, `y_row` bytes between those of the result. */
+INLINE void correlate_columns(const int most, const int vectors, const tap_list *taps, const real *copy, ptrdiff_t step,
+                              ptrdiff_t rows, vreal start, bool add, real *y, ptrdiff_t y_row, ptrdiff_t last)
+{
+    ptrdiff_t i = 0;
+    for (; i + most <= rows; i += most, copy += most * step, y = (real *)((char *)y + most * y_row))
+        correlate_block(most, vectors, taps, copy, step, start, add, y, y_row, last);
+    for (; i < rows; i++, copy += step, y = (real *)((char *)y + y_row))
+        correlate_block(1, vectors, taps, copy, step, start, add, y, y_row, last);
+}
+
+static void correlate(const tap_list *taps, const real *copy, ptrdiff_t step, ptrdiff_t rows, ptrdiff_t columns,
+                      vreal start, bool add, real *y, ptrdiff_t y_row)
+{
+    for (ptrdiff_t j = 0; j < columns; j += 4 * LANES) {
+        const ptrdiff_t vectors = (min_size(columns - j, 4 * LANES) + LANES - 1) / LANES;
+        const ptrdiff_t last = min_size(columns - j - (vectors - 1) * LANES, LANES);
+        switch (vectors) {
+        case 1: correlate_columns(4, 1, taps, copy + j, step, rows, start, add, y + j, y_row, last); break;
+        case 2: correlate_columns(4, 2, taps, copy + j, step, rows, start, add, y + j, y_row, last); break;
+        case 3: correlate_columns(2, 3, taps, copy + j, step, rows, start, add, y + j, y_row, last); break;
+        default: correlate_columns(2, 4, taps, copy + j, step, rows, start, add, y + j, y_row, last); break;
+        }
+    }
+}
+
+/* Where tap (a, b) lies in the copy of x, from the place of its window. */
+INLINE ptrdiff_t place_of(const windows *g, ptrdiff_t pitch, ptrdiff_t a, ptrdiff_t b)
+{
+    if (g->sw == 1) /* divisions would cost more than the rest of a small plane */
+        return a * g->dh * pitch + b * g->dw;
+    return (a * g->dh * g->sw + b * g->dw % g->sw) * pitch + b * g->dw / g->sw;
+}
+
+static void forward(const windows *g, const real *w, const real *bias, char *y, ptrdiff_t y_row, real *scratch)
+{
+    assert(depthwise_fits(g));
+    const depthwise_band band = depthwise_forward_band(g, sizeof(number));
+    const vreal start = bias != NULL ? vsplat(bias[0]) : (vreal){0};
+    tap_list taps;
+    taps.count = 0;
+    for (ptrdiff_t a = 0; a < g->kh; a++)
+        for (ptrdiff_t b = 0; b < g->kw; b++, taps.count++) {
+            taps.w[taps.count] = w[taps.count];
+            taps.offset[taps.count] = place_of(g, band.pitch, a, b);
+        }
+    for (ptrdiff_t i = 0; i < g->oh; i += band.rows) {
+        const ptrdiff_t rows = min_size(band.rows, g->oh - i), height = (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1;
+        copy_band(g->sw, g->x, g->row_stride, g->h, g->w, g->top - i * g->sh, g->left, height, band.pitch, scratch);
+        correlate(&taps, scratch, g->sh * g->sw * band.pitch, rows, g->ow, start, false, (real *)(y + i * y_row), y_row);
+    }
+}
+
+/* Rows r = sh*Q + (r + top) % sh - top of dx meet dy at rows Q - a*dh / sh of the taps whose a*dh has that remainder,
+ * columns likewise: each phase of rows and columns is a correlation of stride 1. The last tap comes first. */
+INLINE void list_phase(const windows *g, ptrdiff_t pitch, const real *w, ptrdiff_t row_phase, ptrdiff_t column_phase,
+                       tap_list *taps)
+{
+    const ptrdiff_t span_h = (g->kh - 1) * g->dh / g->sh, span_w = (g->kw - 1) * g->dw / g->sw;
+    taps->count = 0;
+    for (ptrdiff_t a = g->kh - 1; a >= 0; a--)
+        for (ptrdiff_t b = g->kw - 1; b >= 0; b--)
+            if (a * g->dh % g->sh == row_phase && b * g->dw % g->sw == column_phase) {
+                taps->w[taps->count] = w[a * g->kw + b];
+                taps->offset[taps->count++] = (span_h - a * g->dh / g->sh) * pitch + span_w - b * g->dw / g->sw;
+            }
+}
+
+/* dx[sw * e + s - skip] = or += parts[s][e], for the columns that dx has */
+INLINE void interleave(const real *parts, ptrdiff_t pitch, ptrdiff_t sw, ptrdiff_t skip, ptrdiff_t w, bool add, real *dx)
+{
+    ptrdiff_t c = 0;
+    if (sw == 2)
+        for (; c + skip + 2 * LANES <= 2 * pitch && c + 2 * LANES <= w; c += 2 * LANES) {
+            const ptrdiff_t e = (c + skip + 1) / 2;
+            const vreal first = vload(parts + skip * pitch + c / 2), second = vload(parts + (1 - skip) * pitch + e);
+            const vreal low = __builtin_shufflevector(first, second, LOW), high = __builtin_shufflevector(first, second, HIGH);
+            vstore(dx + c, add ? vload(dx + c) + low : low);
+            vstore(dx + c + LANES, add ? vload(dx + c + LANES) + high : high);
+        }
+    for (; c < w; c++) {
+        const number value = parts[(c + skip) % sw * pitch + (c + skip) / sw];
+        dx[c] = add ? dx[c] + value : value;
+    }
+}
+
+static void image_gradient(const windows *g, const char *dy, ptrdiff_t dy_row, const real *w, int add, char *dx,
+                           ptrdiff_t dx_row, real *scratch)
+{
+    assert(depthwise_fits(g));
+    const depthwise_band band = depthwise_gradient_band(g, sizeof(number));
+    const ptrdiff_t sh = g->sh, sw = g->sw, first = g->top / sh, end = (g->h + g->top - 1) / sh + 1;
+    const ptrdiff_t span_h = (g->kh - 1) * g->dh / sh, span_w = (g->kw - 1) * g->dw / sw;
+    const ptrdiff_t columns = (g->w + g->left - 1) / sw - g->left / sw + 1;
+    real *const parts = scratch + band.height * band.pitch + 64;
+    tap_list taps;
+    for (ptrdiff_t q = first; q < end; q += band.rows) {
+        const ptrdiff_t rows = min_size(band.rows, end - q);
+        copy_band(1, dy, dy_row, g->oh, g->ow, span_h - q, span_w - g->left / sw, rows + span_h, band.pitch, scratch);
+        for (ptrdiff_t phase = 0; phase < sh; phase++) {
+            /* rows sh * Q + phase - top of dx, q <= Q < q + rows, as far as dx has them */
+            const ptrdiff_t begin = q * sh + phase < g->top ? 1 : 0, r = (q + begin) * sh + phase - g->top;
+            const ptrdiff_t count = min_size(rows - begin, r < g->h ? (g->h - r + sh - 1) / sh : 0);
+            real *const to = (real *)(dx + r * dx_row);
+            for (ptrdiff_t s = 0; s < sw && count > 0; s++) {
+                list_phase(g, band.pitch, w, phase, s, &taps);
+                if (sw == 1)
+                    correlate(&taps, scratch + begin * band.pitch, band.pitch, count, columns, (vreal){0}, add, to, sh * dx_row);
+                else
+                    correlate(&taps, scratch + begin * band.pitch, band.pitch, count, columns, (vreal){0}, false,
+                              parts + s * band.pitch, sw * band.pitch * (ptrdiff_t)sizeof(number));
+            }
+            for (ptrdiff_t i = 0; i < count && sw > 1; i++)
+                interleave(parts + i * sw * band.pitch, band.pitch, sw, g->left % sw, g->w, add,
+                           (real *)((char *)to + i * sh * dx_row));
+        }
+    }
+}
+
+/* Up to 8 taps over a band of rows, in the lanes of the columns. */
+INLINE void weight_block(const int taps, const real *copy, const ptrdiff_t *offsets, ptrdiff_t step, ptrdiff_t rows,
+                         ptrdiff_t columns, const char *dy, ptrdiff_t dy_row, real *lanes)
+{
+    vreal acc[8];
+    UNROLL for (int t = 0; t < taps; t++) acc[t] = vload(lanes + t * LANES);
+    for (ptrdiff_t i = 0; i < rows; i++, copy += step, dy += dy_row)
+        for (ptrdiff_t j = 0; j < columns; j += LANES) {
+            /* what a window does not see may be NaN */
+            const unsigned mask = (1u << min_size(columns - j, LANES)) - 1;
+            const vreal d = vload_mask((const real *)dy + j, mask);
+            UNROLL for (int t = 0; t < taps; t++) acc[t] += d * vload_mask(copy + offsets[t] + j, mask);
+        }
+    UNROLL for (int t = 0; t < taps; t++) vstore(lanes + t * LANES, acc[t]);
+}
+
+static void weight_lanes(const windows *g, const char *dy, ptrdiff_t dy_row, real *lanes, real *scratch)
+{
+    assert(depthwise_fits(g));
+    const depthwise_band band = depthwise_forward_band(g, sizeof(number));
+    const ptrdiff_t taps = g->kh * g->kw, step = g->sh * g->sw * band.pitch, blocks = (taps + 7) / 8;
+    ptrdiff_t offsets[DEPTHWISE_TAPS];
+    for (ptrdiff_t t = 0; t < taps; t++)
+        offsets[t] = place_of(g, band.pitch, t / g->kw, t % g->kw);
+    for (ptrdiff_t i = 0; i < g->oh; i += band.rows) {
+        const ptrdiff_t rows = min_size(band.rows, g->oh - i), height = (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1;
+        const char *const d = dy + i * dy_row;
+        copy_band(g->sw, g->x, g->row_stride, g->h, g->w, g->top - i * g->sh, g->left, height, band.pitch, scratch);
+        for (ptrdiff_t q = 0; q < blocks; q++) {
+            const ptrdiff_t t = taps * q / blocks;
+            const ptrdiff_t *const from = offsets + t;
+            real *const to = lanes + t * LANES;
+            switch (taps * (q + 1) / blocks - t) {
+            case 1: weight_block(1, scratch, from, step, rows, g->ow, d, dy_row, to); break;
+            case 2: weight_block(2, scratch, from, step, rows, g->ow, d, dy_row, to); break;
+            case 3: weight_block(3, scratch, from, step, rows, g->ow, d, dy_row, to); break;
+            case 4: weight_block(4, scratch, from, step, rows, g->ow, d, dy_row, to); break;
+            case 5: weight_block(5, scratch, from, step, rows, g->ow, d, dy_row, to); break;
+            case 6: weight_block(6, scratch, from, step, rows, g->ow, d, dy_row, to); break;
+            case 7: weight_block(7, scratch, from, step, rows, g->ow, d, dy_row, to); break;
+            default: weight_block(8, scratch, from, step, rows, g->ow, d, dy_row, to); break;
+            }
+        }
+    }
+}
+
+static void sum_lanes(ptrdiff_t taps, const real *lanes, real *dw)
+{
+    for (ptrdiff_t t = 0; t < taps; t++) {
+        double sum[LANES];
+        for (int l = 0; l < LANES; l++)
+            sum[l] = lanes[t * LANES + l];
+        for (int half = LANES / 2; half > 0; half /= 2)
+            for (int l = 0; l < half; l++)
+                sum[l] += sum[l + half];
+        dw[t] = (number)sum[0];
+    }
+}
+
+const depthwise_primitives NAME(depthwise) = {
+    .forward = forward, .image_gradient = image_gradient, .weight_lanes = weight_lanes, .sum_lanes = sum_lanes};
