@@ -1,18 +1,15 @@
-"""Convolution and its gradients as products with patches that are never stored.
+"""Convolution as a product with patches that are never stored; the gradient of the image is one too.
 
 A window slides over every image; patch[(c, a, b), (n, i, j)] is what its element (c, a, b) sees at position (i, j) of
 image n (kernels/simd/conv.h). Groups are products of their own.
 
     y[n, oc, i, j]  = bias[oc] + sum over (c, a, b) of  w[oc, (c, a, b)] patch[(c, a, b), (n, i, j)]
-    dw'[(c, a, b), oc]         = sum over (n, i, j) of  patch[(c, a, b), (n, i, j)] dy[n, oc, i, j]
 """
 cimport numpy as cnp
 
-from npkernels._primitives cimport (
-    START_ROW_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, primitives, windows,
-)
+from npkernels._primitives cimport START_ROW_BIAS, flat_layout, flat_layout_of, windows
 from npkernels._product cimport SERIAL_FLOP, Product, ceil_div, product_begin, product_plan, product_run, product_serial
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._runtime cimport num_threads, parallel_for, workspace, workspace_done
 from npkernels._windows cimport set_windows
 
 cnp.import_array()
@@ -209,120 +206,3 @@ def forward(
             one.bias += group * m * g.table.itemsize
         with nogil:
             product_run(&one)
-
-
-cdef void pack_patch_rows(const Product* g, Py_ssize_t i0, Py_ssize_t rows, Py_ssize_t p0, Py_ssize_t k_count,
-                          char* to) noexcept nogil:
-    cdef const Convolution* conv = <const Convolution*>g.context
-    g.table.conv.patch_rows(&conv.patches, i0, rows, p0, k_count, to, k_count)
-
-
-cdef void pack_gradient(const Product* g, Py_ssize_t p0, Py_ssize_t k_count, Py_ssize_t j0, Py_ssize_t columns,
-                        char* to) noexcept nogil:
-    # B[(n, i, j), oc] = dy[n, oc, i, j]: k runs over pixels, row by row where the plane of dy is not contiguous.
-    cdef const Convolution* conv = <const Convolution*>g.context
-    cdef Py_ssize_t lanes = g.table.lanes, vectors = ceil_div(columns, lanes), q, start, end, p, count, i, j
-    cdef Py_ssize_t ow = conv.patches.ow, oh = conv.patches.oh, panels = panel_count(vectors, g.table.tile.vectors)
-    for q in range(panels):
-        start, end = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
-        p = p0
-        while p < p0 + k_count:
-            i, j = p // ow % oh, p % ow
-            if conv.y_row == ow * conv.y_column:
-                count = min(p0 + k_count - p, (oh - i) * ow - j)
-            else:
-                count = min(p0 + k_count - p, ow - j)
-            g.table.pack.panel(
-                count, min(end, columns) - start, end - start,
-                conv.y + (j0 + start) * conv.y_channel + p // ow // oh * conv.y_image + i * conv.y_row + j * conv.y_column,
-                conv.y_column, conv.y_channel, to + (start * k_count + (p - p0) * (end - start)) * g.table.itemsize)
-            p += count
-
-
-cdef struct Transposition:
-    const primitives* table
-    const char* x            # (groups, rows, columns), C-contiguous
-    char* to                 # (groups, columns, rows), C-contiguous
-    Py_ssize_t rows, columns
-
-
-cdef void transpose_lines(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    # 16 lines of the result at a time, over all groups
-    cdef const Transposition* v = <const Transposition*>context
-    cdef Py_ssize_t parts = ceil_div(v.columns, 16), part, group, j, size = v.table.itemsize, plane = v.rows * v.columns
-    for part in range(first, last):
-        group, j = part // parts, part % parts * 16
-        v.table.pack.transpose(v.rows, min(16, v.columns - j), v.x + (group * plane + j) * size, v.columns,
-                               v.to + (group * plane + j * v.rows) * size, v.rows)
-
-
-def weight_gradient(
-    cnp.ndarray x,           # IN (n, c, h, w)
-    cnp.ndarray dy,          # IN (n, oc, oh, ow)
-    cnp.ndarray dw,          # OUT (groups, oc/groups, c/groups * kh * kw), C-contiguous
-    cnp.ndarray transposed,  # SCRATCH (groups, c/groups * kh * kw, oc/groups), C-contiguous
-    tuple geometry,          # as in `forward`
-):
-    # The patches are A, packed by rows, and dy is B: so the product is dw', which is transposed at the end.
-    cdef Py_ssize_t groups = cnp.PyArray_DIMS(dw)[0], m = cnp.PyArray_DIMS(dw)[2], n = cnp.PyArray_DIMS(dw)[1], group
-    cdef Py_ssize_t c = cnp.PyArray_DIMS(x)[1] // max(1, groups)
-    cdef Py_ssize_t pixels = cnp.PyArray_DIMS(dy)[0] * cnp.PyArray_DIMS(dy)[2] * cnp.PyArray_DIMS(dy)[3]
-    cdef Transposition v
-    cdef Convolution conv
-    cdef Product g
-    v.table, v.rows, v.columns = primitives_for(cnp.PyArray_TYPE(x)), m, n
-    v.x, v.to = <const char*>cnp.PyArray_DATA(transposed), <char*>cnp.PyArray_DATA(dw)
-    for group in range(groups):
-        product_begin(&g, cnp.PyArray_TYPE(x), m, n, pixels)
-        set_windows(&conv.patches, x, group * c, geometry)
-        set_result(&conv, dy, group * n)
-        g.pack_a, g.pack_b, g.context = pack_patch_rows, pack_gradient, &conv
-        g.c_row = n * g.table.itemsize
-        g.c = <char*>cnp.PyArray_DATA(transposed) + group * m * g.c_row
-        with nogil:
-            product_run(&g)
-    with nogil:
-        parallel_for(transpose_lines, &v, groups * ceil_div(n, 16), max(1, 4096 // max(1, m)), num_threads())
-
-
-cdef struct Bias:
-    const primitives* table
-    windows pixels                           # 1 x 1 windows: patch[c, (n, i, j)] = dy[n, c, i, j]
-    Py_ssize_t count                         # of (n, i, j)
-    char* db
-    bint single
-
-
-cdef void sum_channels(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    # db[c] = sum over pieces of a fixed length, each gathered into L1, of their sums
-    cdef const Bias* v = <const Bias*>context
-    cdef double piece[1024]
-    cdef double total
-    cdef Py_ssize_t c, done, count
-    for c in range(first, last):
-        total, done = 0, 0
-        while done < v.count:
-            count = min(1024, v.count - done)
-            v.table.conv.patch_rows(&v.pixels, c, 1, done, count, piece, count)
-            total += v.table.rows.sum(count, piece)
-            done += count
-        if v.single:
-            (<float*>v.db)[c] = <float>total
-        else:
-            (<double*>v.db)[c] = total
-
-
-def bias_gradient(
-    cnp.ndarray dy,          # IN (n, oc, oh, ow)
-    cnp.ndarray db,          # OUT (oc,), C-contiguous
-):
-    cdef Bias v
-    cdef cnp.npy_intp* shape = cnp.PyArray_DIMS(dy)
-    set_windows(&v.pixels, dy, 0, (1, 1, 1, 1, 1, 1, 0, 0, shape[2], shape[3]))
-    if v.pixels.row_stride == shape[3] * v.pixels.column_stride:      # a plane is one long row
-        v.pixels.h, v.pixels.w = 1, shape[2] * shape[3]
-        v.pixels.oh, v.pixels.ow = 1, v.pixels.w
-    v.table, v.single = primitives_for(cnp.PyArray_TYPE(dy)), cnp.PyArray_TYPE(dy) == cnp.NPY_FLOAT
-    v.count, v.db = shape[0] * shape[2] * shape[3], <char*>cnp.PyArray_DATA(db)
-    with nogil:
-        parallel_for(sum_channels, &v, shape[1], max(1, 65536 // max(1, v.count)), num_threads())

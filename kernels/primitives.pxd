@@ -20,12 +20,16 @@ cdef extern from "primitives.h" nogil:
     ctypedef void (*tile_runs_fn)(Py_ssize_t k, const void* a, Py_ssize_t a_stride, const void* b,
                                   const Py_ssize_t* runs, void* c, Py_ssize_t c_stride, Py_ssize_t columns, int start,
                                   const void* bias) noexcept nogil
+    ctypedef void (*tile_lines_fn)(Py_ssize_t lines, Py_ssize_t width, const void* a, Py_ssize_t a_line,
+                                   const Py_ssize_t* runs, const void* b, Py_ssize_t b_stride, void* c,
+                                   Py_ssize_t c_stride, Py_ssize_t columns, int start) noexcept nogil
     ctypedef void (*row_runs_fn)(Py_ssize_t k, const void* a, const void* b, const Py_ssize_t* runs, void* c,
                                  Py_ssize_t columns, int start, const void* bias) noexcept nogil
     ctypedef struct tile_primitives:
         Py_ssize_t rows, vectors
         const tile_fn* tiles
         const tile_runs_fn* runs
+        const tile_lines_fn* lines
         row_runs_fn row_runs
         const tile_fn* thin
 
@@ -109,6 +113,7 @@ cdef extern from "primitives.h" nogil:
 cdef extern from "primitives.h" nogil:
     ctypedef struct row_primitives:
         double (*sum)(Py_ssize_t count, const void* x) noexcept nogil
+        void (*add)(Py_ssize_t count, const void* x, void* sum) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     enum:

@@ -142,16 +142,25 @@ static void forward(const windows *g, const real *w, const real *bias, char *y, 
 
 /* Rows r = sh*Q + (r + top) % sh - top of dx meet dy at rows Q - a*dh / sh of the taps whose a*dh has that remainder,
  * columns likewise: each phase of rows and columns is a correlation of stride 1. The last tap comes first. */
-INLINE void list_phase(const windows *g, ptrdiff_t pitch, const real *w, ptrdiff_t row_phase, ptrdiff_t column_phase,
-                       tap_list *taps)
+typedef struct {
+    ptrdiff_t phase, distance;
+} meeting;
+
+INLINE void meet(ptrdiff_t kernel, ptrdiff_t dilation, ptrdiff_t stride, meeting *met)
 {
-    const ptrdiff_t span_h = (g->kh - 1) * g->dh / g->sh, span_w = (g->kw - 1) * g->dw / g->sw;
+    for (ptrdiff_t a = 0; a < kernel; a++)
+        met[a] = (meeting){a * dilation % stride, (kernel - 1) * dilation / stride - a * dilation / stride};
+}
+
+INLINE void list_phase(const windows *g, ptrdiff_t pitch, const real *w, const meeting *rows, const meeting *columns,
+                       ptrdiff_t row_phase, ptrdiff_t column_phase, tap_list *taps)
+{
     taps->count = 0;
     for (ptrdiff_t a = g->kh - 1; a >= 0; a--)
-        for (ptrdiff_t b = g->kw - 1; b >= 0; b--)
-            if (a * g->dh % g->sh == row_phase && b * g->dw % g->sw == column_phase) {
+        for (ptrdiff_t b = g->kw - 1; b >= 0 && rows[a].phase == row_phase; b--)
+            if (columns[b].phase == column_phase) {
                 taps->w[taps->count] = w[a * g->kw + b];
-                taps->offset[taps->count++] = (span_h - a * g->dh / g->sh) * pitch + span_w - b * g->dw / g->sw;
+                taps->offset[taps->count++] = rows[a].distance * pitch + columns[b].distance;
             }
 }
 
@@ -182,7 +191,10 @@ static void image_gradient(const windows *g, const char *dy, ptrdiff_t dy_row, c
     const ptrdiff_t span_h = (g->kh - 1) * g->dh / sh, span_w = (g->kw - 1) * g->dw / sw;
     const ptrdiff_t columns = (g->w + g->left - 1) / sw - g->left / sw + 1;
     real *const parts = scratch + band.height * band.pitch + 64;
+    meeting met_rows[DEPTHWISE_TAPS], met_columns[DEPTHWISE_TAPS];
     tap_list taps;
+    meet(g->kh, g->dh, sh, met_rows);
+    meet(g->kw, g->dw, sw, met_columns);
     for (ptrdiff_t q = first; q < end; q += band.rows) {
         const ptrdiff_t rows = min_size(band.rows, end - q);
         copy_band(1, dy, dy_row, g->oh, g->ow, span_h - q, span_w - g->left / sw, rows + span_h, band.pitch, scratch);
@@ -192,7 +204,7 @@ static void image_gradient(const windows *g, const char *dy, ptrdiff_t dy_row, c
             const ptrdiff_t count = min_size(rows - begin, r < g->h ? (g->h - r + sh - 1) / sh : 0);
             real *const to = (real *)(dx + r * dx_row);
             for (ptrdiff_t s = 0; s < sw && count > 0; s++) {
-                list_phase(g, band.pitch, w, phase, s, &taps);
+                list_phase(g, band.pitch, w, met_rows, met_columns, phase, s, &taps);
                 if (sw == 1)
                     correlate(&taps, scratch + begin * band.pitch, band.pitch, count, columns, (vreal){0}, add, to, sh * dx_row);
                 else

@@ -19,4 +19,12 @@ static double sum(ptrdiff_t count, const real *x)
     return lanes[0];
 }
 
-const row_primitives NAME(rows) = {.sum = sum};
+static void add(ptrdiff_t count, const real *x, real *sum)
+{
+    for (ptrdiff_t i = 0; i < count; i += LANES) {
+        const ptrdiff_t lanes = min_size(count - i, LANES);
+        vstore_part(sum + i, vload_part(sum + i, lanes) + vload_part(x + i, lanes), lanes);
+    }
+}
+
+const row_primitives NAME(rows) = {.sum = sum, .add = add};

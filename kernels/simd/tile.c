@@ -66,6 +66,29 @@ INLINE void tile(const int rows, const int vectors, const bool by_runs, ptrdiff_
     store_accumulators(rows, vectors, acc, c, c_stride, last);
 }
 
+INLINE void tile_lines(const int rows, const int vectors, ptrdiff_t lines, ptrdiff_t width, const real *a, ptrdiff_t a_line,
+                       const ptrdiff_t *runs, const real *b, ptrdiff_t b_stride, real *c, ptrdiff_t c_stride,
+                       ptrdiff_t columns, int start)
+{
+    const ptrdiff_t last = columns - (vectors - 1) * LANES;
+    vreal acc[TILE_ROWS][TILE_VECTORS];
+    start_accumulators(rows, vectors, acc, c, c_stride, last, start, c);
+    for (ptrdiff_t l = 0; l < lines; l++, a += a_line, b += width * b_stride) {
+        const real *row[TILE_ROWS];
+        UNROLL for (int i = 0; i < rows; i++) row[i] = a + runs[i];
+        for (ptrdiff_t p = 0; p < width; p++) {
+            vreal bp[TILE_VECTORS];
+            UNROLL for (int v = 0; v < vectors; v++) bp[v] = vload(b + p * b_stride + v * LANES);
+            UNROLL for (int i = 0; i < rows; i++)
+            {
+                const vreal ap = vsplat(row[i][p]);
+                UNROLL for (int v = 0; v < vectors; v++) acc[i][v] += ap * bp[v];
+            }
+        }
+    }
+    store_accumulators(rows, vectors, acc, c, c_stride, last);
+}
+
 enum { ROW_VECTORS = 8 }; /* chains that hide the latency of a multiply-add */
 
 INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, const real *b, const ptrdiff_t *runs, real *c,
@@ -156,6 +179,13 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
     {                                                                                                                  \
         tile(rows, vectors, true, k, a, a_stride, 1, b, 0, runs, c, c_stride, columns, start, bias);                         \
     }
+#define LINES(rows, vectors)                                                                                           \
+    static void lines_##rows##x##vectors(ptrdiff_t lines, ptrdiff_t width, const real *a, ptrdiff_t a_line,            \
+                                         const ptrdiff_t *runs, const real *b, ptrdiff_t b_stride, real *c,            \
+                                         ptrdiff_t c_stride, ptrdiff_t columns, int start)                             \
+    {                                                                                                                  \
+        tile_lines(rows, vectors, lines, width, a, a_line, runs, b, b_stride, c, c_stride, columns, start);            \
+    }
 #define THIN(rows, vectors)                                                                                            \
     static void thin_##rows##x##vectors(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b,                 \
                                         ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, \
@@ -165,11 +195,11 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
     }
 #if TILE_VECTORS == 3
 #define THINS(rows) THIN(rows, 1) THIN(rows, 2) THIN(rows, 3)
-#define TILES(rows) TILE(rows, 1) TILE(rows, 2) TILE(rows, 3) RUNS(rows, 1) RUNS(rows, 2) RUNS(rows, 3)
+#define TILES(rows) TILE(rows, 1) TILE(rows, 2) TILE(rows, 3) RUNS(rows, 1) RUNS(rows, 2) RUNS(rows, 3) LINES(rows, 1) LINES(rows, 2) LINES(rows, 3)
 #define ROW(layout, rows) {layout##_##rows##x1, layout##_##rows##x2, layout##_##rows##x3}
 #else
 #define THINS(rows) THIN(rows, 1) THIN(rows, 2)
-#define TILES(rows) TILE(rows, 1) TILE(rows, 2) RUNS(rows, 1) RUNS(rows, 2)
+#define TILES(rows) TILE(rows, 1) TILE(rows, 2) RUNS(rows, 1) RUNS(rows, 2) LINES(rows, 1) LINES(rows, 2)
 #define ROW(layout, rows) {layout##_##rows##x1, layout##_##rows##x2}
 #endif
 THINS(1) THINS(2) THINS(3) THINS(4)
@@ -187,7 +217,10 @@ static const tile_fn tiles[2][TILE_ROWS][TILE_VECTORS] = {ROWS(rows), ROWS(colum
 
 static const tile_runs_fn runs[TILE_ROWS][TILE_VECTORS] = ROWS(runs);
 
+static const tile_lines_fn lines[TILE_ROWS][TILE_VECTORS] = ROWS(lines);
+
 static const tile_fn thins[THIN_ROWS][TILE_VECTORS] = {ROW(thin, 1), ROW(thin, 2), ROW(thin, 3), ROW(thin, 4)};
 
 const tile_primitives NAME(tile) = {
-    .rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0][0], .runs = &runs[0][0], .row_runs = row_runs, .thin = &thins[0][0]};
+    .rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0][0], .runs = &runs[0][0], .lines = &lines[0][0],
+    .row_runs = row_runs, .thin = &thins[0][0]};

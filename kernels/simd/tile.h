@@ -28,6 +28,11 @@ typedef void (*tile_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const re
 typedef void (*tile_runs_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b, const ptrdiff_t *runs, real *c,
                              ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias);
 
+/* The same where k runs over lines of a picture: p is (line, column), row i of A is a[runs[i] + line * a_line + column], B is
+ * packed: b[(line * width + column) * b_stride + j]. */
+typedef void (*tile_lines_fn)(ptrdiff_t lines, ptrdiff_t width, const real *a, ptrdiff_t a_line, const ptrdiff_t *runs,
+                              const real *b, ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start);
+
 /* One row of A and of C, columns >= 1 of any number: a column needs a chain of k, and k chains at once hide its latency. */
 typedef void (*row_runs_fn)(ptrdiff_t k, const real *a, const real *b, const ptrdiff_t *runs, real *c, ptrdiff_t columns,
                             int start, const real *bias);
@@ -36,6 +41,7 @@ typedef struct {
     ptrdiff_t rows, vectors; /* the largest tile */
     const tile_fn *tiles;    /* [layout][rows - 1][vectors - 1] */
     const tile_runs_fn *runs; /* [rows - 1][vectors - 1] */
+    const tile_lines_fn *lines; /* [rows - 1][vectors - 1] */
     row_runs_fn row_runs;
     /* The same for few rows and a B whose columns are contiguous, b[j * b_stride + p] with j < columns: it is transposed
      * in registers on its way into the tile, read once and never packed. a in rows layout. [rows - 1][vectors - 1] */

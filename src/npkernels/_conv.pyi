@@ -13,11 +13,3 @@ def forward(
     groups: int = 1,
     activation: int = -1,
 ) -> None: ...
-def weight_gradient(
-    x: NDArray[np.floating],
-    dy: NDArray[np.floating],
-    dw: NDArray[np.floating],
-    transposed: NDArray[np.floating],
-    geometry: Geometry,
-) -> None: ...
-def bias_gradient(dy: NDArray[np.floating], db: NDArray[np.floating]) -> None: ...

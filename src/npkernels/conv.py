@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import _arguments as check
-from . import _conv, _depthwise, _unfold
+from . import _conv, _depthwise, _unfold, _weight_gradient
 from ._windows import output_size
 from .activation import fused
 
@@ -233,18 +233,23 @@ def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, need
         _depthwise.image_gradient(dy, np.ascontiguousarray(w), dx, geometry)
     elif need_x:
         dx = _image_gradient(dy, w, x.shape, geometry, groups)
-    if need_w and _is_depthwise(w, groups, math.inf, geometry):
-        dw = np.empty(w.shape, x.dtype)
-        _depthwise.weight_gradient(x, dy, dw, geometry)
-    elif need_w:
-        oc, k = w.shape[0] // groups, math.prod(w.shape[1:])
-        dw, transposed = np.empty((groups, oc, k), x.dtype), np.empty((groups, k, oc), x.dtype)
-        _conv.weight_gradient(x, dy, dw, transposed, geometry)
-        dw = dw.reshape(w.shape)
+    if need_w:
+        dw = _weight_gradient_of(dy, x, w.shape, geometry, groups)
     if need_b:
         db = np.empty(w.shape[0], x.dtype)
-        _conv.bias_gradient(dy, db)
+        _weight_gradient.bias_gradient(dy, db)
     return dx, dw, db
+
+
+def _weight_gradient_of(dy, x, shape, geometry, groups):
+    dw = np.empty(shape, x.dtype)
+    if dy.size == 0 or x.size == 0:
+        dw[...] = 0
+    elif _is_depthwise(dw, groups, 4, geometry):
+        _depthwise.weight_gradient(x, dy, dw, geometry)
+    else:
+        _weight_gradient.weight_gradient(x, dy, dw.reshape(groups, shape[0] // groups, math.prod(shape[1:])), geometry)
+    return dw
 
 
 def _image_gradient(dy, w, shape, geometry, groups):

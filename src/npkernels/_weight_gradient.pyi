@@ -1,0 +1,9 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from ._conv import Geometry
+
+def weight_gradient(
+    x: NDArray[np.floating], dy: NDArray[np.floating], dw: NDArray[np.floating], geometry: Geometry
+) -> None: ...
+def bias_gradient(dy: NDArray[np.floating], db: NDArray[np.floating]) -> None: ...
