@@ -113,12 +113,14 @@ static void correlate(const tap_list *taps, const real *copy, ptrdiff_t step, pt
     }
 }
 
-/* Where tap (a, b) lies in the copy of x, from the place of its window. */
-INLINE ptrdiff_t place_of(const windows *g, ptrdiff_t pitch, ptrdiff_t a, ptrdiff_t b)
+/* Where the taps lie in the copy of x, from the place of their window. Divisions cost more than a small plane. */
+INLINE void place_taps(const windows *g, ptrdiff_t pitch, ptrdiff_t *offsets)
 {
-    if (g->sw == 1) /* divisions would cost more than the rest of a small plane */
-        return a * g->dh * pitch + b * g->dw;
-    return (a * g->dh * g->sw + b * g->dw % g->sw) * pitch + b * g->dw / g->sw;
+    for (ptrdiff_t b = 0; b < g->kw; b++) {
+        const ptrdiff_t column = g->sw == 1 ? b * g->dw : b * g->dw % g->sw * pitch + b * g->dw / g->sw;
+        for (ptrdiff_t a = 0; a < g->kh; a++)
+            offsets[a * g->kw + b] = a * g->dh * g->sw * pitch + column;
+    }
 }
 
 static void forward(const windows *g, const real *w, const real *bias, char *y, ptrdiff_t y_row, real *scratch)
@@ -127,12 +129,9 @@ static void forward(const windows *g, const real *w, const real *bias, char *y, 
     const depthwise_band band = depthwise_forward_band(g, sizeof(number));
     const vreal start = bias != NULL ? vsplat(bias[0]) : (vreal){0};
     tap_list taps;
-    taps.count = 0;
-    for (ptrdiff_t a = 0; a < g->kh; a++)
-        for (ptrdiff_t b = 0; b < g->kw; b++, taps.count++) {
-            taps.w[taps.count] = w[taps.count];
-            taps.offset[taps.count] = place_of(g, band.pitch, a, b);
-        }
+    taps.count = (int)(g->kh * g->kw);
+    memcpy(taps.w, w, (size_t)taps.count * sizeof(number));
+    place_taps(g, band.pitch, taps.offset);
     for (ptrdiff_t i = 0; i < g->oh; i += band.rows) {
         const ptrdiff_t rows = min_size(band.rows, g->oh - i), height = (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1;
         copy_band(g->sw, g->x, g->row_stride, g->h, g->w, g->top - i * g->sh, g->left, height, band.pitch, scratch);
@@ -164,22 +163,28 @@ INLINE void list_phase(const windows *g, ptrdiff_t pitch, const real *w, const m
             }
 }
 
+INLINE void put(real *to, vreal v, ptrdiff_t count, bool add)
+{
+    if (count >= LANES)
+        vstore(to, add ? vload(to) + v : v);
+    else if (count > 0)
+        vstore_part(to, add ? vload_part(to, count) + v : v, count);
+}
+
 /* dx[sw * e + s - skip] = or += parts[s][e], for the columns that dx has */
 INLINE void interleave(const real *parts, ptrdiff_t pitch, ptrdiff_t sw, ptrdiff_t skip, ptrdiff_t w, bool add, real *dx)
 {
-    ptrdiff_t c = 0;
     if (sw == 2)
-        for (; c + skip + 2 * LANES <= 2 * pitch && c + 2 * LANES <= w; c += 2 * LANES) {
-            const ptrdiff_t e = (c + skip + 1) / 2;
-            const vreal first = vload(parts + skip * pitch + c / 2), second = vload(parts + (1 - skip) * pitch + e);
-            const vreal low = __builtin_shufflevector(first, second, LOW), high = __builtin_shufflevector(first, second, HIGH);
-            vstore(dx + c, add ? vload(dx + c) + low : low);
-            vstore(dx + c + LANES, add ? vload(dx + c + LANES) + high : high);
+        for (ptrdiff_t c = 0; c < w; c += 2 * LANES) {
+            const vreal even = vload(parts + skip * pitch + c / 2), odd = vload(parts + (1 - skip) * pitch + c / 2 + skip);
+            put(dx + c, __builtin_shufflevector(even, odd, LOW), w - c, add);
+            put(dx + c + LANES, __builtin_shufflevector(even, odd, HIGH), w - c - LANES, add);
         }
-    for (; c < w; c++) {
-        const number value = parts[(c + skip) % sw * pitch + (c + skip) / sw];
-        dx[c] = add ? dx[c] + value : value;
-    }
+    else
+        for (ptrdiff_t c = 0; c < w; c++) {
+            const number value = parts[(c + skip) % sw * pitch + (c + skip) / sw];
+            dx[c] = add ? dx[c] + value : value;
+        }
 }
 
 static void image_gradient(const windows *g, const char *dy, ptrdiff_t dy_row, const real *w, int add, char *dx,
@@ -240,8 +245,7 @@ static void weight_lanes(const windows *g, const char *dy, ptrdiff_t dy_row, rea
     const depthwise_band band = depthwise_forward_band(g, sizeof(number));
     const ptrdiff_t taps = g->kh * g->kw, step = g->sh * g->sw * band.pitch, blocks = (taps + 7) / 8;
     ptrdiff_t offsets[DEPTHWISE_TAPS];
-    for (ptrdiff_t t = 0; t < taps; t++)
-        offsets[t] = place_of(g, band.pitch, t / g->kw, t % g->kw);
+    place_taps(g, band.pitch, offsets);
     for (ptrdiff_t i = 0; i < g->oh; i += band.rows) {
         const ptrdiff_t rows = min_size(band.rows, g->oh - i), height = (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1;
         const char *const d = dy + i * dy_row;
