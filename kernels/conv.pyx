@@ -71,7 +71,8 @@ cdef void pack_runs(const Product* g, Py_ssize_t p0, Py_ssize_t k_count, Py_ssiz
     for channel in range(p0 // taps, (p0 + k_count) // taps):
         for row in range(conv.flat.phases_h):
             for column in range(conv.flat.phases_w):
-                g.table.flat.fill(v, conv.flat.pitch, channel, row * v.dh % v.sh, column * v.dw % v.sw, conv.start + j0, count, to)
+                g.table.flat.fill(v, conv.flat.pitch, channel, row * v.dh % v.sh, column * v.dw % v.sw, conv.start + j0,
+                                  count, to)
                 to += g.run_length * g.table.itemsize
 
 

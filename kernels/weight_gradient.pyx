@@ -90,7 +90,8 @@ cdef void copy_channels(const Gradient* v, const windows* x, Py_ssize_t channel,
     for c in range(channel, channel + count):
         for row in range(v.layout.phases_h):
             for column in range(v.layout.phases_w):
-                v.table.flat.fill(x, v.layout.pitch, c, row * x.dh % x.sh, column * x.dw % x.sw, i * v.layout.pitch + j, places, to)
+                v.table.flat.fill(x, v.layout.pitch, c, row * x.dh % x.sh, column * x.dw % x.sw, i * v.layout.pitch + j,
+                                  places, to)
                 to += v.run_length * size
 
 
@@ -125,7 +126,8 @@ cdef void multiply(const Gradient* v, Py_ssize_t rows, Py_ssize_t outputs, Py_ss
 
 cdef void run(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Gradient* v = <const Gradient*>context
-    cdef Py_ssize_t size = v.table.itemsize, k = v.channels * v.taps, task, part, group, c0, c1, o0, o1, image, i, j, lines, width, c, count
+    cdef Py_ssize_t size = v.table.itemsize, k = v.channels * v.taps, task, part, group, c0, c1, o0, o1, image, i, j
+    cdef Py_ssize_t lines, width, c, count
     cdef int start
     cdef windows x
     cdef const char* dy
