@@ -128,12 +128,22 @@ cdef extern from "primitives.h" nogil:
         void (*scatter)(const strided* array, Py_ssize_t first, Py_ssize_t count, const void* source) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
-    ctypedef struct momentum_settings:
-        double lr, momentum, weight_decay
+    enum:
+        OPTIMISER_sgd
+        OPTIMISER_momentum
+        OPTIMISER_adagrad
+        OPTIMISER_rmsprop
+        OPTIMISER_adam
+        OPTIMISER_adamw
+    ctypedef struct optim_settings:
+        double lr, weight_decay, eps, first, second, m_scale, root_scale
         bint nesterov
+    ctypedef void (*optim_fn)(Py_ssize_t count, void* p, const void* g, void* first, void* second,
+                              const optim_settings* s) noexcept nogil
     ctypedef struct optim_primitives:
-        void (*momentum)(Py_ssize_t count, void* p, const void* g, void* velocity,
-                         const momentum_settings* settings) noexcept nogil
+        const optim_fn* steps
+        double (*squares)(Py_ssize_t count, const void* x, double scale) noexcept nogil
+        void (*scale)(Py_ssize_t count, void* x, double factor) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     enum:

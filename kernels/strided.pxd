@@ -4,7 +4,7 @@ cimport numpy as cnp
 from npkernels._primitives cimport primitives, strided
 
 cdef enum:
-    OPERANDS = 4          # the most that a kernel has
+    OPERANDS = 5          # the most that a kernel has
 
 cdef enum Use:
     READ = 1
@@ -12,11 +12,15 @@ cdef enum Use:
 
 # `at` holds a pointer to `count` contiguous elements of each operand; the same elements of all.
 ctypedef void (*row_fn)(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil
+# The same, and returns what these elements add to a sum.
+ctypedef double (*sum_fn)(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil
 
 cdef struct Elementwise:
     const primitives* table
     Py_ssize_t size
     row_fn row
+    sum_fn sum            # in place of `row`, or NULL
+    double* sums          # one a chunk
     const void* context
     int operands
     bint strided          # whether any operand must be gathered
@@ -27,8 +31,13 @@ cdef struct Elementwise:
     char* scratch
     size_t scratch_bytes
 
+# The addresses from the first byte of the array to the one behind its last.
+cdef void extent(cnp.ndarray array, size_t* low, size_t* high) noexcept
+
 cdef void elementwise_begin(Elementwise* e, cnp.ndarray like, row_fn row, const void* context) noexcept
 # All operands have the shape and dtype of `like`. What is only written must be C-contiguous.
 cdef void elementwise_operand(Elementwise* e, cnp.ndarray array, int use) noexcept
 # -1 without a byte written when memory cannot be had. Releases the GIL.
 cdef int elementwise_run(Elementwise* e) except -1
+# The sum of what `sum` returns for every chunk, in an order that depends on the size only; `row` is not called.
+cdef int elementwise_sum(Elementwise* e, sum_fn sum, double* total) except -1

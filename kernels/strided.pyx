@@ -2,7 +2,7 @@
 
 The elements, in C order, are handed out in chunks. An operand that is C-contiguous is read and written where it lies; any
 other goes through a buffer of one chunk, which stays in the first-level cache. An element's result depends on nothing but
-its operands, so chunks and threads change no bits.
+its operands, so chunks and threads change no bits. A sum has a part for each chunk.
 """
 cimport numpy as cnp
 
@@ -17,7 +17,6 @@ cdef enum:
 
 
 cdef void extent(cnp.ndarray array, size_t* low, size_t* high) noexcept:
-    # The addresses from the first byte of the array to the one behind its last.
     cdef Py_ssize_t i, span
     low[0] = <size_t>cnp.PyArray_DATA(array)
     high[0] = low[0] + cnp.PyArray_ITEMSIZE(array)
@@ -39,10 +38,17 @@ def extents_meet(cnp.ndarray a, cnp.ndarray b):
     return a_low < b_high and b_low < a_high
 
 
+def extent_of(cnp.ndarray array):
+    """The addresses from the first byte of an array that is not empty to the one behind its last."""
+    cdef size_t low, high
+    extent(array, &low, &high)
+    return low, high
+
+
 cdef void elementwise_begin(Elementwise* e, cnp.ndarray like, row_fn row, const void* context) noexcept:
     e.table = primitives_for(cnp.PyArray_TYPE(like))
     e.size = cnp.PyArray_SIZE(like)
-    e.row, e.context = row, context
+    e.row, e.sum, e.context = row, NULL, context
     e.operands, e.strided = 0, False
 
 
@@ -71,7 +77,7 @@ cdef void merge_axes(strided* to, char* data, int axes, const cnp.npy_intp* shap
     to.data, to.axes = data, last + 1
 
 
-cdef void run_strided(const Elementwise* e, Py_ssize_t first, Py_ssize_t last, char* scratch) noexcept nogil:
+cdef void run_pieces(const Elementwise* e, Py_ssize_t first, Py_ssize_t last, char* scratch) noexcept nogil:
     cdef Py_ssize_t size = e.table.itemsize, start = first, count
     cdef char* at[OPERANDS]
     cdef int i
@@ -84,7 +90,10 @@ cdef void run_strided(const Elementwise* e, Py_ssize_t first, Py_ssize_t last, c
                 at[i] = scratch + i * CHUNK * size
                 if e.uses[i] & READ:
                     e.table.strided.gather(&e.arrays[i], start, count, at[i])
-        e.row(e, count, at)
+        if e.sum == NULL:
+            e.row(e, count, at)
+        else:
+            e.sums[start // CHUNK] = e.sum(e, count, at)
         for i in range(e.operands):
             if not e.contiguous[i] and e.uses[i] & WRITE:
                 e.table.strided.scatter(&e.arrays[i], start, count, at[i])
@@ -102,8 +111,8 @@ cdef void run_contiguous(const Elementwise* e, Py_ssize_t first, Py_ssize_t last
 cdef void run_chunks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Elementwise* e = <const Elementwise*>context
     first, last = first * CHUNK, min(last * CHUNK, e.size)
-    if e.strided:
-        run_strided(e, first, last, e.scratch + slot * e.scratch_bytes)
+    if e.strided or e.sum != NULL:
+        run_pieces(e, first, last, e.scratch + slot * e.scratch_bytes)
     else:
         run_contiguous(e, first, last)
 
@@ -111,18 +120,43 @@ cdef void run_chunks(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
 cdef int elementwise_run(Elementwise* e) except -1:
     cdef Py_ssize_t chunks = (e.size + CHUNK - 1) // CHUNK
     cdef int threads = 1 if chunks <= GRAIN else num_threads()
+    cdef size_t sums = 0 if e.sum == NULL else <size_t>(chunks + 8) // 8 * 64
     if e.size == 0:
         return 0
-    if e.strided:
-        e.scratch_bytes = <size_t>(e.operands * CHUNK * e.table.itemsize)
-        e.scratch = <char*>workspace(e.scratch_bytes * <size_t>threads)
+    e.scratch_bytes = <size_t>(e.operands * CHUNK * e.table.itemsize) if e.strided else 0
+    if e.strided or sums > 0:
+        e.scratch = <char*>workspace(sums + e.scratch_bytes * <size_t>threads)
         if e.scratch == NULL:
-            raise MemoryError("no memory to gather strided operands")
+            raise MemoryError("no memory to gather strided operands or to sum their parts")
+        e.sums = <double*>e.scratch
+        e.scratch += sums
     with nogil:
         if threads == 1:
             run_chunks(e, 0, chunks, 0)
         else:
             parallel_for(run_chunks, e, chunks, GRAIN, threads)
-    if e.strided:
+    if e.strided and sums == 0:
+        workspace_done()
+    return 0
+
+
+cdef double pairwise_sum(double* sums, Py_ssize_t count) noexcept nogil:
+    # Neighbours are added until one is left: the error grows with the logarithm of the count.
+    cdef Py_ssize_t i
+    while count > 1:
+        for i in range(count // 2):
+            sums[i] = sums[2 * i] + sums[2 * i + 1]
+        if count % 2:
+            sums[count // 2] = sums[count - 1]
+        count = (count + 1) // 2
+    return sums[0]
+
+
+cdef int elementwise_sum(Elementwise* e, sum_fn sum, double* total) except -1:
+    total[0] = 0
+    if e.size > 0:
+        e.sum = sum
+        elementwise_run(e)
+        total[0] = pairwise_sum(e.sums, (e.size + CHUNK - 1) // CHUNK)
         workspace_done()
     return 0

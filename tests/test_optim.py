@@ -89,6 +89,214 @@ def test_zero_dimensions_and_interleaved_axes(dtype):
     assert (p == 0.5).all()
 
 
+# Every step: its states, and the decay of each that the definition applies.
+
+STEPS = {
+    "sgd_step": ((), {"lr": 0.1}),
+    "momentum_step": (("velocity",), {"lr": 0.1}),
+    "adagrad_step": (("sum_sq",), {"lr": 0.1}),
+    "rmsprop_step": (("mean_sq",), {"lr": 0.1}),
+    "adam_step": (("m", "v"), {"step": 3, "lr": 0.1}),
+    "adamw_step": (("m", "v"), {"step": 3, "lr": 0.1}),
+}
+
+
+def operands(rng, name, shape, dtype):
+    """p, g and the states of a step; squares are not negative."""
+    made = {argument: rng.standard_normal(shape).astype(dtype) for argument in ["p", "g", *STEPS[name][0]]}
+    return [np.abs(a) if argument in ("sum_sq", "mean_sq", "v") else a for argument, a in made.items()]
+
+
+ADAPTIVE = [
+    ("adagrad_step", {}),
+    ("adagrad_step", {"lr": 0.5, "eps": 0.1, "weight_decay": 0.25}),
+    ("rmsprop_step", {}),
+    ("rmsprop_step", {"alpha": 0.5, "eps": 0.0, "weight_decay": 0.25}),
+    ("rmsprop_step", {"alpha": 0.0}),
+    ("adam_step", {}),
+    ("adam_step", {"step": 1, "lr": 1e-3}),
+    ("adam_step", {"step": 10**12, "beta1": 0.5, "beta2": 0.9, "eps": 0.5, "weight_decay": 0.25}),
+    ("adam_step", {"beta1": 0.0, "beta2": 0.0}),
+    ("adamw_step", {}),
+    ("adamw_step", {"step": 2, "weight_decay": 0.5}),
+    ("adamw_step", {"weight_decay": 0.0}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), ADAPTIVE)
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 16, 17, 33, 5000])
+def test_adaptive_steps_are_within_the_bound_of_their_definition(isa, dtype, rng, eps, n, name, options):
+    options = {**STEPS[name][1], **options}
+    arrays = operands(rng, name, n, dtype)
+    wide, before = [a.astype(np.longdouble) for a in arrays], [a.copy() for a in arrays]
+    getattr(reference, name)(*wide, **options)
+    assert getattr(nk, name)(*arrays, **options) is None
+    assert (arrays[1] == before[1]).all()
+    # With G >= |g'| the sum of its terms, s the state of squares and S the sum of its terms: every constant and every
+    # operation adds eps / 2 relative to the terms it touches. The quotient g' / sqrt(s) has those of g', of G, and half
+    # of those of s, S / s relative.
+    decay = 0 if name == "adamw_step" else options.get("weight_decay", 0.0)
+    g = np.abs(before[1]) + decay * np.abs(before[0].astype(np.longdouble))
+    keep = {"adagrad_step": 1.0, "rmsprop_step": options.get("alpha", 0.99)}.get(name, options.get("beta2", 0.999))
+    add = 1.0 if name == "adagrad_step" else 1 - keep
+    squares = keep * before[-1].astype(np.longdouble) + add * g**2
+    top, size = g, g
+    root = np.sqrt(wide[-1])
+    if "beta1" in options or name.startswith("adam"):
+        beta1, step = options.get("beta1", 0.9), options["step"]
+        top = beta1 * np.abs(before[2]) + (1 - beta1) * g
+        size = top / (1 - beta1**step)
+        root = root / np.sqrt(1 - keep**step)
+        assert (np.abs(arrays[2] - wide[2]) <= 3 * eps * top).all()
+    change = options["lr"] * size / (root + options.get("eps", 1e-10 if name == "adagrad_step" else 1e-8))
+    assert (np.abs(arrays[-1] - wide[-1]) <= 4 * eps * squares).all()
+    assert (np.abs(arrays[0] - wide[0]) <= eps * (2 * np.abs(before[0]) + change * (6 + 2 * squares / wide[-1]))).all()
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.25])
+def test_sgd_step_is_within_the_bound_of_its_definition(isa, dtype, rng, eps, weight_decay):
+    for n in (0, 1, 8, 17, 5000):
+        p, g = operands(rng, "sgd_step", n, dtype)
+        wide = [a.astype(np.longdouble) for a in (p, g)]
+        size = np.abs(p) + 0.1 * (np.abs(g) + weight_decay * np.abs(p))
+        nk.sgd_step(p, g, lr=0.1, weight_decay=weight_decay)
+        reference.sgd_step(*wide, lr=0.1, weight_decay=weight_decay)
+        assert (np.abs(p - wide[0]) <= 3 * eps * size).all()
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_step_gives_the_same_bits_for_layouts_and_threads(isa, dtype, rng, layouts, same_for_any_threads, name):
+    start = operands(rng, name, (130, 170), dtype)
+    updated = [i for i in range(len(start)) if i != 1]
+
+    def step(arrays):
+        getattr(nk, name)(*arrays, **STEPS[name][1])
+        return tuple(arrays[i] for i in updated)
+
+    expected = same_for_any_threads(lambda: step([a.copy() for a in start]))
+    same_for_any_threads(lambda: step([a.copy("F") for a in start]))
+    for arrays in zip(*(layouts(a) for a in start), strict=True):
+        if arrays[0].flags.writeable:
+            for a, b in zip(step(list(arrays)), expected, strict=True):
+                assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_step_takes_zero_dimensions_and_read_only_gradients(dtype, rng, name):
+    p, *rest = operands(rng, name, (), dtype)
+    p, *rest = np.array(p), *map(np.array, rest)
+    q, *others = (a.copy() for a in (p, *rest))
+    rest[0].flags.writeable = False
+    getattr(nk, name)(p, *rest, **STEPS[name][1])
+    getattr(reference, name)(q, *others, **STEPS[name][1])
+    np.testing.assert_allclose(p, q, rtol=8 * np.finfo(dtype).eps)
+    g = np.broadcast_to(np.ones(1, dtype), 5)
+    p, *states = (np.ones(5, dtype) for _ in range(1 + len(STEPS[name][0])))
+    getattr(nk, name)(p, g, *states, **STEPS[name][1])
+    assert (p == p[0]).all()
+    assert p[0] < 1
+
+
+def test_adam_counts_steps_in_double_precision(dtype):
+    # 1 - beta2^step = step (1 - beta2) for beta2 near 1, which float32 cannot hold.
+    for step, beta2 in ((1, 1 - 1e-9), (7, 1 - 1e-12), (2**62, 0.999)):
+        p, g, m, v = (np.full(3, x, dtype) for x in (1, 2, 0, 0))
+        correction = -np.expm1(step * np.log1p(-(1 - np.float64(beta2))))
+        v[:] = 4 * correction
+        grown = (beta2 * np.float64(v[0]) + (1 - beta2) * 4) / correction
+        nk.adam_step(p, g, m, v, step=step, lr=0.25, beta1=0.0, beta2=beta2, eps=0.0)
+        np.testing.assert_allclose(p, 1 - 0.25 * 2 / np.sqrt(grown), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["adagrad_step", "rmsprop_step", "adam_step", "adamw_step", "sgd_step"])
+def test_steps_equal_those_of_pytorch(isa, rng, name):
+    torch = pytest.importorskip("torch")
+    kind = {"adagrad": "Adagrad", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}[name[:-5]]
+    p, *states = [np.ones((5, 9)), *(np.zeros((5, 9)) for _ in STEPS[name][0])]
+    tensor = torch.ones((5, 9), dtype=torch.float64, requires_grad=True)
+    optimiser = getattr(torch.optim, kind)([tensor], lr=0.1, weight_decay=0.05)
+    for step in range(1, 6):
+        g = rng.standard_normal((5, 9))
+        tensor.grad = torch.from_numpy(g.copy())
+        optimiser.step()
+        options = {"step": step} if name.startswith("adam") else {}
+        getattr(nk, name)(p, g, *states, lr=0.1, weight_decay=0.05, **options)
+        np.testing.assert_allclose(p, tensor.detach().numpy(), rtol=1e-12, atol=1e-14)
+
+
+# Clipping
+
+
+def test_clip_grad_norm_scales_all_by_one_factor(isa, dtype, rng, eps, layouts):
+    for shapes in ([(3,)], [(5, 7), (), (0,), (2, 3, 4)], [(3000, 7)]):
+        grads = [np.array(rng.standard_normal(shape), dtype) for shape in shapes]
+        wide = [g.astype(np.float64) for g in grads]
+        norm = np.sqrt(sum((g**2).sum() for g in wide))
+        assert nk.clip_grad_norm(grads, 2 * norm) == pytest.approx(norm, rel=1e-13)
+        assert all((g == w).all() for g, w in zip(grads, wide, strict=True))
+        copies = [next(layouts(g)) for g in grads]
+        nk.clip_grad_norm(copies, 0.5)
+        for copy, w in zip(copies, wide, strict=True):
+            np.testing.assert_allclose(copy, w * (0.5 / (norm + 1e-6)), rtol=2 * eps)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-200, 1e-160, 1e-3, 1e30, 1e160, 1e300])
+def test_norm_of_huge_and_tiny_values(isa, dtype, size):
+    if dtype == np.float32:
+        size = min(max(size, 1e-37), 1e38)
+    g = [np.full(3, size, dtype), np.full((2, 3), size, dtype)]
+    assert nk.clip_grad_norm(g, np.inf) == pytest.approx(3 * float(g[0][0]), rel=1e-14)
+    assert reference.clip_grad_norm(g, np.inf) == pytest.approx(3 * float(g[0][0]), rel=1e-14)
+
+
+def test_norm_of_millions_of_elements_is_accurate(isa, dtype, same_for_any_threads):
+    g = np.full((1000, 3001), 0.1, dtype)
+    wanted = float(g[0, 0]) * np.sqrt(g.size)
+    norm = same_for_any_threads(lambda: nk.clip_grad_norm([g], np.inf))
+    assert abs(norm - wanted) <= 100 * np.finfo(np.float64).eps * wanted  # 2048 / 16 additions a chain, then a tree
+
+
+def test_norms_that_are_not_finite(isa, dtype):
+    g = np.array([1, np.inf], dtype)
+    assert nk.clip_grad_norm([g], 1.0) == np.inf
+    np.testing.assert_array_equal(g, np.array([0, np.nan], dtype))
+    g = np.array([1, np.nan, 2], dtype)
+    assert np.isnan(nk.clip_grad_norm([g], 1.0))
+    assert np.isnan(g).all()
+    assert nk.clip_grad_norm([], 1.0) == 0
+    assert nk.clip_grad_norm([np.zeros(3, dtype)], 0.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("grads", "max_norm", "error", "message"),
+    [
+        (np.ones(3), 1.0, TypeError, "grads must be a list of arrays, got ndarray"),
+        ([np.ones(3), [1.0]], 1.0, TypeError, r"grads\[1\] must be a NumPy array, got list"),
+        ([np.ones(3), np.ones(3, "f4")], 1.0, TypeError, r"grads\[1\] must be float64 like grads\[0\], got float32"),
+        ([np.ones(3, int)], 1.0, TypeError, r"grads\[0\] must be float32 or float64, got int64"),
+        ([np.ones(3), np.broadcast_to(1.0, 3)], 1.0, ValueError, r"grads\[1\] must be writeable, got a read-only"),
+        ([np.ones(3)] * 2, 1.0, ValueError, r"grads\[1\] must not overlap grads\[0\]"),
+        ([np.ones(3)], -1.0, ValueError, "max_norm must be at least 0, got -1"),
+        ([np.ones(3)], np.nan, ValueError, "max_norm must be at least 0, got nan"),
+        ([np.ones(3)], "1", TypeError, "max_norm must be a number, got str"),
+        ([np.ones(3)], 10**400, ValueError, "max_norm must fit a float"),
+    ],
+)
+def test_clipping_changes_nothing_when_an_argument_is_bad(grads, max_norm, error, message):
+    before = [np.array(g) for g in grads]
+    with pytest.raises(error, match=message):
+        nk.clip_grad_norm(grads, max_norm)
+    assert all((np.asarray(g) == b).all() for g, b in zip(grads, before, strict=True))
+
+
+def test_interleaved_gradients_do_not_overlap():
+    memory = np.ones(12)
+    nk.clip_grad_norm([memory[::2], memory[1::2]], 1.0)
+    np.testing.assert_allclose(memory, 1 / np.sqrt(12), rtol=1e-6)
+    with pytest.raises(ValueError, match=r"grads\[2\] must not overlap grads\[0\]"):
+        nk.clip_grad_norm([memory[::2], memory[1:4:2], memory[4:5]], 1.0)
+
+
 def read_only():
     array = np.zeros(3)
     array.flags.writeable = False
@@ -126,3 +334,47 @@ WINDOWS = np.lib.stride_tricks.as_strided(MEMORY, (3, 2), (8, 8))
 def test_errors_name_argument_wish_and_value(arguments, options, error, message):
     with pytest.raises(error, match=message):
         nk.momentum_step(*arguments, **{"lr": 0.1, **options})
+
+
+RANGES = [
+    ("adagrad_step", {"eps": -1.0}, "eps must be at least 0, got -1"),
+    ("rmsprop_step", {"alpha": 1.5}, r"alpha must be in \[0, 1\], got 1.5"),
+    ("adam_step", {"beta1": 1.0}, r"beta1 must be in \[0, 1\), got 1.0"),
+    ("adam_step", {"beta2": -0.5}, r"beta2 must be in \[0, 1\), got -0.5"),
+    ("adam_step", {"step": 0}, "step must be at least 1, got 0"),
+    ("adamw_step", {"step": 2**64}, "step must fit 64 bits, got"),
+    ("adamw_step", {"lr": np.nan}, "lr must be at least 0, got nan"),
+    ("sgd_step", {"weight_decay": -1.0}, "weight_decay must be at least 0, got -1"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "message"), RANGES)
+def test_numbers_out_of_range_change_nothing(rng, name, options, message):
+    arrays = operands(rng, name, 5, np.float64)
+    before = [a.copy() for a in arrays]
+    with pytest.raises(ValueError, match=message):
+        getattr(nk, name)(*arrays, **{**STEPS[name][1], **options})
+    assert all((a == b).all() for a, b in zip(arrays, before, strict=True))
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_step_refuses_lists_read_only_and_overlapping_arrays(rng, name):
+    step, options, states = getattr(nk, name), STEPS[name][1], STEPS[name][0]
+    for place, argument in enumerate(["p", "g", *states]):
+        arrays = operands(rng, name, 5, np.float64)
+        listed = [a.tolist() if i == place else a for i, a in enumerate(arrays)]
+        with pytest.raises(TypeError, match=f"{argument} must be a NumPy array, got list"):
+            step(*listed, **options)
+        with pytest.raises(
+            ValueError, match=rf"{argument if place else 'g'} must have shape \((5|4),\), got \((4|5),\)"
+        ):
+            step(*(a[:4] if i == place else a for i, a in enumerate(arrays)), **options)
+        if place:
+            with pytest.raises(ValueError, match=f"{argument} must not overlap p"):
+                step(*(arrays[0] if i == place else a for i, a in enumerate(arrays)), **options)
+        if place != 1:
+            arrays[place].flags.writeable = False
+            with pytest.raises(ValueError, match=f"{argument} must be writeable, got a read-only array"):
+                step(*arrays, **options)
+    with pytest.raises(TypeError, match="step must be an int, got float"):
+        nk.adam_step(*operands(rng, "adam_step", 5, np.float64), step=1.0)

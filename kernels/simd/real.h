@@ -165,6 +165,24 @@ INLINE vreal vmax_or_nan(vreal a, vreal b)
 INLINE vreal vmax_or_nan(vreal a, vreal b) { return vselect((a > b) | (a != a), a, b); }
 #endif
 
+/* The square root, rounded correctly; GCC takes the portable form apart. */
+#if defined __AVX512F__ && REAL_BITS == 32
+INLINE vreal vsqrt(vreal x) { return (vreal)_mm512_sqrt_ps((__m512)x); }
+#elif defined __AVX512F__
+INLINE vreal vsqrt(vreal x) { return (vreal)_mm512_sqrt_pd((__m512d)x); }
+#elif defined __AVX2__ && REAL_BITS == 32
+INLINE vreal vsqrt(vreal x) { return (vreal)_mm256_sqrt_ps((__m256)x); }
+#elif defined __AVX2__
+INLINE vreal vsqrt(vreal x) { return (vreal)_mm256_sqrt_pd((__m256d)x); }
+#else
+INLINE vreal vsqrt(vreal x)
+{
+    vreal y;
+    UNROLL for (int l = 0; l < LANES; l++) y[l] = REAL_BITS == 32 ? __builtin_sqrtf((float)x[l]) : __builtin_sqrt(x[l]);
+    return y;
+}
+#endif
+
 INLINE ptrdiff_t min_size(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 INLINE ptrdiff_t max_size(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 

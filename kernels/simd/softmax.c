@@ -1,41 +1,9 @@
+#include "parts.h"
 #include "primitives.h"
 #include "softmax_lanes.h"
 #include "vmath.h"
 
 #include <math.h>
-
-/* The last vector of a row has `count` lanes in use; the others become `fill`. */
-INLINE vreal first_lanes(vreal v, ptrdiff_t count, number fill)
-{
-    if (count >= LANES)
-        return v;
-    vint lane;
-    UNROLL for (int l = 0; l < LANES; l++) lane[l] = l;
-    return vselect(lane < (integer)count, v, vsplat(fill));
-}
-
-INLINE vreal load_or(const real *p, ptrdiff_t count, number fill)
-{
-    return count >= LANES ? vload(p) : first_lanes(vload_part(p, count), count, fill);
-}
-
-INLINE void store_some(real *p, vreal v, ptrdiff_t count)
-{
-    if (count >= LANES)
-        vstore(p, v);
-    else
-        vstore_part(p, v, count);
-}
-
-INLINE number lane_sum(vreal v)
-{
-    number lanes[LANES];
-    vstore(lanes, v);
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; l++)
-            lanes[l] += lanes[l + half];
-    return lanes[0];
-}
 
 /* A NaN may be passed over here: it comes back with exp(NaN - m). */
 INLINE number row_max(ptrdiff_t c, const real *x)
@@ -163,7 +131,6 @@ static double row_base(ptrdiff_t c, const real *target, const real *weight, doub
     }
     return lane_sum(sum);
 }
-
 
 const softmax_primitives NAME(softmax) = {
     .row_softmax = row_softmax,

@@ -22,7 +22,15 @@ from .cluster import kmeans_accumulate, kmeans_assign
 from .conv import col2im, conv2d, conv2d_backward, conv_output_size, im2col
 from .linear import dense, dense_backward, matmul
 from .loss import softmax_cross_entropy, softmax_cross_entropy_with_grad
-from .optim import momentum_step
+from .optim import (
+    adagrad_step,
+    adam_step,
+    adamw_step,
+    clip_grad_norm,
+    momentum_step,
+    rmsprop_step,
+    sgd_step,
+)
 from .pool import (
     avg_pool2d,
     avg_pool2d_backward,
@@ -38,9 +46,13 @@ from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backwar
 __version__ = "0.1.0"
 
 __all__ = [
+    "adagrad_step",
+    "adam_step",
+    "adamw_step",
     "available_isas",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "clip_grad_norm",
     "col2im",
     "conv2d",
     "conv2d_backward",
@@ -69,7 +81,9 @@ __all__ = [
     "momentum_step",
     "relu",
     "relu_backward",
+    "rmsprop_step",
     "set_num_threads",
+    "sgd_step",
     "show_config",
     "sigmoid",
     "sigmoid_backward",

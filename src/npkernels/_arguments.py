@@ -1,10 +1,11 @@
 """Every argument check of the package, and its message: which argument, what was wanted, what was given."""
 
+import itertools
 import sys
 
 import numpy as np
 
-from ._strided import extents_meet
+from ._strided import extent_of, extents_meet
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 INT64_MAX = 2**63 - 1
@@ -140,6 +141,18 @@ def overlap(a, b):
         return True
 
 
+def overlapping(arrays):
+    """The places of two arrays that overlap, the first one first; None if all are apart."""
+    ordered = sorted((*extent_of(array), i) for i, array in enumerate(arrays) if array.size)
+    for k, (_, high, i) in enumerate(ordered):
+        for low, _, j in itertools.islice(ordered, k + 1, None):
+            if low >= high:
+                break
+            if overlap(arrays[i], arrays[j]):
+                return min(i, j), max(i, j)
+    return None
+
+
 def empty(wanted, dtype):
     """A new array; sizes whose product overflows are an error of the caller's values, not of memory."""
     try:
@@ -168,9 +181,20 @@ def number(name, value, low=None):
     if type(value) is not float:
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
             raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            raise ValueError(f"{name} must fit a float, got an int of {value.bit_length()} bits") from None
     if low is not None and not value >= low:
         raise ValueError(f"{name} must be at least {low}, got {value}")
+    return value
+
+
+def fraction(name, value, below=False):
+    """A Python float in [0, 1], or in [0, 1) if `below`."""
+    value = number(name, value)
+    if not 0 <= value <= 1 or (below and value == 1):
+        raise ValueError(f"{name} must be in [0, {'1)' if below else '1]'}, got {value}")
     return value
 
 

@@ -1,12 +1,27 @@
 import numpy as np
 from numpy.typing import NDArray
 
-def momentum_step(
+SGD: int
+MOMENTUM: int
+ADAGRAD: int
+RMSPROP: int
+ADAM: int
+ADAMW: int
+
+def step(
+    kind: int,
     p: NDArray[np.floating],
     g: NDArray[np.floating],
-    velocity: NDArray[np.floating],
+    first: NDArray[np.floating] | None,
+    second: NDArray[np.floating] | None,
     lr: float,
-    momentum: float,
-    nesterov: bool,
     weight_decay: float,
+    eps: float = 0,
+    keep_first: float = 0,
+    keep_second: float = 0,
+    count: float = 0,
+    nesterov: bool = False,
 ) -> None: ...
+def plain(*arrays: object) -> bool: ...
+def squares(g: NDArray[np.floating], scale: float) -> float: ...
+def scale(g: NDArray[np.floating], factor: float) -> None: ...

@@ -1,7 +1,60 @@
-"""Steps of the optimisers, in place."""
+"""Steps of the optimisers, in place, and the clipping of gradients by their norm."""
+
+import math
 
 from . import _arguments as check
-from ._optim import momentum_step as step_momentum
+from . import _optim
+
+SGD, MOMENTUM, ADAGRAD = _optim.SGD, _optim.MOMENTUM, _optim.ADAGRAD
+RMSPROP, ADAM, ADAMW = _optim.RMSPROP, _optim.ADAM, _optim.ADAMW
+plain, take_step = _optim.plain, _optim.step
+
+# What the documentation of every step shares.
+ARGUMENTS = """
+    Parameters
+    ----------
+    p : array of float32 or float64
+        The values to improve; writeable, any strides. Updated.
+    g : array of the shape and dtype of `p`
+        Gradient of the loss with respect to `p`.
+{parameters}
+    weight_decay : float
+        {decay}, not negative.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not an array of float32 or float64, or differs in dtype from `p`.
+    ValueError
+        If a shape differs from that of `p`, an array to be updated is read-only, two arrays overlap, or a number is out
+        of range.
+
+"""
+LR = "    lr : float\n        Length of the step, not negative."
+PENALTY = "Factor of the penalty ``weight_decay |p|^2 / 2``"
+
+
+def documented(*parameters, decay=PENALTY):
+    """Completes a docstring with the sections that all steps share, behind its first paragraph."""
+
+    def complete(function):
+        if function.__doc__ is not None:
+            summary, _, rest = function.__doc__.partition("\n\n")
+            text = ARGUMENTS.replace("{parameters}", "\n".join(parameters)).replace("{decay}", decay)
+            function.__doc__ = f"{summary}\n{text}{rest}"
+        return function
+
+    return complete
+
+
+def state(name, text):
+    """The lines of a docstring on an array of state."""
+    return f"    {name} : array of the shape and dtype of `p`\n        {text} Zeros before the first step. Updated."
+
+
+def factor(name, text):
+    """The lines of a docstring on a number."""
+    return f"    {name} : float\n        {text}"
 
 
 def _arrays(p, g, **state):
@@ -21,33 +74,38 @@ def _arrays(p, g, **state):
     return [array for _, array in named]
 
 
+@documented(LR)
+def sgd_step(p, g, *, lr, weight_decay=0.0):
+    """One step of stochastic gradient descent; changes `p` in place.
+
+    Notes
+    -----
+    As `torch.optim.SGD` without momentum: ``p -= lr (g + weight_decay p)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> p = np.array([1.0, 2.0])
+    >>> nk.sgd_step(p, np.array([1.0, -1.0]), lr=0.5)
+    >>> p
+    array([0.5, 2.5])
+    """
+    if not plain(p, g):
+        p, g = _arrays(p, g)
+    lr = check.number("lr", lr, 0)
+    weight_decay = check.number("weight_decay", weight_decay, 0)
+    take_step(SGD, p, g, None, None, lr, weight_decay)
+
+
+@documented(
+    state("velocity", "Running sum of the gradients."),
+    LR,
+    factor("momentum", "The part of the velocity that survives a step, not negative."),
+    "    nesterov : bool\n        Take the gradient one step ahead.",
+)
 def momentum_step(p, g, velocity, *, lr, momentum=0.9, nesterov=False, weight_decay=0.0):
     """One step of stochastic gradient descent with momentum; changes `p` and `velocity` in place.
-
-    Parameters
-    ----------
-    p : array of float32 or float64
-        The values to improve; writeable, any strides. Updated.
-    g : array of the shape and dtype of `p`
-        Gradient of the loss with respect to `p`.
-    velocity : array of the shape and dtype of `p`
-        Zeros before the first step. Updated.
-    lr : float
-        Length of the step, not negative.
-    momentum : float
-        The part of the velocity that survives a step, not negative.
-    nesterov : bool
-        Take the gradient one step ahead.
-    weight_decay : float
-        Factor of the penalty ``weight_decay |p|^2 / 2``, not negative.
-
-    Raises
-    ------
-    TypeError
-        If an argument is not an array of float32 or float64, or differs in dtype from `p`.
-    ValueError
-        If a shape differs from that of `p`, `p` or `velocity` is read-only, two arrays overlap, or a number is
-        negative.
 
     Notes
     -----
@@ -68,8 +126,225 @@ def momentum_step(p, g, velocity, *, lr, momentum=0.9, nesterov=False, weight_de
     >>> p
     array([0.5, 2.5])
     """
-    p, g, velocity = _arrays(p, g, velocity=velocity)
+    if not plain(p, g, velocity):
+        p, g, velocity = _arrays(p, g, velocity=velocity)
     lr = check.number("lr", lr, 0)
     momentum = check.number("momentum", momentum, 0)
     weight_decay = check.number("weight_decay", weight_decay, 0)
-    step_momentum(p, g, velocity, lr, momentum, bool(nesterov), weight_decay)
+    take_step(MOMENTUM, p, g, velocity, None, lr, weight_decay, 0.0, momentum, 0.0, 0.0, bool(nesterov))
+
+
+EPS = factor("eps", "Added to the root, not negative.")
+
+
+@documented(state("sum_sq", "Sum of the squared gradients."), LR, EPS)
+def adagrad_step(p, g, sum_sq, *, lr, eps=1e-10, weight_decay=0.0):
+    """One step of Adagrad; changes `p` and `sum_sq` in place.
+
+    Notes
+    -----
+    As `torch.optim.Adagrad` with lr_decay 0: ``g' = g + weight_decay p``, ``sum_sq += g'^2``, then
+    ``p -= lr g' / (sqrt(sum_sq) + eps)``.
+
+    References
+    ----------
+    .. [1] J. Duchi, E. Hazan and Y. Singer, "Adaptive subgradient methods for online learning and stochastic
+       optimization", JMLR 12, 2011.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> p, sum_sq = np.array([1.0, 2.0]), np.zeros(2)
+    >>> nk.adagrad_step(p, np.array([4.0, -0.5]), sum_sq, lr=0.5)
+    >>> p
+    array([0.5, 2.5])
+    """
+    if not plain(p, g, sum_sq):
+        p, g, sum_sq = _arrays(p, g, sum_sq=sum_sq)
+    lr = check.number("lr", lr, 0)
+    eps = check.number("eps", eps, 0)
+    weight_decay = check.number("weight_decay", weight_decay, 0)
+    take_step(ADAGRAD, p, g, sum_sq, None, lr, weight_decay, eps)
+
+
+@documented(
+    state("mean_sq", "Running mean of the squared gradients."),
+    LR,
+    factor("alpha", "The part of the mean that survives a step, in [0, 1]."),
+    EPS,
+)
+def rmsprop_step(p, g, mean_sq, *, lr, alpha=0.99, eps=1e-8, weight_decay=0.0):
+    """One step of RMSProp; changes `p` and `mean_sq` in place.
+
+    Notes
+    -----
+    As `torch.optim.RMSprop`: ``g' = g + weight_decay p``, ``mean_sq = alpha mean_sq + (1 - alpha) g'^2``, then
+    ``p -= lr g' / (sqrt(mean_sq) + eps)``.
+
+    References
+    ----------
+    .. [1] T. Tieleman and G. Hinton, "Divide the gradient by a running average of its recent magnitude", Neural
+       Networks for Machine Learning, lecture 6.5, 2012.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> p, mean_sq = np.array([1.0, 2.0]), np.zeros(2)
+    >>> nk.rmsprop_step(p, np.array([4.0, -0.5]), mean_sq, lr=0.5, alpha=0.75)
+    >>> p.round(6)
+    array([0., 3.])
+    """
+    if not plain(p, g, mean_sq):
+        p, g, mean_sq = _arrays(p, g, mean_sq=mean_sq)
+    lr = check.number("lr", lr, 0)
+    alpha = check.fraction("alpha", alpha)
+    eps = check.number("eps", eps, 0)
+    weight_decay = check.number("weight_decay", weight_decay, 0)
+    take_step(RMSPROP, p, g, mean_sq, None, lr, weight_decay, eps, alpha)
+
+
+ADAM_ARGUMENTS = (
+    state("m", "Running mean of the gradients."),
+    state("v", "Running mean of the squared gradients."),
+    "    step : int\n        The number of this step, from 1 on.",
+    LR,
+    factor("beta1", "The part of `m` that survives a step, in [0, 1)."),
+    factor("beta2", "The part of `v` that survives a step, in [0, 1)."),
+    EPS,
+)
+
+
+@documented(*ADAM_ARGUMENTS)
+def adam_step(p, g, m, v, *, step, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0):
+    """One step of Adam; changes `p`, `m` and `v` in place.
+
+    Notes
+    -----
+    As `torch.optim.Adam`: ``g' = g + weight_decay p``, ``m = beta1 m + (1 - beta1) g'``,
+    ``v = beta2 v + (1 - beta2) g'^2``, then ``p -= lr m' / (sqrt(v') + eps)`` with ``m' = m / (1 - beta1^step)`` and
+    ``v' = v / (1 - beta2^step)``.
+
+    References
+    ----------
+    .. [1] D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> p, m, v = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2)
+    >>> nk.adam_step(p, np.array([4.0, -0.5]), m, v, step=1, lr=0.5)
+    >>> p.round(6)
+    array([0.5, 2.5])
+    """
+    _adam(ADAM, p, g, m, v, step, lr, beta1, beta2, eps, weight_decay)
+
+
+@documented(*ADAM_ARGUMENTS, decay="The part ``lr weight_decay`` of `p` is taken away before the step")
+def adamw_step(p, g, m, v, *, step, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01):
+    """One step of Adam with decoupled weight decay; changes `p`, `m` and `v` in place.
+
+    Notes
+    -----
+    As `torch.optim.AdamW`: ``p -= lr weight_decay p``, then `adam_step` without weight decay.
+
+    References
+    ----------
+    .. [1] I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> p, m, v = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2)
+    >>> nk.adamw_step(p, np.array([4.0, -0.5]), m, v, step=1, lr=0.5, weight_decay=0.5)
+    >>> p.round(6)
+    array([0.25, 2.  ])
+    """
+    _adam(ADAMW, p, g, m, v, step, lr, beta1, beta2, eps, weight_decay)
+
+
+def _adam(kind, p, g, m, v, step, lr, beta1, beta2, eps, weight_decay):
+    if not plain(p, g, m, v):
+        p, g, m, v = _arrays(p, g, m=m, v=v)
+    step = check.integer("step", step, 1)
+    lr = check.number("lr", lr, 0)
+    beta1 = check.fraction("beta1", beta1, below=True)
+    beta2 = check.fraction("beta2", beta2, below=True)
+    eps = check.number("eps", eps, 0)
+    weight_decay = check.number("weight_decay", weight_decay, 0)
+    take_step(kind, p, g, m, v, lr, weight_decay, eps, beta1, beta2, step)
+
+
+def clip_grad_norm(grads, max_norm):
+    """Scales gradients in place so that the norm of them all together is at most `max_norm`.
+
+    Parameters
+    ----------
+    grads : list of arrays of float32 or float64
+        All of one dtype; writeable, any shapes and strides. Updated.
+    max_norm : float
+        Not negative.
+
+    Returns
+    -------
+    norm : float
+        The Euclidean norm of all elements before scaling, 0 for an empty list.
+
+    Raises
+    ------
+    TypeError
+        If `grads` is not a list or tuple, or one of them not an array of float32 or float64 of the dtype of the first.
+    ValueError
+        If an array is read-only, two of them overlap, or `max_norm` is negative or NaN. No gradient is changed then.
+
+    Notes
+    -----
+    As `torch.nn.utils.clip_grad_norm_`: ``g *= min(1, max_norm / (norm + 1e-6))``; a NaN among the gradients makes them
+    all NaN. Squares are summed in double precision, pairwise, and scaled where they would overflow or underflow.
+
+    References
+    ----------
+    .. [1] R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural networks", ICML 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> grads = [np.array([3.0]), np.array([[4.0]])]
+    >>> nk.clip_grad_norm(grads, 1.0)
+    5.0
+    >>> [g.round(5) for g in grads]
+    [array([0.6]), array([[0.8]])]
+    """
+    arrays = _gradients(grads)
+    max_norm = check.number("max_norm", max_norm, 0)
+    norm = _norm(arrays)
+    coefficient = max_norm / (norm + 1e-6)
+    if not coefficient >= 1:
+        for g in arrays:
+            _optim.scale(g, coefficient)
+    return norm
+
+
+def _gradients(grads):
+    if not isinstance(grads, (list, tuple)):
+        raise TypeError(f"grads must be a list of arrays, got {type(grads).__name__}")
+    arrays = []
+    for i, g in enumerate(grads):
+        arrays.append(check.in_place(f"grads[{i}]", g, arrays[0] if arrays else None, "grads[0]"))
+    pair = check.overlapping(arrays)
+    if pair is not None:
+        raise ValueError(f"grads[{pair[1]}] must not overlap grads[{pair[0]}]")
+    return arrays
+
+
+def _norm(arrays):
+    """Squares of float64 are summed as they are, and once more scaled by 2^-1200 or 2^1200 if they left the range."""
+    total = sum([_optim.squares(g, 1.0) for g in arrays])
+    if 2.0**-900 < total < math.inf or math.isnan(total) or not arrays or arrays[0].dtype == check.FLOAT32:
+        return math.sqrt(total)
+    scale = 2.0**-600 if total > 1 else 2.0**600
+    return math.sqrt(sum([_optim.squares(g, scale) for g in arrays])) / scale

@@ -23,7 +23,15 @@ from .cluster import kmeans_accumulate, kmeans_assign
 from .conv import col2im, conv2d, conv2d_backward, conv_output_size, im2col
 from .linear import dense, dense_backward, matmul
 from .loss import softmax_cross_entropy, softmax_cross_entropy_with_grad
-from .optim import momentum_step
+from .optim import (
+    adagrad_step,
+    adam_step,
+    adamw_step,
+    clip_grad_norm,
+    momentum_step,
+    rmsprop_step,
+    sgd_step,
+)
 from .pool import (
     avg_pool2d,
     avg_pool2d_backward,
@@ -37,8 +45,12 @@ from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backwar
 
 __all__ = [
     "ACTIVATIONS",
+    "adagrad_step",
+    "adam_step",
+    "adamw_step",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "clip_grad_norm",
     "col2im",
     "conv2d",
     "conv2d_backward",
@@ -62,6 +74,8 @@ __all__ = [
     "momentum_step",
     "relu",
     "relu_backward",
+    "rmsprop_step",
+    "sgd_step",
     "sigmoid",
     "sigmoid_backward",
     "silu",

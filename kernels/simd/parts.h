@@ -1,0 +1,90 @@
+/* The last vector of a row, of which `count` lanes are in use; and sums over lanes in a fixed order. */
+#ifndef NPK_PARTS_H
+#define NPK_PARTS_H
+
+#include "real.h"
+
+/* The first `count` lanes of v, the others `fill`. */
+INLINE vreal first_lanes(vreal v, ptrdiff_t count, number fill)
+{
+    if (count >= LANES)
+        return v;
+    vint lane;
+    UNROLL for (int l = 0; l < LANES; l++) lane[l] = l;
+    return vselect(lane < (integer)count, v, vsplat(fill));
+}
+
+INLINE vreal load_or(const real *p, ptrdiff_t count, number fill)
+{
+    return count >= LANES ? vload(p) : first_lanes(vload_part(p, count), count, fill);
+}
+
+INLINE vreal load_some(const real *p, ptrdiff_t count) { return count >= LANES ? vload(p) : vload_part(p, count); }
+
+INLINE void store_some(real *p, vreal v, ptrdiff_t count)
+{
+    if (count >= LANES)
+        vstore(p, v);
+    else
+        vstore_part(p, v, count);
+}
+
+INLINE number lane_sum(vreal v)
+{
+    number lanes[LANES];
+    vstore(lanes, v);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++)
+            lanes[l] += lanes[l + half];
+    return lanes[0];
+}
+
+/* A sum over vectors in double precision, one chain of additions a lane. */
+typedef double vdouble __attribute__((vector_size(VECTOR_BYTES)));
+enum { DOUBLE_LANES = VECTOR_BYTES / 8 };
+typedef struct {
+    vdouble part[LANES / DOUBLE_LANES];
+} vdouble_sum;
+
+/* The lanes of v in double precision. */
+INLINE void widen(vreal v, vdouble wide[LANES / DOUBLE_LANES])
+{
+#if REAL_BITS == 32
+    typedef float half __attribute__((vector_size(VECTOR_BYTES / 2)));
+    half halves[2];
+    memcpy(halves, &v, sizeof halves);
+    UNROLL for (int i = 0; i < 2; i++) wide[i] = __builtin_convertvector(halves[i], vdouble);
+#else
+    wide[0] = v;
+#endif
+}
+
+INLINE void add_to(vdouble_sum *sum, vreal v)
+{
+    vdouble wide[LANES / DOUBLE_LANES];
+    widen(v, wide);
+    UNROLL for (int i = 0; i < LANES / DOUBLE_LANES; i++) sum->part[i] += wide[i];
+}
+
+INLINE void add_square_to(vdouble_sum *sum, vreal v)
+{
+    vdouble wide[LANES / DOUBLE_LANES];
+    widen(v, wide);
+    UNROLL for (int i = 0; i < LANES / DOUBLE_LANES; i++) sum->part[i] += wide[i] * wide[i];
+}
+
+INLINE double total_of(const vdouble_sum *sum, int count)
+{
+    vdouble all = {0};
+    for (int i = 0; i < count; i++)
+        for (int j = 0; j < LANES / DOUBLE_LANES; j++)
+            all += sum[i].part[j];
+    double lanes[DOUBLE_LANES];
+    memcpy(lanes, &all, sizeof lanes);
+    for (int half = DOUBLE_LANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++)
+            lanes[l] += lanes[l + half];
+    return lanes[0];
+}
+
+#endif
