@@ -23,12 +23,12 @@ cdef struct Clusters:
     const char* centroids                    # (k, d), contiguous
     int32_t* labels                          # (n,)
     char* distances                          # (n,), or NULL: not wanted
-    # Sums, NULL if not wanted, in parts: part q has the samples from n q / parts to n (q + 1) / parts. With more than
+    # Sums in parts, none if not wanted: part q has the samples from n q / parts to n (q + 1) / parts. With more than
     # one range of features they are a pass of their own, after that of labels and distances.
     const double* weights                    # (n,), or NULL: 1
-    double* sums                             # (parts, k, d)
+    double* sums                             # (parts, k, d), or NULL: not wanted
     double* counts                           # (parts, k)
-    double* inertia                          # (parts,)
+    double* inertia                          # (parts,), or NULL: not wanted
     Py_ssize_t parts, ranges
     # Memory of the call: what `centre` writes, then for every thread a line for its flag, and its scratch.
     Py_ssize_t group                         # samples
@@ -102,25 +102,26 @@ cdef void add_group(const Clusters* v, Py_ssize_t i, Py_ssize_t count, Py_ssize_
     cdef const double* weights = v.weights
     if weights != NULL:
         weights += i
-    v.table.cluster.add_samples(count, p1 - p0, x, row, v.labels + i, weights, v.sums + part * v.k * v.d + p0, v.d)
+    if v.sums != NULL:
+        v.table.cluster.add_samples(count, p1 - p0, x, row, v.labels + i, weights, v.sums + part * v.k * v.d + p0, v.d)
     if p0 == 0:
-        v.table.cluster.add_weights(count, v.labels + i, weights, distances, v.counts + part * v.k, v.inertia + part)
+        v.table.cluster.add_weights(count, v.labels + i, weights, distances, v.counts + part * v.k,
+                                    NULL if v.inertia == NULL else v.inertia + part)
 
 
 cdef int run_group(const Clusters* v, Py_ssize_t i, Py_ssize_t count, Py_ssize_t part, char* scratch) noexcept nogil:
     # Samples i to i + count; returns whether all their best scores are finite.
     cdef Py_ssize_t row = v.row
     cdef const char* x = v.x + i * row
-    cdef char* distances
+    cdef char* distances = v.distances + i * v.size if v.distances != NULL else scratch + v.nearest_bytes + v.rows_bytes
     cdef int finite = v.table.cluster.nearest(count, min(v.group, v.n - i - count), v.d, v.k, x, row, v.column, v.mean,
                                               v.scale, v.packed, v.start, scratch, v.labels + i)
-    if v.distances == NULL and v.sums == NULL:
+    if v.distances == NULL and v.parts == 0:
         return finite
-    scratch += v.nearest_bytes
-    x = contiguous_features(v, i, count, 0, v.d, scratch, &row)
-    distances = scratch + v.rows_bytes if v.distances == NULL else v.distances + i * v.size
-    v.table.cluster.squared_distances(count, v.d, x, row, v.centroids, v.labels + i, distances)
-    if v.sums != NULL and v.ranges == 1:
+    x = contiguous_features(v, i, count, 0, v.d, scratch + v.nearest_bytes, &row)
+    if v.distances != NULL or v.inertia != NULL:
+        v.table.cluster.squared_distances(count, v.d, x, row, v.centroids, v.labels + i, distances)
+    if v.parts > 0 and v.ranges == 1:
         add_group(v, i, count, part, 0, v.d, x, row, distances)
     return finite
 
@@ -142,17 +143,19 @@ cdef void run_parts(void* context, Py_ssize_t first, Py_ssize_t last, int slot) 
     for task in range(first, last):
         part = task // v.ranges
         p0, p1 = v.d * (task % v.ranges) // v.ranges, v.d * (task % v.ranges + 1) // v.ranges
-        for j in range(v.k):
-            memset(v.sums + (part * v.k + j) * v.d + p0, 0, <size_t>(p1 - p0) * sizeof(double))
+        if v.sums != NULL:
+            for j in range(v.k):
+                memset(v.sums + (part * v.k + j) * v.d + p0, 0, <size_t>(p1 - p0) * sizeof(double))
         if p0 == 0:
             memset(v.counts + part * v.k, 0, <size_t>v.k * sizeof(double))
-            v.inertia[part] = 0
+            if v.inertia != NULL:
+                v.inertia[part] = 0
         i, end = v.n * part // v.parts, v.n * (part + 1) // v.parts
         while i < end:
             count = min(v.group, end - i)
             if v.ranges > 1:
                 x = contiguous_features(v, i, count, p0, p1, scratch + LINE, &row)
-                add_group(v, i, count, part, p0, p1, x, row, v.distances + i * v.size)
+                add_group(v, i, count, part, p0, p1, x, row, NULL if v.inertia == NULL else v.distances + i * v.size)
             elif not run_group(v, i, count, part, scratch + LINE):
                 scratch[0] = 1
             i += count
@@ -171,9 +174,9 @@ cdef int run(Clusters* v) except -1 nogil:
     for slot in range(threads):
         v.scratch[<size_t>slot * v.scratch_bytes] = 0
     finite = v.table.cluster.centre(v.k, v.d, v.centroids, v.mean, v.scale, v.packed, v.start)
-    if finite and (v.sums == NULL or v.ranges > 1):
+    if finite and (v.parts == 0 or v.ranges > 1):
         parallel_for(run_groups, v, groups, grain, threads)
-    if finite and v.sums != NULL:
+    if finite and v.parts > 0:
         parallel_for(run_parts, v, tasks, 1, threads)
     for slot in range(threads):
         finite &= not v.scratch[<size_t>slot * v.scratch_bytes]
@@ -201,11 +204,11 @@ def accumulate(
     cnp.ndarray centroids,   # IN (k, d), C-contiguous
     weights,                 # IN (n,) float64, C-contiguous, or None
     cnp.ndarray labels,      # OUT (n,) int32, C-contiguous
-    cnp.ndarray sums,        # OUT (parts, k, d) float64, C-contiguous
+    sums,                    # OUT (parts, k, d) float64, C-contiguous, or None
     cnp.ndarray counts,      # OUT (parts, k) float64, C-contiguous
-    cnp.ndarray inertia,     # OUT (parts,) float64, C-contiguous
+    inertia,                 # OUT (parts,) float64, C-contiguous, or None
     Py_ssize_t ranges,       # of features, <= d; more than 1: in a pass of their own
-    distances=None,          # OUT (n,), C-contiguous; not None if ranges > 1
+    distances=None,          # OUT (n,), C-contiguous, or None; not None if ranges > 1 and inertia is wanted
 ):
     """Returns whether everything is finite; if not, centroids, samples or scores are not."""
     cdef Clusters v
@@ -213,8 +216,11 @@ def accumulate(
     begin(&v, x, centroids, labels, distances)
     if weights is not None:
         v.weights = <const double*>cnp.PyArray_DATA(weights)
-    v.sums, v.counts = <double*>cnp.PyArray_DATA(sums), <double*>cnp.PyArray_DATA(counts)
-    v.inertia, v.parts, v.ranges = <double*>cnp.PyArray_DATA(inertia), cnp.PyArray_DIMS(sums)[0], ranges
+    if sums is not None:
+        v.sums = <double*>cnp.PyArray_DATA(sums)
+    if inertia is not None:
+        v.inertia = <double*>cnp.PyArray_DATA(inertia)
+    v.counts, v.parts, v.ranges = <double*>cnp.PyArray_DATA(counts), cnp.PyArray_DIMS(counts)[0], ranges
     with nogil:
         finite = run(&v)
     return bool(finite)

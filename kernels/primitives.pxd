@@ -74,6 +74,19 @@ cdef extern from "primitives.h" nogil:
                             double* counts, double* inertia) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
+    ctypedef struct distance_primitives:
+        void (*pack)(Py_ssize_t k, Py_ssize_t d, const void* points, void* packed) noexcept nogil
+        void (*distances)(Py_ssize_t count, Py_ssize_t d, Py_ssize_t k, const char* x, Py_ssize_t row_stride,
+                          Py_ssize_t column_stride, const void* packed, const void* zero, void* panel, void* distances,
+                          Py_ssize_t pitch) noexcept nogil
+        Py_ssize_t (*panel_reals)(Py_ssize_t d) noexcept nogil
+        int (*lower)(Py_ssize_t count, Py_ssize_t k, const void* distances, Py_ssize_t pitch, const double* weights,
+                     void* nearest, double* sums) noexcept nogil
+        Py_ssize_t (*draw)(Py_ssize_t count, const void* nearest, const double* weights, double target) noexcept nogil
+        void (*roots)(Py_ssize_t count, Py_ssize_t k, const void* distances, Py_ssize_t pitch, void* to,
+                      Py_ssize_t row) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
     ctypedef struct windows:
         const char* x
         Py_ssize_t image_stride, channel_stride, row_stride, column_stride
@@ -205,6 +218,7 @@ cdef extern from "primitives.h" nogil:
         const pack_primitives* pack
         const activation_primitives* activation
         const cluster_primitives* cluster
+        const distance_primitives* distance
         const conv_primitives* conv
         const flat_primitives* flat
         const depthwise_primitives* depthwise

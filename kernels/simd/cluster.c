@@ -1,12 +1,7 @@
+#include "panel.h"
 #include "primitives.h"
-#include "shuffle.h"
-#include "transpose.h"
 
 #include <math.h>
-
-/* Centroids are split evenly into tiles of at most TILE_ROWS. */
-INLINE ptrdiff_t tile_count(ptrdiff_t k) { return (k + TILE_ROWS - 1) / TILE_ROWS; }
-INLINE ptrdiff_t tile_start(ptrdiff_t k, ptrdiff_t q) { return k * q / tile_count(k); }
 
 /* ---- Centroids --------------------------------------------------------------------------------------------------- */
 
@@ -31,16 +26,6 @@ static void mean_of_rows(ptrdiff_t k, ptrdiff_t d, const real *c, real *mean)
         vstore_part(mean + p, origin + sum, count);
     }
 }
-
-INLINE int all_lanes(vint mask)
-{
-    int all = 1;
-    for (int l = 0; l < LANES; l++)
-        all &= mask[l] != 0;
-    return all;
-}
-
-INLINE vint is_finite(vreal v) { return v - v == 0; }
 
 /* The largest |c - m| of a single feature, inf if one overflows; *finite: whether all centroids are. */
 static number largest_deviation(ptrdiff_t k, ptrdiff_t d, const real *c, const real *mean, int *finite)
@@ -129,87 +114,6 @@ static int centre(ptrdiff_t k, ptrdiff_t d, const real *c, real *mean, real *sca
     return 1;
 }
 
-/* ---- Panels of samples ------------------------------------------------------------------------------------------- */
-
-/* Lines of d = 2, 4 or 8 contiguous features, without gaps: unzipping pairs of vectors rotates the bits of the place
- * (line, feature) by one; log2(d) rounds bring the feature in front. See transpose.h. */
-INLINE void load_short_lines(const int d, vreal *features, const real *x)
-{
-    vreal other[LANES];
-    UNROLL for (int i = 0; i < d; i++) features[i] = vload(x + i * LANES);
-    UNROLL for (int round = d; round > 1; round /= 2)
-    {
-        UNROLL for (int i = 0; i < d / 2; i++)
-        {
-            other[i] = __builtin_shufflevector(features[2 * i], features[2 * i + 1], EVEN);
-            other[i + d / 2] = __builtin_shufflevector(features[2 * i], features[2 * i + 1], ODD);
-        }
-        UNROLL for (int i = 0; i < d; i++) features[i] = other[i];
-    }
-}
-
-INLINE void store_centred(int count, const vreal *features, const real *mean, number scale, real *to, ptrdiff_t width)
-{
-    UNROLL for (int q = 0; q < LANES; q++)
-        if (q < count)
-            vstore(to + q * width, (features[q] - vsplat(mean[q])) * scale);
-}
-
-/* One vector of samples whose features are contiguous, `lines` of them in use. */
-INLINE void pack_lines(ptrdiff_t lines, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const real *mean,
-                       number scale, real *to, ptrdiff_t width)
-{
-    vreal features[LANES];
-    if (lines == LANES && row_stride == d * (ptrdiff_t)sizeof(number) && d < LANES) {
-        if (d == 2) {
-            load_short_lines(2, features, (const real *)x);
-            return store_centred(2, features, mean, scale, to, width);
-        }
-#if VECTOR_BYTES * 8 / REAL_BITS > 4
-        if (d == 4) {
-            load_short_lines(4, features, (const real *)x);
-            return store_centred(4, features, mean, scale, to, width);
-        }
-#endif
-#if VECTOR_BYTES * 8 / REAL_BITS > 8
-        if (d == 8) {
-            load_short_lines(8, features, (const real *)x);
-            return store_centred(8, features, mean, scale, to, width);
-        }
-#endif
-    }
-    for (ptrdiff_t p = 0; p < d; p += LANES) {
-        const int count = (int)min_size(d - p, LANES);
-        load_transposed(features, x + p * (ptrdiff_t)sizeof(number), row_stride, lines, count);
-        if (count == LANES)
-            store_centred(LANES, features, mean + p, scale, to + p * width, width);
-        else
-            store_centred(count, features, mean + p, scale, to + p * width, width);
-    }
-}
-
-/* panel[p * width + i] = (x[i, p] - mean[p]) scale for i < count <= width = vectors * LANES */
-static void pack_panel(ptrdiff_t count, ptrdiff_t vectors, ptrdiff_t d, const char *x, ptrdiff_t row_stride,
-                       ptrdiff_t column_stride, const real *mean, number scale, real *panel)
-{
-    const ptrdiff_t width = vectors * LANES;
-    for (ptrdiff_t v = 0; v < vectors; v++, x += LANES * row_stride, panel += LANES) {
-        const ptrdiff_t lines = min_size(count - v * LANES, LANES);
-        if (row_stride == sizeof(number)) {
-            for (ptrdiff_t p = 0; p < d; p++)
-                vstore(panel + p * width,
-                       (vload_part((const real *)(x + p * column_stride), lines) - vsplat(mean[p])) * scale);
-        } else if (column_stride == sizeof(number)) {
-            pack_lines(lines, d, x, row_stride, mean, scale, panel, width);
-        } else {
-            for (ptrdiff_t p = 0; p < d; p++)
-                for (ptrdiff_t i = 0; i < LANES; i++)
-                    panel[p * width + i] =
-                        i < lines ? (*(const real *)(x + i * row_stride + p * column_stride) - mean[p]) * scale : 0;
-        }
-    }
-}
-
 /* ---- Scores ------------------------------------------------------------------------------------------------------ */
 
 /* While scores are computed the next samples are fetched, STEP_LINES cache lines with every STEP features; with few
@@ -279,8 +183,6 @@ static const score_fn scores[][TILE_VECTORS] = {ROW(1), ROW(2), ROW(3), ROW(4), 
 #else
 static const score_fn scores[][TILE_VECTORS] = {ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6)};
 #endif
-
-enum { PANEL = TILE_VECTORS * LANES };
 
 static ptrdiff_t scratch_reals(ptrdiff_t count, ptrdiff_t d)
 {
@@ -380,12 +282,13 @@ static void add_samples(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t r
 static void add_weights(ptrdiff_t count, const int32_t *labels, const double *weights, const real *distances,
                         double *counts, double *inertia)
 {
+    for (ptrdiff_t i = 0; i < count; i++)
+        counts[labels[i]] += weights ? weights[i] : 1;
+    if (!inertia)
+        return;
     double sum = *inertia;
-    for (ptrdiff_t i = 0; i < count; i++) {
-        const double weight = weights ? weights[i] : 1;
-        counts[labels[i]] += weight;
-        sum += weight * (double)distances[i];
-    }
+    for (ptrdiff_t i = 0; i < count; i++)
+        sum += (weights ? weights[i] : 1) * (double)distances[i];
     *inertia = sum;
 }
 

@@ -31,7 +31,7 @@ typedef struct {
     /* sums[labels[i] * pitch + p] += weights[i] x[i, p] for p < d, in ascending i; weights NULL: 1 */
     void (*add_samples)(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const int32_t *labels,
                         const double *weights, double *sums, ptrdiff_t pitch);
-    /* counts[labels[i]] += weights[i], *inertia += weights[i] distances[i], in ascending i */
+    /* counts[labels[i]] += weights[i], *inertia += weights[i] distances[i], in ascending i; inertia NULL: not wanted */
     void (*add_weights)(ptrdiff_t count, const int32_t *labels, const double *weights, const real *distances,
                         double *counts, double *inertia);
 } cluster_primitives;

@@ -4,6 +4,7 @@ extern const tile_primitives NAME(tile);
 extern const pack_primitives NAME(pack);
 extern const activation_primitives NAME(activation);
 extern const cluster_primitives NAME(cluster);
+extern const distance_primitives NAME(distance);
 extern const conv_primitives NAME(conv);
 extern const flat_primitives NAME(flat);
 extern const depthwise_primitives NAME(depthwise);
@@ -22,6 +23,7 @@ const primitives NAME(primitives) = {
     .pack = &NAME(pack),
     .activation = &NAME(activation),
     .cluster = &NAME(cluster),
+    .distance = &NAME(distance),
     .conv = &NAME(conv),
     .flat = &NAME(flat),
     .depthwise = &NAME(depthwise),

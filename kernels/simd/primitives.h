@@ -16,6 +16,7 @@ typedef void real;
 #include "cluster.h"
 #include "conv.h"
 #include "depthwise.h"
+#include "distance.h"
 #include "flat.h"
 #include "optim.h"
 #include "pack.h"
@@ -31,6 +32,7 @@ typedef struct {
     const pack_primitives *pack;
     const activation_primitives *activation;
     const cluster_primitives *cluster;
+    const distance_primitives *distance;
     const conv_primitives *conv;
     const flat_primitives *flat;
     const depthwise_primitives *depthwise;

@@ -12,9 +12,9 @@ def accumulate(
     centroids: NDArray[np.floating],
     weights: NDArray[np.float64] | None,
     labels: NDArray[np.int32],
-    sums: NDArray[np.float64],
+    sums: NDArray[np.float64] | None,
     counts: NDArray[np.float64],
-    inertia: NDArray[np.float64],
+    inertia: NDArray[np.float64] | None,
     ranges: int,
     distances: NDArray[np.floating] | None = None,
 ) -> bool: ...

@@ -1,9 +1,11 @@
-"""k-means: nearest centroids and the sums of their samples."""
+"""k-means: nearest centroids, the sums of their samples, and seeding."""
+
+import math
 
 import numpy as np
 
 from . import _arguments as check
-from . import _cluster
+from . import _cluster, _distance
 
 # Sums over samples are split into a part for every so many samples, at most so many parts of so many bytes in all.
 # Where fewer fit, features are shared out instead, at least so many at a time. All of it depends on sizes only.
@@ -130,17 +132,52 @@ def kmeans_accumulate(x, centroids, *, sample_weight=None):
            [5.]]), array([2., 1.]), 2.0)
     """
     x, centroids = _operands(x, centroids)
-    (n, d), k = x.shape, len(centroids)
-    weights = None if sample_weight is None else _weights(sample_weight, n, x)
-    labels = np.empty(n, np.int32)
-    wanted = max(1, min(-(-n // PART_SAMPLES), PARTS))
-    parts = max(1, min(wanted, PARTS_BYTES // (8 * k * d)))
-    ranges = max(1, min(wanted // parts, d // RANGE_FEATURES))
-    sums, counts, inertia = check.empty((parts, k, d), np.float64), np.empty((parts, k)), np.empty(parts)
-    distances = np.empty(n, x.dtype) if ranges > 1 else None
-    if not _cluster.accumulate(x, centroids, weights, labels, sums, counts, inertia, ranges, distances):
+    weights = None if sample_weight is None else _weights(sample_weight, len(x), x)
+    labels, totals = np.empty(len(x), np.int32), Totals(x, weights, len(centroids))
+    if not totals.take(centroids, labels, inertia=True):
         _refuse(x, centroids)
-    return labels, sums.sum(0), counts.sum(0), float(inertia.sum())
+    return labels, totals.sums(), totals.counts(), totals.inertia()
+
+
+class Totals:
+    """What samples contribute to the next centroids; the memory for it is kept from one step of k-means to the next.
+    Weights are float64, None for 1."""
+
+    def __init__(self, x, weights, k):
+        (n, d), self.x, self.weights = x.shape, x, weights
+        wanted = max(1, min(-(-n // PART_SAMPLES), PARTS))
+        parts = max(1, min(wanted, PARTS_BYTES // (8 * k * d)))
+        self._ranges = max(1, min(wanted // parts, d // RANGE_FEATURES))
+        self._sums, self._counts = check.empty((parts, k, d), np.float64), np.empty((parts, k))
+        self._inertia = np.empty(parts)
+        self._distances = None
+
+    def take(self, centroids, labels, *, sums=True, inertia=False):
+        """Fills labels with the nearest centroids, and the totals that are wanted. Returns whether everything is
+        finite; if not, centroids, samples or distances are not."""
+        ranges = self._ranges if sums else 1
+        if ranges > 1 and inertia and self._distances is None:
+            self._distances = np.empty(len(self.x), self.x.dtype)
+        return _cluster.accumulate(
+            self.x,
+            centroids,
+            self.weights,
+            labels,
+            self._sums if sums else None,
+            self._counts,
+            self._inertia if inertia else None,
+            ranges,
+            self._distances if ranges > 1 and inertia else None,
+        )
+
+    def sums(self):
+        return self._sums.sum(0)
+
+    def counts(self):
+        return self._counts.sum(0)
+
+    def inertia(self):
+        return float(self._inertia.sum())
 
 
 def _weights(sample_weight, n, x):
@@ -152,3 +189,72 @@ def _weights(sample_weight, n, x):
     if n and weights.max() == 0:
         raise ValueError("sample_weight must not be zero for all samples")
     return weights.astype(np.float64)
+
+
+def kmeans_plus_plus(x, k, *, rng, sample_weight=None):
+    """Samples that are good first centroids for k-means, by greedy k-means++.
+
+    Parameters
+    ----------
+    x : (n, d) array of float32 or float64
+        One sample per row; any strides, read in place.
+    k : int
+        From 1 to n.
+    rng : numpy.random.Generator
+    sample_weight : (n,) array, dtype of `x`, optional
+        Not negative and not all zero. A sample of weight 0 is never chosen.
+
+    Returns
+    -------
+    centroids : (k, d) array, dtype of `x`
+        Rows of `x`. There are equal ones if `x` has fewer than `k` distinct rows.
+
+    Raises
+    ------
+    TypeError
+        If a dtype is not float32 or float64, or they differ, `k` is no int or `rng` no Generator.
+    ValueError
+        If a shape does not match, there is no feature, `k` is not in range, a value is NaN or inf, or the weights are
+        negative or all zero.
+
+    Notes
+    -----
+    The first centroid is drawn with probability in proportion to its weight. For every other one ``2 + int(log(k))``
+    candidates are drawn, with probability in proportion to their weight times their squared distance to the nearest
+    centroid so far; the one that leaves the smallest weighted sum of squared distances stays. `x` is read once for each
+    centroid.
+
+    References
+    ----------
+    .. [1] D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> x = np.array([[0.0], [0.0], [0.0], [9.0]])
+    >>> sorted(nk.kmeans_plus_plus(x, 2, rng=np.random.default_rng(0)).ravel().tolist())
+    [0.0, 9.0]
+    """
+    x = check.real("x", x)
+    check.rank("x", x, 2, "(n, d)")
+    n, d = x.shape
+    k = check.integer("k", k, 1)
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    if d == 0:
+        raise ValueError(f"x must have at least one feature, got {x.shape}")
+    if k > n:
+        raise ValueError(f"k must be at most the number of samples, {n}, got {k}")
+    chosen, finite = plus_plus(x, k, rng, None if sample_weight is None else _weights(sample_weight, n, x))
+    if not finite:
+        _refuse(x, x[:0])
+    return x[chosen]
+
+
+def plus_plus(x, k, rng, weights):
+    """The rows of x that greedy k-means++ chooses, and whether all distances are finite; weights as those of Totals."""
+    n, trials = len(x), 2 + int(math.log(k))
+    chosen, nearest = np.empty(k, np.intp), np.full(n, np.inf, x.dtype)
+    finite = _distance.plus_plus(x, weights, rng.random(1 + (k - 1) * trials), trials, nearest, chosen)
+    return chosen, finite and k > 1

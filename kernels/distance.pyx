@@ -1,0 +1,285 @@
+"""Distances of samples to a few points at a time: greedy k-means++, and the distances to all centroids.
+
+k-means++ draws a sample with probability in proportion to its weight times its squared distance to the centroids so
+far, some candidates for each centroid, and keeps the one that lowers the sum of these products, the potential, most.
+One pass over the samples a centroid: it lowers the distances by the centroid chosen last and takes the potentials of
+all candidates for the next. D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", 2007.
+"""
+from libc.string cimport memset
+cimport numpy as cnp
+
+from npkernels._primitives cimport primitives
+from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
+
+cnp.import_array()
+
+cdef enum:
+    PART = 1024                              # samples whose potentials are added up; a task
+    TOGETHER = 48                            # centroids at a time
+    LINE = 64                                # bytes of a cache line
+
+cdef struct Candidate:
+    Py_ssize_t part, sample                  # part -1: all potentials are 0
+    double target                            # potential within the part up to which samples are passed over
+
+cdef struct Distances:
+    const primitives* table
+    Py_ssize_t n, d, k, size, row, column    # size of a number and strides of x in bytes
+    const char* x                            # (n, d)
+    Py_ssize_t group, pitch                  # samples at a time
+    char* zero                               # (d,)
+    char* packed
+    char* scratch
+    size_t panel_bytes, distances_bytes, scratch_bytes
+    # for k-means++
+    const double* weights                    # (n,), or NULL: 1
+    char* nearest                            # (n,), squared distance to the nearest centroid but the last
+    double* potentials                       # (parts, points)
+    Py_ssize_t parts, points                 # the last centroid, and the candidates for the next
+    char* rows                               # (points, d)
+    Candidate* candidates                    # (points - 1,)
+    # for all distances
+    const char* centroids                    # (k, d)
+    char* out                                # (n, k)
+    Py_ssize_t first, together               # centroids
+
+
+cdef inline size_t lines(Py_ssize_t bytes) noexcept nogil:
+    return <size_t>((bytes + LINE - 1) // LINE * LINE)
+
+
+cdef void begin(Distances* v, cnp.ndarray x, Py_ssize_t k) noexcept:
+    memset(v, 0, sizeof(Distances))
+    v.table = primitives_for(cnp.PyArray_TYPE(x))
+    v.size, v.k = v.table.itemsize, k
+    v.x, v.n, v.d = <const char*>cnp.PyArray_DATA(x), cnp.PyArray_DIMS(x)[0], cnp.PyArray_DIMS(x)[1]
+    v.row, v.column = cnp.PyArray_STRIDES(x)[0], cnp.PyArray_STRIDES(x)[1]
+    if v.d == 1:
+        v.column = v.size
+
+
+cdef inline const double* weights_from(const Distances* v, Py_ssize_t i) noexcept nogil:
+    if v.weights == NULL:
+        return NULL
+    return v.weights + i
+
+
+cdef int reserve(Distances* v, Py_ssize_t points, size_t shared, int threads) noexcept nogil:
+    # Distances of a group to `points` points take a quarter of L2. `shared` bytes follow what all threads read.
+    cdef Py_ssize_t lanes = v.table.lanes
+    cdef size_t whole = lines(v.d * v.size) + lines(points * v.d * v.size) + shared
+    v.group = cache_sizes().l2 // 4 // (points * v.size) // lanes * lanes
+    v.group = max(lanes, min(v.group, <Py_ssize_t>PART))
+    v.pitch = v.group
+    v.panel_bytes = lines(v.table.distance.panel_reals(v.d) * v.size)
+    v.distances_bytes = lines(points * v.pitch * v.size)
+    v.scratch_bytes = LINE + v.panel_bytes + v.distances_bytes + lines(points * lanes * <Py_ssize_t>sizeof(double))
+    v.zero = <char*>workspace(whole + v.scratch_bytes * <size_t>threads)
+    if v.zero == NULL:
+        return -1
+    memset(v.zero, 0, <size_t>(v.d * v.size))
+    v.packed = v.zero + lines(v.d * v.size)
+    v.scratch = v.zero + whole
+    return 0
+
+
+cdef int pass_part(const Distances* v, Py_ssize_t part, Py_ssize_t points, double* potentials, char* scratch) noexcept nogil:
+    # Distances of a part are lowered by the first point; potentials of all points. Returns whether all are finite.
+    cdef Py_ssize_t i = part * PART, end = min(v.n, (part + 1) * PART), count, j, l, lanes = v.table.lanes
+    cdef char* panel = scratch + LINE
+    cdef char* distances = panel + v.panel_bytes
+    cdef double* sums = <double*>(distances + v.distances_bytes)
+    cdef int finite = True
+    memset(sums, 0, <size_t>(points * lanes) * sizeof(double))
+    while i < end:
+        count = min(v.group, end - i)
+        v.table.distance.distances(count, v.d, points, v.x + i * v.row, v.row, v.column, v.packed, v.zero, panel,
+                                   distances, v.pitch)
+        finite &= v.table.distance.lower(count, points, distances, v.pitch, weights_from(v, i),
+                                         v.nearest + i * v.size, sums)
+        i += count
+    for j in range(points):
+        potentials[j] = 0
+        for l in range(lanes):
+            potentials[j] += sums[j * lanes + l]
+    return finite
+
+
+cdef void pass_parts(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Distances* v = <const Distances*>context
+    cdef char* scratch = v.scratch + <size_t>slot * v.scratch_bytes
+    cdef Py_ssize_t part
+    for part in range(first, last):
+        if not pass_part(v, part, v.points, v.potentials + part * v.points, scratch):
+            scratch[0] = 1
+
+
+cdef double total_potential(const Distances* v, Py_ssize_t j) noexcept nogil:
+    cdef Py_ssize_t part
+    cdef double total = 0
+    for part in range(v.parts):
+        total += v.potentials[part * v.points + j]
+    return total
+
+
+cdef Py_ssize_t draw_weight(const Distances* v, double u) noexcept nogil:
+    # A sample with probability in proportion to its weight.
+    cdef double total = 0, sum = 0
+    cdef Py_ssize_t i, last = 0
+    if v.weights == NULL:
+        return min(<Py_ssize_t>(u * <double>v.n), v.n - 1)
+    for i in range(v.n):
+        total += v.weights[i]
+    for i in range(v.n):
+        if v.weights[i] > 0:
+            sum += v.weights[i]
+            last = i
+            if sum > u * total:
+                break
+    return last
+
+
+cdef void draw_part(const Distances* v, Py_ssize_t best, double target, Candidate* candidate) noexcept nogil:
+    # The part in which the running potential of point `best` of the last pass exceeds the target.
+    cdef double sum = 0, value
+    cdef Py_ssize_t part
+    candidate.part = -1
+    for part in range(v.parts):
+        value = v.potentials[part * v.points + best]
+        if value > 0:
+            candidate.part, candidate.target = part, target - sum
+            sum += value
+            if sum > target:
+                break
+
+
+cdef void lower_parts(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # Distances in the parts of the candidates are lowered by the last centroid at once; the next pass lowers them again,
+    # which changes nothing.
+    cdef const Distances* v = <const Distances*>context
+    cdef Py_ssize_t i, j
+    cdef double unused
+    cdef bint done
+    for j in range(first, last):
+        done = v.candidates[j].part < 0
+        for i in range(j):
+            done |= v.candidates[i].part == v.candidates[j].part
+        if not done:
+            pass_part(v, v.candidates[j].part, 1, &unused, v.scratch + <size_t>slot * v.scratch_bytes)
+
+
+cdef Py_ssize_t draw_sample(const Distances* v, const Candidate* candidate, double u) noexcept nogil:
+    cdef Py_ssize_t i = candidate.part * PART, place
+    if candidate.part >= 0:
+        place = v.table.distance.draw(min(<Py_ssize_t>PART, v.n - i), v.nearest + i * v.size, weights_from(v, i),
+                                      candidate.target)
+        if place >= 0:
+            return i + place
+    return draw_weight(v, u)                 # every sample has a centroid at its place
+
+
+cdef void copy_sample(const Distances* v, Py_ssize_t i, char* to) noexcept nogil:
+    v.table.pack.rows(1, v.d, v.x + i * v.row, v.row, v.column, to)
+
+
+cdef int choose(Distances* v, const double* draws, Py_ssize_t trials, Py_ssize_t* chosen, int threads) noexcept nogil:
+    # Returns whether all distances are finite.
+    cdef Py_ssize_t c, j, best = 0, grain = max(1, 200000 // (PART * v.d * (trials + 1)))
+    cdef Py_ssize_t lower_grain = max(1, 100000 // (PART * v.d))
+    cdef double value, total = 0
+    cdef int finite = True, slot
+    chosen[0] = draw_weight(v, draws[0])
+    draws += 1 - trials
+    for slot in range(threads):
+        v.scratch[<size_t>slot * v.scratch_bytes] = 0
+    for c in range(1, v.k):
+        copy_sample(v, chosen[c - 1], v.rows)
+        v.table.distance.pack(1, v.d, v.rows, v.packed)
+        if c == 1:                           # there are no distances yet
+            v.points = 1
+            parallel_for(pass_parts, v, v.parts, grain, threads)
+            total = total_potential(v, 0)
+        draws += trials
+        for j in range(trials):
+            draw_part(v, best, draws[j] * total, &v.candidates[j])
+        parallel_for(lower_parts, v, trials, lower_grain, threads)
+        for j in range(trials):
+            v.candidates[j].sample = draw_sample(v, &v.candidates[j], draws[j])
+            copy_sample(v, v.candidates[j].sample, v.rows + (j + 1) * v.d * v.size)
+        v.points = trials + 1
+        v.table.distance.pack(v.points, v.d, v.rows, v.packed)
+        parallel_for(pass_parts, v, v.parts, grain, threads)
+        best = 1
+        total = total_potential(v, 1)
+        for j in range(2, v.points):
+            value = total_potential(v, j)
+            if value < total:
+                best, total = j, value
+        chosen[c] = v.candidates[best - 1].sample
+    for slot in range(threads):
+        finite &= not v.scratch[<size_t>slot * v.scratch_bytes]
+    return finite
+
+
+def plus_plus(
+    cnp.ndarray x,           # IN (n, d)
+    weights,                 # IN (n,) float64, C-contiguous, or None
+    cnp.ndarray draws,       # IN (1 + (k - 1) * trials,) float64 in [0, 1), C-contiguous
+    Py_ssize_t trials,
+    cnp.ndarray nearest,     # IN inf, OUT (n,), C-contiguous
+    cnp.ndarray chosen,      # OUT (k,) intp, C-contiguous: samples
+):
+    """Returns whether everything is finite, which is not known of a single centroid."""
+    cdef Distances v
+    cdef int threads = num_threads(), finite
+    cdef Py_ssize_t rows
+    cdef size_t shared
+    begin(&v, x, cnp.PyArray_DIMS(chosen)[0])
+    if weights is not None:
+        v.weights = <const double*>cnp.PyArray_DATA(weights)
+    v.nearest, v.parts = <char*>cnp.PyArray_DATA(nearest), (v.n + PART - 1) // PART
+    rows = lines((trials + 1) * v.d * v.size)
+    shared = rows + lines(trials * <Py_ssize_t>sizeof(Candidate)) + lines(v.parts * (trials + 1) * <Py_ssize_t>sizeof(double))
+    with nogil:
+        if reserve(&v, trials + 1, shared, threads) < 0:
+            raise MemoryError("no memory for the distances of k-means++")
+        v.rows = v.packed + rows
+        v.candidates = <Candidate*>(v.rows + rows)
+        v.potentials = <double*>(v.rows + rows + lines(trials * <Py_ssize_t>sizeof(Candidate)))
+        finite = choose(&v, <const double*>cnp.PyArray_DATA(draws), trials, <Py_ssize_t*>cnp.PyArray_DATA(chosen), threads)
+        workspace_done()
+    return bool(finite)
+
+
+cdef void root_groups(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Distances* v = <const Distances*>context
+    cdef char* panel = v.scratch + <size_t>slot * v.scratch_bytes + LINE
+    cdef char* distances = panel + v.panel_bytes
+    cdef Py_ssize_t g, i, count
+    for g in range(first, last):
+        i = g * v.group
+        count = min(v.group, v.n - i)
+        v.table.distance.distances(count, v.d, v.together, v.x + i * v.row, v.row, v.column, v.packed, v.zero, panel,
+                                   distances, v.pitch)
+        v.table.distance.roots(count, v.together, distances, v.pitch, v.out + (i * v.k + v.first) * v.size, v.k)
+
+
+def distances(
+    cnp.ndarray x,           # IN (n, d)
+    cnp.ndarray centroids,   # IN (k, d), C-contiguous
+    cnp.ndarray out,         # OUT (n, k), C-contiguous: out[i, j] = |x_i - c_j|
+):
+    cdef Distances v
+    cdef int threads = num_threads()
+    begin(&v, x, cnp.PyArray_DIMS(centroids)[0])
+    v.centroids, v.out = <const char*>cnp.PyArray_DATA(centroids), <char*>cnp.PyArray_DATA(out)
+    with nogil:
+        if reserve(&v, min(<Py_ssize_t>TOGETHER, v.k), 0, threads) < 0:
+            raise MemoryError("no memory for the packed samples and centroids")
+        while v.first < v.k:
+            v.together = min(<Py_ssize_t>TOGETHER, v.k - v.first)
+            v.table.distance.pack(v.together, v.d, v.centroids + v.first * v.d * v.size, v.packed)
+            parallel_for(root_groups, &v, (v.n + v.group - 1) // v.group,
+                         max(1, 200000 // (v.group * v.d * v.together)), threads)
+            v.first += v.together
+        workspace_done()

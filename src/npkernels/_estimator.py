@@ -1,0 +1,297 @@
+"""What the estimators share: scikit-learn's contract for parameters, input and errors, in its words, without importing it."""
+
+import numbers
+import warnings
+
+import numpy as np
+
+from . import _arguments as check
+
+
+class InvalidParameterError(ValueError, TypeError):
+    """A parameter of an estimator has a value or a type that it cannot have."""
+
+
+class NotFittedError(ValueError, AttributeError):
+    """An estimator is used before it is fitted; scikit-learn's exception of this name is raised where it is installed."""
+
+
+class ConvergenceWarning(UserWarning):
+    """A fit did not reach what was asked for; scikit-learn's warning of this name is issued where it is installed."""
+
+
+def _counterpart(kind):
+    """scikit-learn's class of the same name, so that code that expects it catches ours, else `kind` itself."""
+    try:
+        from sklearn import exceptions
+    except ImportError:
+        return kind
+    return getattr(exceptions, kind.__name__)
+
+
+def warn_of_convergence(message):
+    warnings.warn(message, _counterpart(ConvergenceWarning), stacklevel=3)
+
+
+# ---- Parameters: a constraint is its description and a test ----------------------------------------------------------
+
+
+def _is(value, kind):
+    return isinstance(value, kind) and not isinstance(value, (bool, np.bool_))
+
+
+def integer_from(low, high=None):
+    end = "inf)" if high is None else f"{high}]"
+    return f"an int in the range [{low}, {end}", lambda v: (
+        _is(v, numbers.Integral) and low <= v and (high is None or v <= high)
+    )
+
+
+def real_from(low):
+    return f"a float in the range [{float(low)}, inf)", lambda v: _is(v, numbers.Real) and v >= low
+
+
+def one_of(*choices):
+    return f"a str among {{{', '.join(map(repr, choices))}}}", lambda v: isinstance(v, str) and v in choices
+
+
+def is_array(value):
+    """Whether it can be taken as an array with axes, as scikit-learn sees it."""
+    return not isinstance(value, (str, bytes)) and any(hasattr(value, a) for a in ("__len__", "shape", "__array__")) and (
+        getattr(value, "shape", None) != ()
+    )
+
+
+POSITIVE = integer_from(1)
+NONE = "None", lambda v: v is None
+CALLABLE = "a callable", callable
+ARRAY = "an array-like", is_array
+BOOL = "an instance of 'bool'", lambda v: isinstance(v, (bool, np.bool_))
+FRACTION = "a float in the range (0.0, 1.0)", lambda v: (
+    _is(v, numbers.Real) and not isinstance(v, numbers.Integral) and 0 < v < 1
+)
+VERBOSE = integer_from(0), BOOL
+RANDOM_STATE = (
+    integer_from(0, 2**32 - 1),
+    (
+        "an instance of 'numpy.random.mtrand.RandomState' or 'numpy.random.Generator'",
+        lambda v: isinstance(v, (np.random.RandomState, np.random.Generator)),
+    ),
+    NONE,
+)
+
+
+def legacy_random_state(random_state):
+    """The RandomState, or the Generator, that a parameter `random_state` stands for; None is NumPy's global one."""
+    if random_state is None:
+        return np.random.mtrand._rand
+    if isinstance(random_state, numbers.Integral):
+        return np.random.RandomState(int(random_state))
+    return random_state
+
+
+def generator(random_state):
+    """A Generator that continues with the numbers of a RandomState; a Generator is itself."""
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    return np.random.default_rng(random_state.randint(0, 2**32, size=4, dtype=np.uint32))
+
+
+# ---- Input -----------------------------------------------------------------------------------------------------------
+
+
+def _feature_names(X):
+    """The names of the columns of a data frame, None if they are no strings."""
+    columns = getattr(X, "columns", None)
+    if columns is None or callable(columns):
+        return None
+    names = np.asarray(list(columns), dtype=object)
+    kinds = sorted({type(name).__qualname__ for name in names})
+    if len(kinds) > 1 and "str" in kinds:
+        raise TypeError(
+            "Feature names are only supported if all input features have string names, but your input has "
+            f"{kinds} as feature name / column name types. If you want feature names to be stored and validated, you "
+            "must convert them all to strings, by using X.columns = X.columns.astype(str) for example. Otherwise you "
+            "can remove feature / column names from your input data, or convert them all to a non-string data type."
+        )
+    return names if kinds == ["str"] else None
+
+
+def as_real(name, value):
+    """float32 and float64 as they are, other kinds of numbers as float64."""
+    if hasattr(value, "toarray") and hasattr(value, "nnz"):
+        raise TypeError(
+            f"Sparse data was passed for {name}, but dense data is required. Use '.toarray()' to convert to a dense "
+            "numpy array."
+        )
+    array = check.as_array(name, value)
+    if array.dtype in (check.FLOAT32, check.FLOAT64) and array.dtype.isnative:
+        return array
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported\n{array}\n")
+    if array.dtype.kind in "mMV":
+        raise TypeError(f"{name} must be numbers, got {array.dtype}")
+    return array.astype(np.float64)
+
+
+def _two_axes(array, name):
+    if array.ndim == 2:
+        return
+    if array.ndim > 2:
+        raise ValueError(f"Found array with dim {array.ndim}, while dim <= 2 is required by {name}.")
+    kind = "scalar" if array.ndim == 0 else "1D"
+    raise ValueError(
+        f"Expected 2D array, got {kind} array instead:\narray={array}.\nReshape your data either using "
+        "array.reshape(-1, 1) if your data has a single feature or array.reshape(1, -1) if it contains a single sample."
+    )
+
+
+def require_finite(array, name, estimator):
+    """Raises where there is NaN or inf; rows are looked at a block at a time."""
+    for first in range(0, len(array), 4096):
+        block = array[first : first + 4096]
+        if not np.isfinite(block).all():
+            if np.isnan(block).any():
+                raise ValueError(f"Input {name} contains NaN.\n{estimator} does not accept missing values.")
+            raise ValueError(f"Input {name} contains infinity or a value too large for {array.dtype!r}.")
+
+
+class Estimator:
+    """Parameters, representation and checked input of an estimator. A subclass has `_constraints`, {name: the
+    alternatives of a parameter}, for every parameter of its `__init__`, which only stores them."""
+
+    _constraints: dict = {}  # noqa: RUF012
+
+    @classmethod
+    def _parameter_names(cls):
+        code = cls.__init__.__code__
+        return sorted(code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount])
+
+    def get_params(self, deep=True):
+        """{name: value} of the parameters."""
+        return {name: getattr(self, name) for name in self._parameter_names()}
+
+    def set_params(self, **params):
+        """Sets parameters by name and returns the estimator."""
+        names = self._parameter_names()
+        for name in params:
+            if name not in names:
+                raise ValueError(f"Invalid parameter {name!r} for estimator {self}. Valid parameters are: {names!r}.")
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self):
+        defaults = type(self)()
+        shown = (f"{name}={value!r}" for name, value in self.get_params().items() if value is not getattr(defaults, name))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _check_parameters(self):
+        for name, alternatives in self._constraints.items():
+            value = getattr(self, name)
+            if not any(test(value) for _, test in alternatives):
+                *most, last = [text for text, _ in alternatives]
+                wanted = f"{', '.join(most)} or {last}" if most else last
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of {type(self).__name__} must be {wanted}. Got {value!r} instead."
+                )
+
+    def _check_fitted(self):
+        if not hasattr(self, "n_features_in_"):
+            name = type(self).__name__
+            raise _counterpart(NotFittedError)(
+                f"This {name} instance is not fitted yet. Call 'fit' with appropriate arguments before using this "
+                "estimator."
+            )
+
+    def _names_differ(self, names, fitted):
+        unexpected, missing = sorted(set(names) - set(fitted)), sorted(set(fitted) - set(names))
+        message = "The feature names should match those that were passed during fit.\n"
+        if unexpected:
+            message += "Feature names unseen at fit time:\n" + "".join(f"- {name}\n" for name in unexpected[:5])
+        if missing:
+            message += "Feature names seen at fit time, yet now missing:\n"
+            message += "".join(f"- {name}\n" for name in missing[:5])
+        if not unexpected and not missing:
+            message += "Feature names must be in the same order as they were in fit.\n"
+        return message
+
+    def _check_names(self, X):
+        names, fitted, own = _feature_names(X), getattr(self, "feature_names_in_", None), type(self).__name__
+        if names is None and fitted is not None:
+            warnings.warn(f"X does not have valid feature names, but {own} was fitted with feature names", stacklevel=4)
+        elif names is not None and fitted is None:
+            warnings.warn(f"X has feature names, but {own} was fitted without feature names", stacklevel=4)
+        elif names is not None and not np.array_equal(names, fitted):
+            raise ValueError(self._names_differ(names, fitted))
+
+    def _samples(self, X, fitting=False, like=None):
+        """X as an array (n, d) of float32 or float64, that of `like` if given. NaN and inf are for the caller to find.
+        A fit takes the number and the names of the features from it, other methods compare them."""
+        name = type(self).__name__
+        if not fitting:
+            self._check_names(X)
+        x = as_real("X", X)
+        _two_axes(x, name)
+        for axis, what in enumerate(("sample", "feature")):
+            if x.shape[axis] == 0:
+                raise ValueError(f"Found array with 0 {what}(s) (shape={x.shape}) while a minimum of 1 is required by {name}.")
+        if fitting:
+            self.n_features_in_ = x.shape[1]
+            names = _feature_names(X)
+            if names is not None:
+                self.feature_names_in_ = names
+            elif hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
+        elif x.shape[1] != self.n_features_in_:
+            raise ValueError(f"X has {x.shape[1]} features, but {name} is expecting {self.n_features_in_} features as input.")
+        return x if like is None or x.dtype == like.dtype else x.astype(like.dtype)
+
+    def _weights(self, sample_weight, x):
+        """Weights as contiguous float64, None where all are 1."""
+        if sample_weight is None:
+            return None
+        n, name = len(x), type(self).__name__
+        if isinstance(sample_weight, numbers.Number):
+            weights = np.full(n, float(sample_weight))
+        else:
+            weights = np.ascontiguousarray(as_real("sample_weight", sample_weight), dtype=np.float64)
+        if weights.ndim != 1:
+            raise ValueError(
+                f"Sample weights must be 1D array or scalar, got {weights.ndim}D array. Expected either a scalar value "
+                f"or a 1D array of length {n}."
+            )
+        if weights.shape != (n,):
+            raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n,)}!")
+        require_finite(weights, "sample_weight", name)
+        if (weights < 0).any():
+            raise ValueError("Negative values in data passed to `sample_weight`.")
+        if not weights.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        return weights
+
+    def get_feature_names_out(self, input_features=None):
+        """The names of the columns of `transform`: the lower-case name of the class and a number."""
+        self._check_fitted()
+        if input_features is not None:
+            given = np.asarray(input_features, dtype=object)
+            own = getattr(self, "feature_names_in_", None)
+            if own is not None and not np.array_equal(own, given):
+                raise ValueError("input_features is not equal to feature_names_in_")
+            if len(given) != self.n_features_in_:
+                raise ValueError(
+                    f"input_features should have length equal to number of features ({self.n_features_in_}), got "
+                    f"{len(given)}"
+                )
+        prefix = type(self).__name__.lower()
+        return np.asarray([f"{prefix}{i}" for i in range(self._n_features_out)], dtype=object)
+
+    def __sklearn_tags__(self):
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type=getattr(self, "_estimator_type", None),
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(preserves_dtype=["float64", "float32"]),
+            input_tags=InputTags(),
+        )
