@@ -85,7 +85,7 @@ cdef int reserve(Distances* v, Py_ssize_t points, size_t shared, int threads) no
 
 cdef int pass_part(const Distances* v, Py_ssize_t part, Py_ssize_t points, double* potentials, char* scratch) noexcept nogil:
     # Distances of a part are lowered by the first point; potentials of all points. Returns whether all are finite.
-    cdef Py_ssize_t i = part * PART, end = min(v.n, (part + 1) * PART), count, j, l, lanes = v.table.lanes
+    cdef Py_ssize_t i = part * PART, end = min(v.n, (part + 1) * PART), count, j, lane, lanes = v.table.lanes
     cdef char* panel = scratch + LINE
     cdef char* distances = panel + v.panel_bytes
     cdef double* sums = <double*>(distances + v.distances_bytes)
@@ -100,8 +100,8 @@ cdef int pass_part(const Distances* v, Py_ssize_t part, Py_ssize_t points, doubl
         i += count
     for j in range(points):
         potentials[j] = 0
-        for l in range(lanes):
-            potentials[j] += sums[j * lanes + l]
+        for lane in range(lanes):
+            potentials[j] += sums[j * lanes + lane]
     return finite
 
 

@@ -1,5 +1,6 @@
 """CPU kernels for neural networks and clustering on NumPy arrays."""
 
+from ._kmeans import KMeans
 from .activation import (
     elu,
     elu_backward,
@@ -46,6 +47,7 @@ from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backwar
 __version__ = "0.1.0"
 
 __all__ = [
+    "KMeans",
     "adagrad_step",
     "adam_step",
     "adamw_step",

@@ -1,4 +1,4 @@
-"""What the estimators share: scikit-learn's contract for parameters, input and errors, in its words, without importing it."""
+"""What the estimators share: scikit-learn's contract for parameters, input and errors, in its own words."""
 
 import numbers
 import warnings
@@ -13,17 +13,17 @@ class InvalidParameterError(ValueError, TypeError):
 
 
 class NotFittedError(ValueError, AttributeError):
-    """An estimator is used before it is fitted; scikit-learn's exception of this name is raised where it is installed."""
+    """An estimator is used before it is fitted. Where scikit-learn is installed its own exception is raised."""
 
 
 class ConvergenceWarning(UserWarning):
-    """A fit did not reach what was asked for; scikit-learn's warning of this name is issued where it is installed."""
+    """A fit did not reach what was asked for. Where scikit-learn is installed its own warning is given."""
 
 
 def _counterpart(kind):
     """scikit-learn's class of the same name, so that code that expects it catches ours, else `kind` itself."""
     try:
-        from sklearn import exceptions
+        from sklearn import exceptions  # type: ignore[import-untyped, unused-ignore]
     except ImportError:
         return kind
     return getattr(exceptions, kind.__name__)
@@ -42,8 +42,9 @@ def _is(value, kind):
 
 def integer_from(low, high=None):
     end = "inf)" if high is None else f"{high}]"
-    return f"an int in the range [{low}, {end}", lambda v: (
-        _is(v, numbers.Integral) and low <= v and (high is None or v <= high)
+    return (
+        f"an int in the range [{low}, {end}",
+        lambda v: _is(v, numbers.Integral) and low <= v and (high is None or v <= high),
     )
 
 
@@ -57,8 +58,10 @@ def one_of(*choices):
 
 def is_array(value):
     """Whether it can be taken as an array with axes, as scikit-learn sees it."""
-    return not isinstance(value, (str, bytes)) and any(hasattr(value, a) for a in ("__len__", "shape", "__array__")) and (
-        getattr(value, "shape", None) != ()
+    return (
+        not isinstance(value, (str, bytes))
+        and any(hasattr(value, a) for a in ("__len__", "shape", "__array__"))
+        and (getattr(value, "shape", None) != ())
     )
 
 
@@ -67,8 +70,9 @@ NONE = "None", lambda v: v is None
 CALLABLE = "a callable", callable
 ARRAY = "an array-like", is_array
 BOOL = "an instance of 'bool'", lambda v: isinstance(v, (bool, np.bool_))
-FRACTION = "a float in the range (0.0, 1.0)", lambda v: (
-    _is(v, numbers.Real) and not isinstance(v, numbers.Integral) and 0 < v < 1
+FRACTION = (
+    "a float in the range (0.0, 1.0)",
+    lambda v: _is(v, numbers.Real) and not isinstance(v, numbers.Integral) and 0 < v < 1,
 )
 VERBOSE = integer_from(0), BOOL
 RANDOM_STATE = (
@@ -158,9 +162,12 @@ def require_finite(array, name, estimator):
 
 class Estimator:
     """Parameters, representation and checked input of an estimator. A subclass has `_constraints`, {name: the
-    alternatives of a parameter}, for every parameter of its `__init__`, which only stores them."""
+    alternatives of a parameter}, for every parameter of its `__init__`, which only stores them, `_fitted`, the name of
+    an attribute that a fit sets, and `_n_features_out`."""
 
     _constraints: dict = {}  # noqa: RUF012
+    _estimator_type: str | None = None
+    _fitted = "n_features_in_"
 
     @classmethod
     def _parameter_names(cls):
@@ -183,7 +190,9 @@ class Estimator:
 
     def __repr__(self):
         defaults = type(self)()
-        shown = (f"{name}={value!r}" for name, value in self.get_params().items() if value is not getattr(defaults, name))
+        shown = (
+            f"{name}={value!r}" for name, value in self.get_params().items() if value is not getattr(defaults, name)
+        )
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def _check_parameters(self):
@@ -197,7 +206,7 @@ class Estimator:
                 )
 
     def _check_fitted(self):
-        if not hasattr(self, "n_features_in_"):
+        if not hasattr(self, self._fitted):
             name = type(self).__name__
             raise _counterpart(NotFittedError)(
                 f"This {name} instance is not fitted yet. Call 'fit' with appropriate arguments before using this "
@@ -235,7 +244,9 @@ class Estimator:
         _two_axes(x, name)
         for axis, what in enumerate(("sample", "feature")):
             if x.shape[axis] == 0:
-                raise ValueError(f"Found array with 0 {what}(s) (shape={x.shape}) while a minimum of 1 is required by {name}.")
+                raise ValueError(
+                    f"Found array with 0 {what}(s) (shape={x.shape}) while a minimum of 1 is required by {name}."
+                )
         if fitting:
             self.n_features_in_ = x.shape[1]
             names = _feature_names(X)
@@ -244,7 +255,9 @@ class Estimator:
             elif hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
         elif x.shape[1] != self.n_features_in_:
-            raise ValueError(f"X has {x.shape[1]} features, but {name} is expecting {self.n_features_in_} features as input.")
+            raise ValueError(
+                f"X has {x.shape[1]} features, but {name} is expecting {self.n_features_in_} features as input."
+            )
         return x if like is None or x.dtype == like.dtype else x.astype(like.dtype)
 
     def _weights(self, sample_weight, x):
@@ -287,10 +300,15 @@ class Estimator:
         return np.asarray([f"{prefix}{i}" for i in range(self._n_features_out)], dtype=object)
 
     def __sklearn_tags__(self):
-        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+        from sklearn.utils import (  # type: ignore[import-untyped, unused-ignore]
+            InputTags,
+            Tags,
+            TargetTags,
+            TransformerTags,
+        )
 
         return Tags(
-            estimator_type=getattr(self, "_estimator_type", None),
+            estimator_type=self._estimator_type,
             target_tags=TargetTags(required=False),
             transformer_tags=TransformerTags(preserves_dtype=["float64", "float32"]),
             input_tags=InputTags(),

@@ -19,7 +19,7 @@ from .activation import (
     tanh,
     tanh_backward,
 )
-from .cluster import kmeans_accumulate, kmeans_assign
+from .cluster import kmeans_accumulate, kmeans_assign, kmeans_plus_plus
 from .conv import col2im, conv2d, conv2d_backward, conv_output_size, im2col
 from .linear import dense, dense_backward, matmul
 from .loss import softmax_cross_entropy, softmax_cross_entropy_with_grad
@@ -65,6 +65,7 @@ __all__ = [
     "im2col",
     "kmeans_accumulate",
     "kmeans_assign",
+    "kmeans_plus_plus",
     "leaky_relu",
     "log_softmax",
     "log_softmax_backward",

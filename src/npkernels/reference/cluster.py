@@ -1,5 +1,7 @@
 """k-means."""
 
+import math
+
 import numpy as np
 
 from ._common import blocks, quiet
@@ -33,3 +35,30 @@ def kmeans_accumulate(x, centroids, *, sample_weight=None):
     weight = np.ones(len(x)) if sample_weight is None else sample_weight.astype(np.float64)
     sums = np.stack([np.bincount(labels, weight * column, minlength=k) for column in x.T], axis=1)
     return labels, sums, np.bincount(labels, weight, minlength=k), float(weight @ distances.astype(np.float64))
+
+
+def kmeans_plus_plus(x, k, *, rng, sample_weight=None):
+    """k rows of x (n, d) by greedy k-means++."""
+    # Candidates are drawn with probability proportional to weight * squared distance to the centroids so far; the one
+    # that leaves the smallest sum of these products stays.
+    weight = np.ones(len(x)) if sample_weight is None else sample_weight.astype(np.float64)
+    trials = 2 + int(math.log(k))
+    first, *draws = rng.random(1 + (k - 1) * trials)
+    chosen, nearest = [_draw(weight, first)], np.full(len(x), np.inf)
+    for u in np.reshape(draws, (k - 1, trials)):
+        nearest = np.minimum(nearest, _squared_distances(x, x[chosen[-1]]))
+        potential = weight * nearest
+        candidates = [_draw(potential if potential.any() else weight, one) for one in u]
+        left = [(weight * np.minimum(nearest, _squared_distances(x, x[i]))).sum() for i in candidates]
+        chosen.append(candidates[int(np.argmin(left))])
+    return x[chosen]
+
+
+def _draw(share, u):
+    # The first index up to which the shares add up to more than u times all of them; never one of share 0.
+    total = np.cumsum(share)
+    return min(int(np.searchsorted(total, u * total[-1], side="right")), int(np.flatnonzero(share)[-1]))
+
+
+def _squared_distances(x, point):
+    return ((x.astype(np.float64) - point.astype(np.float64)) ** 2).sum(1)

@@ -1,0 +1,352 @@
+"""KMeans: Lloyd's algorithm on the kernels of k-means, with scikit-learn's contract."""
+
+import warnings
+
+import numpy as np
+
+from . import _cluster, _distance
+from . import _estimator as base
+from .cluster import Totals, plus_plus
+
+
+def nearest(x, weights, centres):
+    """labels (n,) int32 and inertia of x."""
+    labels, totals = np.empty(len(x), np.int32), Totals(x, weights, len(centres))
+    totals.take(centres, labels, sums=False, inertia=True)
+    return labels, totals.inertia()
+
+
+def mean_variance(x):
+    """The mean over features of their variances."""
+    labels, totals = np.empty(len(x), np.int32), Totals(x, None, 1)
+    totals.take(np.ascontiguousarray(x[:1]), labels)
+    totals.take((totals.sums() / len(x)).astype(x.dtype), labels, sums=False, inertia=True)
+    return totals.inertia() / x.size
+
+
+def averages(sums, counts, dtype):
+    """Centres of clusters from sums and sums of weights; an empty cluster gets the centre of the largest."""
+    empty = counts <= 0
+    if empty.any():
+        sums, counts = sums.copy(), counts.copy()
+        most = counts.argmax()
+        sums[empty], counts[empty] = sums[most], counts[most]
+    return (sums / counts[:, None]).astype(dtype)
+
+
+def relocate(x, weights, centres, sums, counts, labels):
+    """Moves every empty cluster to one of the samples farthest from their centre, which leaves its own cluster."""
+    empty = np.flatnonzero(counts <= 0)
+    if not len(empty):
+        return
+    distances = np.empty(len(x), x.dtype)
+    _cluster.assign(x, centres, np.empty_like(labels), distances)
+    if weights is not None:
+        distances[weights == 0] = 0
+    farthest = np.argpartition(distances, -len(empty))[: -len(empty) - 1 : -1]
+    for cluster, sample in zip(empty, farthest, strict=True):
+        if distances[sample] > 0:
+            weight = 1.0 if weights is None else weights[sample]
+            moved = weight * x[sample].astype(np.float64)
+            sums[labels[sample]] -= moved
+            counts[labels[sample]] -= weight
+            sums[cluster], counts[cluster] = moved, weight
+
+
+def lloyd(x, weights, centres, max_iter, tol, verbose):
+    """(labels, inertia, centres, iterations) of Lloyd's algorithm from `centres`, which ends when no label changes or
+    when the squared shift of all centres is at most `tol`."""
+    totals = Totals(x, weights, len(centres))
+    labels, before = np.empty(len(x), np.int32), np.full(len(x), -1, np.int32)
+    for iteration in range(1, max_iter + 1):
+        if not totals.take(centres, labels, inertia=verbose):
+            base.require_finite(x, "X", "KMeans")
+        sums, counts = totals.sums(), totals.counts()
+        relocate(x, weights, centres, sums, counts, labels)
+        previous, centres = centres, averages(sums, counts, x.dtype)
+        if verbose:
+            print(f"Iteration {iteration}, inertia {totals.inertia()}.")
+        if np.array_equal(labels, before):
+            if verbose:
+                print(f"Converged at iteration {iteration}: no label changed.")
+            break
+        shift = np.square(centres - previous, dtype=np.float64).sum()
+        if shift <= tol:
+            if verbose:
+                print(f"Converged at iteration {iteration}: center shift {shift} within tolerance {tol}.")
+            break
+        labels, before = before, labels
+    totals.take(centres, labels, sums=False, inertia=True)
+    return labels, totals.inertia(), centres, iteration
+
+
+def same_clustering(labels, other, k):
+    """Whether two labellings differ in the names of the clusters only."""
+    names = np.full(k, -1, np.int32)
+    names[labels] = other
+    return np.array_equal(names[labels], other)
+
+
+class BaseKMeans(base.Estimator):
+    """What KMeans and MiniBatchKMeans share."""
+
+    _estimator_type = "clusterer"
+    _fitted = "cluster_centers_"
+
+    def _check_size(self, x):
+        if len(x) < self.n_clusters:
+            raise ValueError(f"n_samples={len(x)} should be >= n_clusters={self.n_clusters}.")
+
+    def _runs(self, default):
+        """How many first centres are tried."""
+        array = not isinstance(self.init, str) and not callable(self.init)
+        if self.n_init == "auto":
+            return 1 if array or (isinstance(self.init, str) and self.init == "k-means++") else default
+        if array and self.n_init != 1:
+            warnings.warn(
+                f"Explicit initial center position passed: performing only one init in {type(self).__name__} instead "
+                f"of n_init={self.n_init}.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+            return 1
+        return self.n_init
+
+    def _array_of_centres(self, value, x):
+        centres = np.ascontiguousarray(base.as_real("init", value), dtype=x.dtype)
+        if centres.ndim != 2 or centres.shape[0] != self.n_clusters:
+            raise ValueError(
+                f"The shape of the initial centers {centres.shape} does not match the number of clusters "
+                f"{self.n_clusters}."
+            )
+        if centres.shape[1] != x.shape[1]:
+            raise ValueError(
+                f"The shape of the initial centers {centres.shape} does not match the number of features of the data "
+                f"{x.shape[1]}."
+            )
+        base.require_finite(centres, "init", type(self).__name__)
+        return centres
+
+    def _first_centres(self, x, weights, state, rng):
+        """Centres to start from. `state` is the parameter random_state, `rng` a Generator made of it."""
+        if callable(self.init):
+            return self._array_of_centres(self.init(x, self.n_clusters, random_state=state), x)
+        if not isinstance(self.init, str):
+            return self._array_of_centres(self.init, x).copy()
+        if self.init == "random":
+            share = None if weights is None else weights / weights.sum()
+            chosen = rng.choice(len(x), self.n_clusters, replace=False, p=share)
+        else:
+            chosen, finite = plus_plus(x, self.n_clusters, rng, weights)
+            if not finite:
+                base.require_finite(x, "X", type(self).__name__)
+        return np.ascontiguousarray(x[chosen])
+
+    def _fitted_samples(self, X):
+        self._check_fitted()
+        x = self._samples(X, like=self.cluster_centers_)
+        base.require_finite(x, "X", type(self).__name__)
+        return x
+
+    @property
+    def _n_features_out(self):
+        return len(self.cluster_centers_)
+
+    def fit_predict(self, X, y=None, sample_weight=None):
+        """`fit`, then the labels of X, (n,) int32."""
+        return self.fit(X, sample_weight=sample_weight).labels_
+
+    def fit_transform(self, X, y=None, sample_weight=None):
+        """`fit`, then the distances of X to the centres, (n, k)."""
+        return self.fit(X, sample_weight=sample_weight).transform(X)
+
+    def predict(self, X):
+        """The number of the nearest centre of every sample.
+
+        Parameters
+        ----------
+        X : (n, d) array-like
+
+        Returns
+        -------
+        labels : (n,) array of int32
+        """
+        x = self._fitted_samples(X)
+        return nearest(x, None, self.cluster_centers_)[0]
+
+    def transform(self, X):
+        """The Euclidean distances of every sample to all centres.
+
+        Parameters
+        ----------
+        X : (n, d) array-like
+
+        Returns
+        -------
+        distances : (n, k) array, dtype of the centres
+            Square roots of sums of squared differences: nothing cancels.
+        """
+        x = self._fitted_samples(X)
+        distances = np.empty((len(x), len(self.cluster_centers_)), x.dtype)
+        _distance.distances(x, self.cluster_centers_, distances)
+        return distances
+
+    def score(self, X, y=None, sample_weight=None):
+        """Minus the weighted sum of the squared distances to the nearest centres.
+
+        Parameters
+        ----------
+        X : (n, d) array-like
+        y : ignored
+        sample_weight : number or (n,) array-like, optional
+
+        Returns
+        -------
+        score : float
+        """
+        x = self._fitted_samples(X)
+        return -nearest(x, self._weights(sample_weight, x), self.cluster_centers_)[1]
+
+
+class KMeans(BaseKMeans):
+    """Clusters of samples around k centres, by Lloyd's algorithm; an estimator with scikit-learn's contract.
+
+    Parameters
+    ----------
+    n_clusters : int
+    init : {"k-means++", "random"}, (k, d) array-like or callable
+        First centres: greedy k-means++, samples drawn at random, these, or what ``init(X, n_clusters, random_state)``
+        returns.
+    n_init : "auto" or int
+        Runs from different first centres, of which that of the smallest inertia stays. "auto" is 1 for k-means++ and
+        arrays, else 10.
+    max_iter : int
+        Iterations of a run at most.
+    tol : float
+        A run ends when the squared shift of the centres is at most `tol` times the mean variance of the features, or
+        when no label changes.
+    verbose : int
+        1 prints a line an iteration.
+    random_state : None, int, numpy.random.RandomState or numpy.random.Generator
+    copy_x : bool
+        Without effect: X is neither written nor copied.
+    algorithm : {"lloyd", "elkan", "auto"}
+        All find the same clusters; all are Lloyd's algorithm.
+
+    Attributes
+    ----------
+    cluster_centers_ : (k, d) array, float32 for X in float32, else float64
+    labels_ : (n,) array of int32
+    inertia_ : float
+        Weighted sum of squared distances to the nearest centres.
+    n_iter_ : int
+    n_features_in_ : int
+    feature_names_in_ : (d,) array of str
+        Where X has such names.
+
+    Notes
+    -----
+    Results are the same bits for any number of threads. An empty cluster moves to the sample farthest from its centre.
+    If there are fewer distinct samples than clusters a ``ConvergenceWarning`` says so.
+
+    References
+    ----------
+    .. [1] S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory 28(2), 1982.
+    .. [2] D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
+
+    Examples
+    --------
+    >>> import npkernels as nk
+    >>> x = [[1.0, 2.0], [1.0, 4.0], [1.0, 0.0], [10.0, 2.0], [10.0, 4.0], [10.0, 0.0]]
+    >>> kmeans = nk.KMeans(n_clusters=2, init=[[1.0, 2.0], [10.0, 2.0]]).fit(x)
+    >>> kmeans.labels_
+    array([0, 0, 0, 1, 1, 1], dtype=int32)
+    >>> kmeans.predict([[0.0, 0.0], [12.0, 3.0]])
+    array([0, 1], dtype=int32)
+    >>> kmeans.cluster_centers_
+    array([[ 1.,  2.],
+           [10.,  2.]])
+    """
+
+    _constraints = {  # noqa: RUF012
+        "n_clusters": [base.POSITIVE],
+        "init": [base.one_of("k-means++", "random"), base.CALLABLE, base.ARRAY],
+        "n_init": [base.one_of("auto"), base.POSITIVE],
+        "max_iter": [base.POSITIVE],
+        "tol": [base.real_from(0)],
+        "verbose": base.VERBOSE,
+        "random_state": base.RANDOM_STATE,
+        "copy_x": [base.BOOL],
+        "algorithm": [base.one_of("lloyd", "elkan", "auto")],
+    }
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        init="k-means++",
+        n_init="auto",
+        max_iter=300,
+        tol=1e-4,
+        verbose=0,
+        random_state=None,
+        copy_x=True,
+        algorithm="lloyd",
+    ):
+        self.n_clusters = n_clusters
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.verbose = verbose
+        self.random_state = random_state
+        self.copy_x = copy_x
+        self.algorithm = algorithm
+
+    def fit(self, X, y=None, sample_weight=None):
+        """Finds the clusters of X.
+
+        Parameters
+        ----------
+        X : (n, d) array-like
+            float32 stays, other numbers become float64; any strides, read in place.
+        y : ignored
+        sample_weight : number or (n,) array-like, optional
+            Not negative and not all zero.
+
+        Returns
+        -------
+        self : KMeans
+
+        Raises
+        ------
+        TypeError
+            If X is sparse or no array of numbers.
+        ValueError
+            If X is not finite or has no two axes, has fewer samples than there are clusters, or a parameter is not what
+            it can be.
+        """
+        self._check_parameters()
+        x = self._samples(X, fitting=True)
+        self._check_size(x)
+        weights = self._weights(sample_weight, x)
+        runs = self._runs(default=10)
+        state = base.legacy_random_state(self.random_state)
+        rng = base.generator(state)
+        tol = self.tol * mean_variance(x) if self.tol else 0.0
+        best = None
+        for _ in range(runs):
+            centres = self._first_centres(x, weights, state, rng)
+            if self.verbose:
+                print("Initialization complete")
+            run = lloyd(x, weights, centres, self.max_iter, tol, bool(self.verbose))
+            if best is None or (run[1] < best[1] and not same_clustering(run[0], best[0], self.n_clusters)):
+                best = run
+        self.labels_, self.inertia_, self.cluster_centers_, self.n_iter_ = best
+        distinct = np.count_nonzero(np.bincount(self.labels_, minlength=self.n_clusters))
+        if distinct < self.n_clusters:
+            base.warn_of_convergence(
+                f"Number of distinct clusters ({distinct}) found smaller than n_clusters ({self.n_clusters}). Possibly "
+                "due to duplicate points in X."
+            )
+        return self
