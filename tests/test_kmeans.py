@@ -381,7 +381,7 @@ def test_classes_of_scikit_learn_are_raised():
     assert np.array_equal(copy.init, X)
 
 
-# Draws follow the order of the samples, which repetition changes; scikit-learn excepts its own estimator in the same way.
+# Draws follow the order of the samples, which repetition changes; scikit-learn excepts its own estimator likewise.
 EXCEPTED = {"check_sample_weight_equivalence_on_dense_data": "other draws for repeated samples"}
 
 
