@@ -1,6 +1,7 @@
 """CPU kernels for neural networks and clustering on NumPy arrays."""
 
 from ._kmeans import KMeans
+from ._mini_batch import MiniBatchKMeans
 from .activation import (
     elu,
     elu_backward,
@@ -48,6 +49,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "KMeans",
+    "MiniBatchKMeans",
     "adagrad_step",
     "adam_step",
     "adamw_step",

@@ -9,10 +9,11 @@ from . import _estimator as base
 from .cluster import Totals, plus_plus
 
 
-def nearest(x, weights, centres):
-    """labels (n,) int32 and inertia of x."""
+def nearest(x, weights, centres, name):
+    """labels (n,) int32 and inertia of x; `name` is that of the estimator, for the message if x is not finite."""
     labels, totals = np.empty(len(x), np.int32), Totals(x, weights, len(centres))
-    totals.take(centres, labels, sums=False, inertia=True)
+    if not totals.take(centres, labels, sums=False, inertia=True):
+        base.require_finite(x, "X", name)
     return labels, totals.inertia()
 
 
@@ -90,6 +91,10 @@ def same_clustering(labels, other, k):
 class BaseKMeans(base.Estimator):
     """What KMeans and MiniBatchKMeans share."""
 
+    n_clusters: int
+    n_init: int | str
+    init: object
+
     _estimator_type = "clusterer"
     _fitted = "cluster_centers_"
 
@@ -144,9 +149,7 @@ class BaseKMeans(base.Estimator):
 
     def _fitted_samples(self, X):
         self._check_fitted()
-        x = self._samples(X, like=self.cluster_centers_)
-        base.require_finite(x, "X", type(self).__name__)
-        return x
+        return self._samples(X, like=self.cluster_centers_)
 
     @property
     def _n_features_out(self):
@@ -172,7 +175,7 @@ class BaseKMeans(base.Estimator):
         labels : (n,) array of int32
         """
         x = self._fitted_samples(X)
-        return nearest(x, None, self.cluster_centers_)[0]
+        return nearest(x, None, self.cluster_centers_, type(self).__name__)[0]
 
     def transform(self, X):
         """The Euclidean distances of every sample to all centres.
@@ -189,6 +192,8 @@ class BaseKMeans(base.Estimator):
         x = self._fitted_samples(X)
         distances = np.empty((len(x), len(self.cluster_centers_)), x.dtype)
         _distance.distances(x, self.cluster_centers_, distances)
+        if not np.isfinite(distances[:, 0]).all():
+            base.require_finite(x, "X", type(self).__name__)
         return distances
 
     def score(self, X, y=None, sample_weight=None):
@@ -205,7 +210,7 @@ class BaseKMeans(base.Estimator):
         score : float
         """
         x = self._fitted_samples(X)
-        return -nearest(x, self._weights(sample_weight, x), self.cluster_centers_)[1]
+        return -nearest(x, self._weights(sample_weight, x), self.cluster_centers_, type(self).__name__)[1]
 
 
 class KMeans(BaseKMeans):
