@@ -164,6 +164,11 @@ LOSS = [
     Head("vocabulary of 32000", 256, 32000),
 ]
 
+REGRESSION = [
+    Flat("autoencoder of mnist", 128 * 784),
+    Flat("u-net mask", 8 * 512 * 512),
+]
+
 CLUSTER = [
     Cluster("colours of an image", 500_000, 3, 16),
     Cluster("low dimension", 500_000, 8, 16),

@@ -160,6 +160,18 @@ cdef extern from "primitives.h" nogil:
 
 cdef extern from "primitives.h" nogil:
     enum:
+        LOSS_binary_cross_entropy_with_logits
+        LOSS_mse_loss
+        LOSS_l1_loss
+        LOSS_huber_loss
+        LOSS_kl_div
+    ctypedef double (*loss_fn)(Py_ssize_t count, const void* x, const void* y, const void* weight, double c, double scale,
+                               void* losses, void* gradient) noexcept nogil
+    ctypedef struct loss_primitives:
+        const loss_fn* losses
+
+cdef extern from "primitives.h" nogil:
+    enum:
         TARGET_NONE
         TARGET_IGNORED
     ctypedef struct sample_target:
@@ -226,6 +238,7 @@ cdef extern from "primitives.h" nogil:
         const softmax_primitives* softmax
         const strided_primitives* strided
         const optim_primitives* optim
+        const loss_primitives* loss
         const pool_primitives* pool
         const pool_index_primitives* pool_indices
         const pool_backward_primitives* pool_backward

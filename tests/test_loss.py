@@ -1,4 +1,6 @@
-import itertools
+"""Losses of elements: against the definition, central differences and PyTorch; sums; layouts; errors."""
+
+import functools
 
 import numpy as np
 import pytest
@@ -6,203 +8,220 @@ import pytest
 import npkernels as nk
 from npkernels import reference
 
-# n, c and spatial axes: few classes, one vector and more, classes that are not the last axis
-SHAPES = [(1, 3), (37, 10), (20, 32), (20, 33), (5, 1000), (3, 10, 5), (2, 40, 4, 7), (2, 3, 17)]
-OPTIONS = [
-    dict(zip(("weighted", "ignore", "label_smoothing", "reduction"), values, strict=True))
-    for values in itertools.product([False, True], [None, 1, -100], [0.0, 0.1], ["mean", "sum", "none"])
-]
+LOSSES = {
+    "binary_cross_entropy_with_logits": ({}, {"pos_weight": True}),
+    "mse_loss": ({},),
+    "l1_loss": ({},),
+    "huber_loss": ({}, {"delta": 0.25}, {"delta": np.inf}),
+    "kl_div": ({},),
+}
+CASES = [(name, options) for name, every in LOSSES.items() for options in every]
+SHAPES = [(), (0,), (1,), (7,), (15,), (16,), (17,), (32,), (33,), (3, 0), (5, 7), (2, 3, 4), (47, 101)]
+REDUCTIONS = ["mean", "sum", "none"]
 
 
-def problem(rng, shape, dtype, weighted=False, ignore=None, **options):
-    """Logits, classes and the options of a call; some samples ignored where that is asked."""
-    logits = (3 * rng.standard_normal(shape)).astype(dtype)
-    targets = rng.integers(0, shape[1], (shape[0], *shape[2:]))
-    if ignore is not None:
-        targets[rng.random(targets.shape) < 0.3] = ignore
-        options["ignore_index"] = ignore
-    if weighted:
-        options["weight"] = (rng.random(shape[1]) + 0.5).astype(dtype)
-    return logits, targets, options
+def problem(rng, name, shape, dtype, options):
+    """Prediction, target and the options of a call; pos_weight has one value for each place of the last axis."""
+    x, y = (3 * rng.standard_normal(shape)).astype(dtype), rng.random(shape).astype(dtype)
+    if name == "kl_div":
+        x, y = np.log(rng.random(shape) + 1e-3).astype(dtype), (y * (rng.random(shape) > 0.2)).astype(dtype)
+    elif name == "binary_cross_entropy_with_logits":
+        y = np.where(rng.random(shape) < 0.5, np.round(y), y).astype(dtype)
+        if "pos_weight" in options:
+            options = {"pos_weight": (rng.random(shape[-1:]) * 3).astype(dtype)}
+    return np.asarray(x), np.asarray(y), options
 
 
-def widen(options):
-    return {k: v.astype(np.float64) if isinstance(v, np.ndarray) else v for k, v in options.items()}
+def sizes(name, x, y, options):
+    """The sums of the absolute terms of every loss and of every slope; errors are relative to them."""
+    d = np.abs(x - y)
+    if name == "mse_loss":
+        return d * d, 2 * d
+    if name == "l1_loss":
+        return d, np.ones_like(d)
+    if name == "huber_loss":
+        delta = options.get("delta", 1.0)
+        return np.minimum(d, delta) * d, np.minimum(d, delta)
+    if name == "kl_div":
+        return np.where(y == 0, 0, y * (np.abs(np.log(np.where(y == 0, 1, y))) + np.abs(x))), y
+    s, on, off = reference.sigmoid(x), np.abs(options.get("pos_weight", 1) * y), np.abs(1 - y)
+    rest = reference.sigmoid(-x)
+    return np.abs(x) * (on + off) + (1 + 2 * on + y) * np.log1p(np.exp(-np.abs(x))), off * s + on * rest
 
 
-def assert_loss(got, logits, targets, options, eps):
-    """Against float64: every term -log p carries the rounding of m - x_j, of log s (c terms) and of the products."""
-    loss, dlogits = got
-    targets64 = targets if targets.dtype.kind == "i" else targets.astype(np.float64)
-    wide, options = logits.astype(np.float64), widen(options)
-    wanted, gradient = reference.softmax_cross_entropy_with_grad(wide, targets64, **options)
-    spread = wide.max(1) - wide.min(1)
-    rounding = (2 * spread.max(initial=0) + logits.shape[1] + 16) * eps
-    weight = abs(options["weight"]).max() if "weight" in options else 1.0
-    many = 1 if options.get("reduction") == "none" else max(1, np.size(spread))
-    if options.get("reduction", "mean") == "mean":
-        many = 2
-    assert loss.dtype == logits.dtype
-    assert np.shape(loss) == np.shape(wanted)
-    finite = np.isfinite(wanted)
-    assert np.array_equal(np.isnan(loss), np.isnan(wanted))
-    limit = rounding * (weight * many * (1 + spread.max(initial=0)) + abs(np.where(finite, wanted, 0)))
-    assert (abs(loss - wanted)[finite] <= limit[finite]).all()
-    assert dlogits.shape == logits.shape
-    assert dlogits.dtype == logits.dtype
-    size = abs(gradient) + abs(gradient).max(initial=0)
-    assert (abs(dlogits - gradient) <= rounding * size + np.finfo(logits.dtype).tiny).all()
-
-
-@pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_classes_are_within_the_bound_of_the_definition(dtype, eps, rng, shape, options):
-    logits, targets, options = problem(rng, shape, dtype, **options)
-    got = nk.softmax_cross_entropy_with_grad(logits, targets, **options)
-    assert_loss(got, logits, targets, options, eps)
-    alone = nk.softmax_cross_entropy(logits, targets, **options)
-    assert np.array_equal(alone, got[0], equal_nan=True)
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("smoothing", [0.0, 0.2, 1.0])
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_probabilities_are_within_the_bound_of_the_definition(
-    isa, dtype, eps, rng, shape, weighted, smoothing, reduction
-):
-    logits, _, options = problem(rng, shape, dtype, weighted, label_smoothing=smoothing, reduction=reduction)
-    targets = reference.softmax(rng.standard_normal(shape), 1).astype(dtype)
-    got = nk.softmax_cross_entropy_with_grad(logits, targets, **options)
-    assert_loss(got, logits, targets, options, eps)
-    assert np.array_equal(nk.softmax_cross_entropy(logits, targets, **options), got[0])
+def widened(options):
+    return {name: np.asarray(value, np.longdouble) for name, value in options.items()}
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_isa_is_within_the_bound(isa, dtype, eps, rng, shape):
-    logits, targets, options = problem(rng, shape, dtype, True, 1, label_smoothing=0.1)
-    assert_loss(nk.softmax_cross_entropy_with_grad(logits, targets, **options), logits, targets, options, eps)
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_losses_are_within_the_bound_of_their_definition(isa, dtype, eps, rng, name, options, shape):
+    x, y, options = problem(rng, name, shape, dtype, options)
+    wide, tiny = [np.asarray(a, np.longdouble) for a in (x, y)], float(np.finfo(dtype).tiny)
+    losses, slopes = getattr(reference, name + "_with_grad")(*wide, **widened(options), reduction="none")
+    loss_size, slope_size = sizes(name, *wide, widened(options))
+    got, slope = getattr(nk, name + "_with_grad")(x, y, **options, reduction="none")
+    assert got.dtype == slope.dtype == dtype
+    assert got.shape == slope.shape == shape
+    # exp, log and log1p are within 2 ULP, the quotient and each of at most six roundings within half of one
+    assert (np.abs(got - losses) <= 6 * eps * loss_size + tiny).all()
+    assert (np.abs(slope - slopes) <= 6 * eps * slope_size + tiny).all()
+    assert getattr(nk, name)(x, y, **options, reduction="none").tobytes() == got.tobytes()
+    for reduction in ("mean", "sum", "batchmean") if name == "kl_div" and shape else ("mean", "sum"):
+        divisor = {"mean": x.size, "sum": 1, "batchmean": shape[0] if shape else 1}[reduction]
+        loss, dx = getattr(nk, name + "_with_grad")(x, y, **options, reduction=reduction)
+        assert type(loss) is dtype.type
+        assert getattr(nk, name)(x, y, **options, reduction=reduction).tobytes() == loss.tobytes()
+        if divisor == 0:
+            assert np.isnan(loss)
+            continue
+        # 2048 elements on at least four chains, then a tree
+        bound = 6 * eps * loss_size.sum() + 530 * np.finfo(np.float64).eps * np.abs(losses).sum() + tiny * x.size
+        assert abs(loss - losses.sum() / divisor) <= (bound + eps * abs(losses.sum())) / divisor
+        assert (np.abs(dx - slopes / divisor) <= (8 * eps * slope_size + tiny) / divisor + tiny).all()
 
 
-@pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("shape", [(12, 10), (4, 5, 3), (7, 40)])
-def test_equal_to_pytorch(rng, shape, options):
+@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_gradients_equal_central_differences(isa, rng, name, options, reduction):
+    x, y, options = problem(rng, name, (3, 7), np.float64, options)
+    if name in ("l1_loss", "huber_loss"):
+        x = y + np.linspace(-3, 3, 21).reshape(3, 7) + 0.01  # away from the kinks
+    step, function = 1e-5, getattr(nk, name)
+    dx = getattr(nk, name + "_with_grad")(x, y, **options, reduction=reduction)[1]
+    for index in np.ndindex(x.shape):
+        ends = []
+        for sign in (1, -1):
+            moved = x.copy()
+            moved[index] += sign * step
+            ends.append(function(moved, y, **options, reduction=reduction).sum())
+        # third derivatives are below 3, so the quotient is off by at most step^2 / 2, and by the rounding of the sum
+        limit = step**2 / 2 + 8 * np.finfo(np.float64).eps * (abs(ends[0]) + 1) / step
+        assert abs((ends[0] - ends[1]) / (2 * step) - dx[index]) < limit
+
+
+@pytest.mark.filterwarnings("ignore:reduction:UserWarning")
+@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize("reduction", [*REDUCTIONS, "batchmean"])
+def test_losses_equal_those_of_pytorch(isa, rng, name, options, reduction):
     torch = pytest.importorskip("torch")
-    logits, targets, options = problem(rng, shape, np.float64, **options)
-    loss, dlogits = nk.softmax_cross_entropy_with_grad(logits, targets, **options)
-    theirs = torch.from_numpy(logits).requires_grad_(True)
-    torch_options = {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
-    wanted = torch.nn.functional.cross_entropy(theirs, torch.from_numpy(targets), **torch_options)
-    wanted.sum().backward()
-    assert np.allclose(loss, wanted.detach().numpy(), rtol=1e-12, atol=1e-13)
-    assert np.allclose(dlogits, theirs.grad.numpy(), rtol=1e-11, atol=1e-14)
+    if reduction == "batchmean" and name != "kl_div":
+        return
+    if options == {"delta": np.inf}:
+        options = {"delta": 3.0}
+    x, y, options = problem(rng, name, (6, 11), np.float64, options)
+    leaf = torch.from_numpy(x).clone().requires_grad_()
+    given = {key: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for key, v in options.items()}
+    expected = getattr(torch.nn.functional, name)(leaf, torch.from_numpy(y), reduction=reduction, **given)
+    expected.sum().backward()
+    loss, dx = getattr(nk, name + "_with_grad")(x, y, **options, reduction=reduction)
+    np.testing.assert_allclose(loss, expected.detach().numpy(), rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(dx, leaf.grad.numpy(), rtol=1e-13, atol=1e-15)
 
 
-@pytest.mark.parametrize("shape", [(6, 10), (3, 40), (2, 5, 3)])
-@pytest.mark.parametrize("soft", [False, True])
-def test_gradient_equals_central_differences(isa, rng, shape, soft):
-    logits, targets, options = problem(rng, shape, np.float64, True, label_smoothing=0.1)
-    if soft:
-        targets = reference.softmax(rng.standard_normal(shape), 1)
-    _, dlogits = nk.softmax_cross_entropy_with_grad(logits, targets, **options)
-    step = 1e-5
-    for index in itertools.islice(np.ndindex(shape), 0, None, 5):
-        before = logits[index]
-        logits[index] = before + step
-        above = nk.softmax_cross_entropy(logits, targets, **options)
-        logits[index] = before - step
-        below = nk.softmax_cross_entropy(logits, targets, **options)
-        logits[index] = before
-        assert abs((above - below) / (2 * step) - dlogits[index]) < 1e-8
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_layouts_and_threads_give_the_same_bits(isa, dtype, rng, layouts, same_for_any_threads, name, options):
+    for shape in ((9, 7, 5), (130, 171)):
+        x, y, given = problem(rng, name, shape, dtype, options)
+        function = functools.partial(getattr(nk, name + "_with_grad"), **given)
+        expected = same_for_any_threads(functools.partial(function, x, y))
+        same_for_any_threads(functools.partial(function, x.copy("F"), y[::-1].copy()[::-1]))
+        for a, b in zip(layouts(x), layouts(y), strict=True):
+            for got, wanted in zip(function(a, b), expected, strict=True):
+                assert got.tobytes() == wanted.tobytes()
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize("c", [10, 40])
-def test_all_ignored(isa, dtype, c, reduction):
-    logits, targets = np.full((4, c), np.nan, dtype), np.full(4, -1)
-    loss, dlogits = nk.softmax_cross_entropy_with_grad(logits, targets, ignore_index=-1, reduction=reduction)
-    assert not dlogits.any()
-    if reduction == "mean":
+def test_sums_of_millions_are_accurate(isa, dtype, eps, same_for_any_threads):
+    x, y = np.full((1500, 2001), 0.1, dtype), np.zeros((1500, 2001), dtype)
+    wanted = np.longdouble(x[0, 0])
+    for reduction, factor in (("mean", 1), ("sum", x.size)):
+        loss = same_for_any_threads(functools.partial(nk.l1_loss, x, y, reduction=reduction))
+        assert abs(loss - factor * wanted) <= (0.5 * eps + 530 * np.finfo(np.float64).eps) * factor * wanted
+
+
+def test_logits_of_any_size(isa, dtype):
+    big = float(np.finfo(dtype).max)
+    x, y = np.array([big, -big, big, -big, 0], dtype), np.array([1, 0, 0, 1, 0.5], dtype)
+    loss, slope = nk.binary_cross_entropy_with_logits_with_grad(x, y, reduction="none")
+    np.testing.assert_array_equal(loss[:4], np.array([0, 0, big, big], dtype))
+    np.testing.assert_array_equal(slope, np.array([0, 0, 1, -1, 0], dtype))
+    # a small loss keeps its digits: e^-50 is far below eps
+    tail = nk.binary_cross_entropy_with_logits(np.array([50], dtype), np.array([1], dtype), reduction="sum")
+    assert float(tail) == pytest.approx(np.exp(-50), rel=4 * float(np.finfo(dtype).eps))
+
+
+def test_nothing_is_contributed_where_p_is_zero(isa, dtype):
+    log_q, p = np.array([-np.inf, -np.inf, -1], dtype), np.array([0, 1, 0], dtype)
+    loss, slope = nk.kl_div_with_grad(log_q, p, reduction="none")
+    np.testing.assert_array_equal(loss, np.array([0, np.inf, 0], dtype))
+    np.testing.assert_array_equal(slope, -p)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_nan_travels_and_overflow_is_infinite(isa, dtype, name):
+    for x, y in ((np.nan, 1), (0.5, np.nan)):
+        loss, slope = getattr(nk, name + "_with_grad")(np.full(20, x, dtype), np.full(20, y, dtype))
         assert np.isnan(loss)
-    else:
-        assert not np.any(loss)
+        assert np.isnan(slope).all() or (name == "kl_div" and (slope == -y / 20).all())
+    if name == "l1_loss":
+        big = np.full(3, np.finfo(dtype).max, dtype)
+        assert nk.l1_loss(big, 0 * big, reduction="sum") == np.inf
 
 
-@pytest.mark.parametrize("c", [10, 40])
-def test_logits_of_any_size(isa, dtype, c):
-    logits = np.zeros((4, c), dtype)
-    logits[0] = 1e4
-    logits[1, 3] = 1e4
-    logits[2, 5] = -np.inf
-    logits[3, 0] = np.inf
-    targets = np.array([0, 3, 5, 1])
-    loss, dlogits = nk.softmax_cross_entropy_with_grad(logits, targets, reduction="none")
-    assert np.allclose(loss[:2], [np.log(c), 0], rtol=1e-6)
-    assert loss[2] == np.inf
-    assert np.isnan(loss[3])
-    wanted = reference.softmax_cross_entropy_with_grad(logits.astype(np.float64), targets, reduction="none")[1]
-    assert np.allclose(dlogits, wanted, rtol=1e-5, atol=1e-7, equal_nan=True)
+def test_pos_weight_is_broadcast(dtype, rng):
+    x, y = rng.standard_normal((4, 5)).astype(dtype), rng.random((4, 5)).astype(dtype)
+    function = nk.binary_cross_entropy_with_logits
+    for weight in (np.array(2, dtype), np.full((4, 1), 2, dtype), 2.0, 2):
+        assert function(x, y, pos_weight=weight) == function(x, y, pos_weight=np.full((4, 5), 2, dtype))
 
 
-@pytest.mark.parametrize("shape", [(37, 10), (21, 50), (3, 12, 20)])
-@pytest.mark.parametrize("soft", [False, True])
-def test_strides_and_kinds_of_labels_change_no_bit(isa, dtype, rng, layouts, shape, soft):
-    logits, targets, options = problem(rng, shape, dtype, True, label_smoothing=0.1)
-    if soft:
-        targets = reference.softmax(rng.standard_normal(shape), 1).astype(dtype)
-    loss, dlogits = nk.softmax_cross_entropy_with_grad(logits, targets, **options)
-    for logits_, targets_ in zip(layouts(logits), layouts(targets), strict=True):
-        one, gradient = nk.softmax_cross_entropy_with_grad(logits_, targets_, **options)
-        assert one == loss
-        assert np.array_equal(gradient, dlogits)
-    if not soft:
-        for kind in ("u1", "i2", ">i4", "u8"):
-            assert nk.softmax_cross_entropy(logits, targets.astype(kind), **options) == loss
-        assert nk.softmax_cross_entropy(logits, targets.tolist(), **options) == loss
+def test_lists_are_arrays_and_zero_dimensions_are_scalars():
+    assert nk.mse_loss([1.0, 2.0], [1.0, 4.0]) == 2
+    loss, dx = nk.mse_loss_with_grad(np.float64(3.0), np.float64(1.0), reduction="none")
+    assert (type(loss), loss, type(dx), dx) == (np.float64, 4, np.float64, 4)
 
 
-@pytest.mark.parametrize("shape", [(6000, 10), (900, 50), (30, 10, 100)])
-def test_threads_change_no_bit(isa, dtype, rng, same_for_any_threads, shape):
-    logits, targets, _ = problem(rng, shape, dtype)
-    same_for_any_threads(lambda: nk.softmax_cross_entropy_with_grad(logits, targets))
+F4, F8 = np.zeros(3, "f4"), np.zeros(3)
 
 
-def test_no_samples(dtype):
-    logits, targets = np.empty((0, 5), dtype), np.empty(0, int)
-    assert np.isnan(nk.softmax_cross_entropy(logits, targets))
-    assert nk.softmax_cross_entropy(logits, targets, reduction="sum") == 0
-    assert nk.softmax_cross_entropy_with_grad(logits, targets)[1].shape == (0, 5)
-
-
-x32, t = np.ones((2, 3), np.float32), np.array([0, 2])
-
-
+@pytest.mark.parametrize("suffix", ["", "_with_grad"])
 @pytest.mark.parametrize(
-    ("call", "error", "text"),
+    ("name", "arguments", "options", "error", "message"),
     [
-        (lambda f: f(x32.astype(int), t), TypeError, "logits must be float32 or float64, got int64"),
-        (lambda f: f(x32[0], t), ValueError, "logits must have shape (n, c, ...), got (3,)"),
-        (lambda f: f(x32, t[:1]), ValueError, "targets must have shape (2,), got (1,)"),
-        (lambda f: f(x32, np.array([0, 3])), ValueError, "targets must be classes in [0, 3), got 3"),
-        (lambda f: f(x32, np.array([-1, 0])), ValueError, "targets must be classes in [0, 3), got -1"),
-        (lambda f: f(x32, np.array([0, 2**64 - 1], "u8")), ValueError, "targets must be classes in [0, 3)"),
-        (lambda f: f(x32, np.array([-100, 0])), ValueError, "targets must be classes in [0, 3), got -100"),
-        (lambda f: f(x32, t == 0), TypeError, "targets must be integers or of the dtype of logits, got bool"),
-        (lambda f: f(x32, x32.astype(float)), TypeError, "targets must be float32 like logits, got float64"),
-        (lambda f: f(x32, x32[:1]), ValueError, "targets must have shape (2, 3), got (1, 3)"),
-        (lambda f: f(x32, x32, ignore_index=0), ValueError, "ignore_index must go with classes"),
-        (lambda f: f(x32, t, ignore_index=1.0), TypeError, "ignore_index must be an int, got float"),
-        (lambda f: f(x32, t, weight=np.ones(3)), TypeError, "weight must be float32 like logits, got float64"),
-        (lambda f: f(x32, t, weight=np.ones(2, "f4")), ValueError, "weight must have shape (3,), got (2,)"),
-        (lambda f: f(x32, t, label_smoothing=1.5), ValueError, "label_smoothing must be in [0, 1], got 1.5"),
-        (lambda f: f(x32, t, label_smoothing="a"), TypeError, "label_smoothing must be a number, got str"),
-        (lambda f: f(x32, t, label_smoothing=np.nan), ValueError, "label_smoothing must be in [0, 1], got nan"),
-        (lambda f: f(x32, t, reduction="all"), ValueError, "reduction must be one of 'mean', 'sum', 'none', got 'all'"),
-        (lambda f: f(x32, t, reduction=None), TypeError, "reduction must be a string, got NoneType"),
+        ("mse_loss", (F8, F4), {}, TypeError, "target must be float64 like prediction, got float32"),
+        ("l1_loss", (F8.astype(int), F8), {}, TypeError, "prediction must be float32 or float64, got int64"),
+        ("mse_loss", (F8, np.zeros((3, 1))), {}, ValueError, r"target must have shape \(3,\), got \(3, 1\)"),
+        ("kl_div", (F8, F4), {}, TypeError, "p must be float64 like log_q, got float32"),
+        ("kl_div", (F8, np.zeros(4)), {}, ValueError, r"p must have shape \(3,\), got \(4,\)"),
+        ("kl_div", (F8[0], F8[0]), {"reduction": "batchmean"}, ValueError, "log_q must have a first axis"),
+        (
+            "mse_loss",
+            (F8, F8),
+            {"reduction": "batchmean"},
+            ValueError,
+            "reduction must be one of 'mean', 'sum', 'none', got",
+        ),
+        ("kl_div", (F8, F8), {"reduction": None}, TypeError, "reduction must be a string, got NoneType"),
+        ("huber_loss", (F8, F8), {"delta": 0}, ValueError, "delta must be above 0, got 0"),
+        ("huber_loss", (F8, F8), {"delta": np.nan}, ValueError, "delta must be above 0, got nan"),
+        ("huber_loss", (F8, F8), {"delta": "1"}, TypeError, "delta must be a number, got str"),
+        (
+            "binary_cross_entropy_with_logits",
+            (F8, F8),
+            {"pos_weight": F4},
+            TypeError,
+            "pos_weight must be float64 like",
+        ),
+        (
+            "binary_cross_entropy_with_logits",
+            (F8, F8),
+            {"pos_weight": np.zeros((2, 3))},
+            ValueError,
+            r"pos_weight must broadcast to shape \(3,\), got \(2, 3\)",
+        ),
+        ("mse_loss", (np.ma.array(F8), F8), {}, TypeError, "prediction must be a plain array, got a masked array"),
     ],
 )
-def test_bad_input_is_named(call, error, text):
-    for function in (nk.softmax_cross_entropy, nk.softmax_cross_entropy_with_grad):
-        with pytest.raises(error) as caught:
-            call(function)
-        assert text in str(caught.value)
+def test_errors_name_argument_wish_and_value(name, arguments, options, error, message, suffix):
+    with pytest.raises(error, match=message):
+        getattr(nk, name + suffix)(*arguments, **options)

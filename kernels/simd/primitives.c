@@ -12,6 +12,7 @@ extern const row_primitives NAME(rows);
 extern const softmax_primitives NAME(softmax);
 extern const strided_primitives NAME(strided);
 extern const optim_primitives NAME(optim);
+extern const loss_primitives NAME(loss);
 extern const pool_primitives NAME(pool);
 extern const pool_index_primitives NAME(pool_indices);
 extern const pool_backward_primitives NAME(pool_backward);
@@ -31,6 +32,7 @@ const primitives NAME(primitives) = {
     .softmax = &NAME(softmax),
     .strided = &NAME(strided),
     .optim = &NAME(optim),
+    .loss = &NAME(loss),
     .pool = &NAME(pool),
     .pool_indices = &NAME(pool_indices),
     .pool_backward = &NAME(pool_backward),

@@ -18,6 +18,7 @@ typedef void real;
 #include "depthwise.h"
 #include "distance.h"
 #include "flat.h"
+#include "loss.h"
 #include "optim.h"
 #include "pack.h"
 #include "pool.h"
@@ -40,6 +41,7 @@ typedef struct {
     const softmax_primitives *softmax;
     const strided_primitives *strided;
     const optim_primitives *optim;
+    const loss_primitives *loss;
     const pool_primitives *pool;
     const pool_index_primitives *pool_indices;
     const pool_backward_primitives *pool_backward;

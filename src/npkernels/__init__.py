@@ -22,8 +22,20 @@ from .activation import (
 )
 from .cluster import kmeans_accumulate, kmeans_assign, kmeans_plus_plus
 from .conv import col2im, conv2d, conv2d_backward, conv_output_size, im2col
+from .cross_entropy import softmax_cross_entropy, softmax_cross_entropy_with_grad
 from .linear import dense, dense_backward, matmul
-from .loss import softmax_cross_entropy, softmax_cross_entropy_with_grad
+from .loss import (
+    binary_cross_entropy_with_logits,
+    binary_cross_entropy_with_logits_with_grad,
+    huber_loss,
+    huber_loss_with_grad,
+    kl_div,
+    kl_div_with_grad,
+    l1_loss,
+    l1_loss_with_grad,
+    mse_loss,
+    mse_loss_with_grad,
+)
 from .optim import (
     adagrad_step,
     adam_step,
@@ -56,6 +68,8 @@ __all__ = [
     "available_isas",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits_with_grad",
     "clip_grad_norm",
     "col2im",
     "conv2d",
@@ -71,11 +85,17 @@ __all__ = [
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
     "global_max_pool2d",
+    "huber_loss",
+    "huber_loss_with_grad",
     "im2col",
     "isa",
+    "kl_div",
+    "kl_div_with_grad",
     "kmeans_accumulate",
     "kmeans_assign",
     "kmeans_plus_plus",
+    "l1_loss",
+    "l1_loss_with_grad",
     "leaky_relu",
     "leaky_relu_backward",
     "log_softmax",
@@ -84,6 +104,8 @@ __all__ = [
     "max_pool2d",
     "max_pool2d_backward",
     "momentum_step",
+    "mse_loss",
+    "mse_loss_with_grad",
     "relu",
     "relu_backward",
     "rmsprop_step",

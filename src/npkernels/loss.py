@@ -1,159 +1,272 @@
-"""Losses and their gradients."""
-
-import math
+"""Losses of elements and their gradients: one fused pass over prediction and target."""
 
 import numpy as np
 
 from . import _arguments as check
-from . import _softmax
+from . import _loss
 
 REDUCTIONS = ("mean", "sum", "none")
-FLOATING = (np.dtype(np.float32), np.dtype(np.float64))
+KL_REDUCTIONS = ("mean", "batchmean", "sum", "none")
+kernel = _loss.loss
 
-
-def softmax_cross_entropy(logits, targets, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"):
-    """Cross-entropy between the softmax of logits and target classes or probabilities.
-
+# What the documentation of every function below shares.
+ARGUMENTS = """
     Parameters
     ----------
-    logits : (n, c) or (n, c, *spatial*) array of float32 or float64
-        Any finite size; any strides.
-    targets : (n, *spatial*) array of integers, or array of the shape and dtype of `logits`
-        Classes in [0, c), or probabilities.
-    weight : (c,) array, dtype of `logits`, optional
-        Of each class.
-    ignore_index : int, optional
-        Samples of this class have loss, weight and gradient 0. None ignores nothing.
-    label_smoothing : float
-        In [0, 1]: the part of each target distribution that is spread evenly over all classes.
-    reduction : {"mean", "sum", "none"}
-        The mean divides by the sum of the weights of the target classes, or by the number of samples if the targets are
-        probabilities; as PyTorch's ``cross_entropy``.
+    {x} : array of float32 or float64
+        Any rank, any strides.
+    {y} : array of the shape and dtype of `{x}`
+        Any strides.{parameters}
+    reduction : {choices}
+        The mean over all elements{batchmean}, the sum, or the loss of each element.
 
     Returns
     -------
-    loss : NumPy scalar, or (n, *spatial*) array for "none"; dtype of `logits`
-        ``-sum_j weight_j q_j log(softmax(logits)_j)`` of each sample, q being its smoothed target distribution.
-        The mean over no sample, or over ignored samples only, is NaN.
+    loss : NumPy scalar, or array of the shape of `{x}` for "none"; dtype of `{x}`
+        Sums are taken in double precision; the mean of no element is NaN.{gradient}
 
     Raises
     ------
     TypeError
-        If `logits` are not float32 or float64, another array is not of their dtype, or classes are not integers.
+        If an array is not float32 or float64, or differs in dtype from `{x}`.
     ValueError
-        If a shape does not match, a class is out of range and not `ignore_index`, or an option is out of range.
+        If a shape does not match, or an option is not one of those above.
+"""
+GRADIENT = """
+    d{x} : array of the shape and dtype of `{x}`
+        Gradient of the reduced loss; of the sum for "none"."""
+
+
+def documented(*parameters, names=("prediction", "target"), reductions=REDUCTIONS, gradient=False):
+    """Completes a docstring with the sections that all losses share, behind its first paragraph."""
+
+    def complete(function):
+        if function.__doc__ is None:
+            return function
+        text = ARGUMENTS.replace("{gradient}", GRADIENT if gradient else "")
+        batchmean = ", the sum over the length of the first axis" if "batchmean" in reductions else ""
+        text = text.replace("{batchmean}", batchmean)
+        text = text.replace("{parameters}", "".join(f"\n    {line}" for line in parameters))
+        text = text.replace("{choices}", "{" + ", ".join(f'"{name}"' for name in reductions) + "}")
+        text = text.replace("{x}", names[0]).replace("{y}", names[1])
+        summary, _, rest = function.__doc__.partition("\n\n")
+        function.__doc__ = f"{summary}\n{text}\n{rest}"
+        return function
+
+    return complete
+
+
+def _loss_of(
+    kind, x, y, reduction, gradient, *, weight=None, parameter=0.0, names=("prediction", "target"), choices=REDUCTIONS
+):
+    """(loss, gradient or None)."""
+    x = check.real(names[0], x)
+    y = check.real(names[1], y, x, names[0])
+    shape = x.shape
+    if y.shape != shape:
+        check.shape(names[1], y, shape)
+    if weight is not None:
+        weight = _pos_weight(weight, x)
+    divisor, losses = 1.0, None
+    if reduction == "mean":
+        divisor = float(x.size)
+    elif reduction == "none":
+        losses = check.empty(shape, x.dtype)
+    elif reduction == "batchmean" and "batchmean" in choices:
+        if not shape:
+            raise ValueError(f"{names[0]} must have a first axis for the reduction 'batchmean', got a 0-d array")
+        divisor = float(shape[0])
+    else:
+        check.choice("reduction", reduction, choices)
+    dx = check.empty(shape, x.dtype) if gradient else None
+    loss = kernel(kind, x, y, weight, parameter, divisor, losses, dx)
+    if not shape:
+        return loss, dx[()] if gradient else None
+    return loss if losses is None else losses, dx
+
+
+def _pos_weight(weight, x):
+    """`weight` as an array of the shape of `x`, a view."""
+    if isinstance(weight, (int, float)) and not isinstance(weight, bool):
+        weight = np.asarray(check.number("pos_weight", weight), x.dtype)
+    weight = check.real("pos_weight", weight, x, "prediction")
+    if weight.shape == x.shape:
+        return weight
+    try:
+        return np.broadcast_to(weight, x.shape)
+    except ValueError:
+        raise ValueError(f"pos_weight must broadcast to shape {x.shape}, got {weight.shape}") from None
+
+
+def _delta(value):
+    value = check.number("delta", value)
+    if not value > 0:
+        raise ValueError(f"delta must be above 0, got {value}")
+    return value
+
+
+BINARY = _loss.BINARY_CROSS_ENTROPY_WITH_LOGITS
+POS_WEIGHT = (
+    "pos_weight : array, dtype of `prediction`, or float, optional",
+    "    Weight of the positive class; broadcast to the shape of `target`.",
+)
+
+
+@documented(*POS_WEIGHT)
+def binary_cross_entropy_with_logits(prediction, target, *, pos_weight=None, reduction="mean"):
+    """Cross-entropy between the logistic function of logits and targets in [0, 1].
+
+    Notes
+    -----
+    ``-pos_weight y ln(s) - (1 - y) ln(1 - s)`` with ``s = 1 / (1 + e^-x)``, computed without a difference of large
+    numbers: finite for all finite logits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.binary_cross_entropy_with_logits(np.array([0.0, 1e4, -1e4]), np.array([1.0, 1.0, 1.0]), reduction="none")
+    array([6.93147181e-01, 0.00000000e+00, 1.00000000e+04])
+    """
+    return _loss_of(BINARY, prediction, target, reduction, False, weight=pos_weight)[0]
+
+
+@documented(*POS_WEIGHT, gradient=True)
+def binary_cross_entropy_with_logits_with_grad(prediction, target, *, pos_weight=None, reduction="mean"):
+    """`binary_cross_entropy_with_logits` and its gradient, without pos_weight ``s - y``, in one pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.binary_cross_entropy_with_logits_with_grad(np.zeros(2), np.array([1.0, 0.0]))[1]
+    array([-0.25,  0.25])
+    """
+    return _loss_of(BINARY, prediction, target, reduction, True, weight=pos_weight)
+
+
+@documented()
+def mse_loss(prediction, target, *, reduction="mean"):
+    """Squared difference.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> float(nk.mse_loss(np.array([1.0, 2.0]), np.array([1.0, 5.0])))
+    4.5
+    """
+    return _loss_of(_loss.MSE_LOSS, prediction, target, reduction, False)[0]
+
+
+@documented(gradient=True)
+def mse_loss_with_grad(prediction, target, *, reduction="mean"):
+    """`mse_loss` and its gradient, twice the difference, in one pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.mse_loss_with_grad(np.array([1.0, 2.0]), np.array([1.0, 5.0]))[1]
+    array([ 0., -3.])
+    """
+    return _loss_of(_loss.MSE_LOSS, prediction, target, reduction, True)
+
+
+@documented()
+def l1_loss(prediction, target, *, reduction="mean"):
+    """Absolute difference.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> float(nk.l1_loss(np.array([1.0, 2.0]), np.array([1.0, 5.0])))
+    1.5
+    """
+    return _loss_of(_loss.L1_LOSS, prediction, target, reduction, False)[0]
+
+
+@documented(gradient=True)
+def l1_loss_with_grad(prediction, target, *, reduction="mean"):
+    """`l1_loss` and its gradient, the sign of the difference, in one pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.l1_loss_with_grad(np.array([1.0, 2.0]), np.array([1.0, 5.0]))[1]
+    array([ 0. , -0.5])
+    """
+    return _loss_of(_loss.L1_LOSS, prediction, target, reduction, True)
+
+
+DELTA = ("delta : float", "    Where the square becomes linear, above 0.")
+
+
+@documented(*DELTA)
+def huber_loss(prediction, target, *, delta=1.0, reduction="mean"):
+    """Half the squared difference d up to `delta`, beyond it ``delta (|d| - delta / 2)``.
 
     References
     ----------
-    .. [1] C. Szegedy et al., "Rethinking the Inception architecture for computer vision", CVPR 2016 (label smoothing).
+    .. [1] P. J. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35(1), 1964.
 
     Examples
     --------
     >>> import numpy as np
     >>> import npkernels as nk
-    >>> float(nk.softmax_cross_entropy(np.log([[1.0, 3.0], [2.0, 2.0]]), [1, 0]).round(4))
-    0.4904
+    >>> nk.huber_loss(np.array([1.0, 2.0]), np.array([0.5, 5.0]), reduction="none")
+    array([0.125, 2.5  ])
     """
-    return _cross_entropy(logits, targets, weight, ignore_index, label_smoothing, reduction, False)[0]
+    return _loss_of(_loss.HUBER_LOSS, prediction, target, reduction, False, parameter=_delta(delta))[0]
 
 
-def softmax_cross_entropy_with_grad(
-    logits, targets, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"
-):
-    """`softmax_cross_entropy` and its gradient in one pass over the logits.
-
-    Parameters
-    ----------
-    logits, targets, weight, ignore_index, label_smoothing, reduction
-        As `softmax_cross_entropy`.
-
-    Returns
-    -------
-    loss : NumPy scalar, or (n, *spatial*) array for "none"; dtype of `logits`
-    dlogits : array, shape and dtype of `logits`
-        Gradient of the reduced loss; of the sum for "none". Of ignored samples it is 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `softmax_cross_entropy`.
+@documented(*DELTA, gradient=True)
+def huber_loss_with_grad(prediction, target, *, delta=1.0, reduction="mean"):
+    """`huber_loss` and its gradient, the difference limited to [-delta, delta], in one pass.
 
     Examples
     --------
     >>> import numpy as np
     >>> import npkernels as nk
-    >>> loss, dlogits = nk.softmax_cross_entropy_with_grad(np.log([[1.0, 3.0]]), np.array([1]))
-    >>> dlogits
-    array([[ 0.25, -0.25]])
+    >>> nk.huber_loss_with_grad(np.array([1.0, 2.0]), np.array([0.5, 5.0]), reduction="sum")[1]
+    array([ 0.5, -1. ])
     """
-    return _cross_entropy(logits, targets, weight, ignore_index, label_smoothing, reduction, True)
+    return _loss_of(_loss.HUBER_LOSS, prediction, target, reduction, True, parameter=_delta(delta))
 
 
-def _cross_entropy(logits, targets, weight, ignore_index, label_smoothing, reduction, gradient):
-    logits = check.real("logits", logits)
-    if logits.ndim < 2:
-        raise ValueError(f"logits must have shape (n, c, ...), got {logits.shape}")
-    if reduction not in REDUCTIONS:
-        check.choice("reduction", reduction, REDUCTIONS)
-    n, c, *spatial = logits.shape
-    samples = (n, *spatial)
-    inner = math.prod(spatial) if spatial else 1
-    classes, target = _targets(targets, logits, samples, inner, ignore_index)
-    if weight is not None:
-        weight = check.vector("weight", weight, c, logits, "logits")
-    if ignore_index is not None:
-        ignore_index = check.integer("ignore_index", ignore_index)
-    smoothing = _smoothing(label_smoothing) if label_smoothing != 0.0 else 0.0
-    base = None
-    if smoothing and target is None:
-        base = np.full(c, smoothing / max(c, 1), logits.dtype) * (1 if weight is None else weight)
-    losses = np.empty(samples, logits.dtype)
-    dlogits = folded = check.empty(logits.shape, logits.dtype) if gradient else None
-    if spatial:
-        folded = dlogits.reshape(n, c, inner) if gradient else None
-    total, divisor, wrong = _softmax.cross_entropy(
-        logits.reshape(n, c, inner) if spatial else logits,
-        classes,
-        target,
-        weight,
-        base,
-        smoothing,
-        ignore_index,
-        reduction == "mean",
-        folded,
-        losses,
-    )
-    if wrong >= 0:
-        raise ValueError(f"targets must be classes in [0, {c}), got {classes[wrong]}")
-    if reduction == "none":
-        return losses, dlogits
-    if reduction == "mean":
-        total = total / divisor if divisor else math.nan
-    return logits.dtype.type(total), dlogits
+KL = {"names": ("log_q", "p"), "choices": KL_REDUCTIONS}
 
 
-def _targets(targets, logits, samples, inner, ignore_index):
-    """(classes as int64, None) or (None, probabilities as (n, c, inner))."""
-    if type(targets) is not np.ndarray:
-        targets = check.as_array("targets", targets)
-    if targets.dtype.kind in "iu":
-        check.shape("targets", targets, samples)
-        if targets.dtype.kind == "u" and targets.dtype.itemsize == 8:
-            targets = np.minimum(targets, np.uint64(check.INT64_MAX))
-        if targets.dtype != np.int64 or not (targets.flags.c_contiguous and targets.flags.aligned):
-            targets = targets.astype(np.int64, order="C")
-        return targets if targets.ndim == 1 else targets.reshape(-1), None
-    if targets.dtype not in FLOATING:
-        raise TypeError(f"targets must be integers or of the dtype of logits, got {targets.dtype}")
-    targets = check.real("targets", targets, logits, "logits")
-    check.shape("targets", targets, logits.shape)
-    if ignore_index is not None:
-        raise ValueError("ignore_index must go with classes, got targets that are probabilities")
-    return None, targets.reshape(samples[0], logits.shape[1], inner)
+@documented(names=("log_q", "p"), reductions=KL_REDUCTIONS)
+def kl_div(log_q, p, *, reduction="mean"):
+    """Kullback-Leibler divergence ``p (ln(p) - log_q)`` of the distribution q from p; where p is 0 it is 0.
+
+    Notes
+    -----
+    As PyTorch's ``kl_div(input=log_q, target=p)``: the divergence of whole distributions is the "sum", or "batchmean",
+    while the "mean" divides by the number of elements.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> float(nk.kl_div(np.log([0.25, 0.75]), np.array([0.0, 1.0]), reduction="sum").round(6))
+    0.287682
+    """
+    return _loss_of(_loss.KL_DIV, log_q, p, reduction, False, **KL)[0]
 
 
-def _smoothing(value):
-    value = check.number("label_smoothing", value)
-    if not 0 <= value <= 1:
-        raise ValueError(f"label_smoothing must be in [0, 1], got {value}")
-    return value
+@documented(names=("log_q", "p"), reductions=KL_REDUCTIONS, gradient=True)
+def kl_div_with_grad(log_q, p, *, reduction="mean"):
+    """`kl_div` and its gradient by `log_q`, -p, in one pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.kl_div_with_grad(np.log([0.25, 0.75]), np.array([0.5, 0.5]), reduction="sum")[1]
+    array([-0.5, -0.5])
+    """
+    return _loss_of(_loss.KL_DIV, log_q, p, reduction, True, **KL)

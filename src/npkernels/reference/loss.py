@@ -51,3 +51,71 @@ def _cross_entropy(logits, targets, weight, ignore_index, label_smoothing, reduc
     d /= divisor
     d[ignored] = 0
     return loss, np.ascontiguousarray(np.moveaxis(d.reshape(*samples, c), -1, 1))
+
+
+@quiet
+def _reduced(losses, slopes, reduction):
+    """(loss, gradient) from the loss of every element and its derivative."""
+    if reduction == "none":
+        return losses, slopes
+    divisor = {"sum": 1, "mean": losses.size, "batchmean": losses.shape[0] if losses.ndim else 1}[reduction]
+    return losses.sum() / losses.dtype.type(divisor), slopes / divisor
+
+
+@quiet
+def binary_cross_entropy_with_logits_with_grad(prediction, target, *, pos_weight=None, reduction="mean"):
+    """-w y ln s - (1 - y) ln(1 - s) with s = 1 / (1 + e^-x) and w = pos_weight; gradient (1 - y) s - w y (1 - s)."""
+    # ln s = min(x, 0) - ln(1 + e^-|x|) and ln(1 - s) = ln s - x
+    x, y, w = prediction, target, 1 if pos_weight is None else pos_weight
+    e, on = np.exp(-np.abs(x)), target if pos_weight is None else pos_weight * target
+    losses = np.abs(x) * np.where(x < 0, on, 1 - y) + (1 if pos_weight is None else 1 + (w - 1) * y) * np.log1p(e)
+    slopes = ((1 - y) * np.where(x < 0, e, 1) - on * np.where(x < 0, 1, e)) / (1 + e)
+    return _reduced(losses, slopes, reduction)
+
+
+@quiet
+def mse_loss_with_grad(prediction, target, *, reduction="mean"):
+    """(x - y)^2; gradient 2 (x - y)."""
+    d = prediction - target
+    return _reduced(d * d, 2 * d, reduction)
+
+
+@quiet
+def l1_loss_with_grad(prediction, target, *, reduction="mean"):
+    """|x - y|; gradient sign(x - y)."""
+    d = prediction - target
+    return _reduced(np.abs(d), np.sign(d), reduction)
+
+
+@quiet
+def huber_loss_with_grad(prediction, target, *, delta=1.0, reduction="mean"):
+    """d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2), d = x - y; gradient d limited to [-delta, delta]."""
+    d = prediction - target
+    losses = np.where(np.abs(d) > delta, delta * (np.abs(d) - delta / 2), d * d / 2)
+    return _reduced(losses, np.clip(d, -delta, delta), reduction)
+
+
+@quiet
+def kl_div_with_grad(log_q, p, *, reduction="mean"):
+    """p (ln p - log_q), 0 where p = 0; gradient -p."""
+    return _reduced(np.where(p == 0, 0, p * (np.log(p) - log_q)), -p, reduction)
+
+
+def binary_cross_entropy_with_logits(prediction, target, *, pos_weight=None, reduction="mean"):
+    return binary_cross_entropy_with_logits_with_grad(prediction, target, pos_weight=pos_weight, reduction=reduction)[0]
+
+
+def mse_loss(prediction, target, *, reduction="mean"):
+    return mse_loss_with_grad(prediction, target, reduction=reduction)[0]
+
+
+def l1_loss(prediction, target, *, reduction="mean"):
+    return l1_loss_with_grad(prediction, target, reduction=reduction)[0]
+
+
+def huber_loss(prediction, target, *, delta=1.0, reduction="mean"):
+    return huber_loss_with_grad(prediction, target, delta=delta, reduction=reduction)[0]
+
+
+def kl_div(log_q, p, *, reduction="mean"):
+    return kl_div_with_grad(log_q, p, reduction=reduction)[0]
