@@ -124,6 +124,19 @@ cdef extern from "primitives.h" nogil:
         void (*sum_lanes)(Py_ssize_t taps, const void* lanes, void* dw) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
+    enum:
+        WINOGRAD_PLANES
+        WINOGRAD_TILES
+    ctypedef struct winograd_primitives:
+        bint (*kernels)(Py_ssize_t channels, Py_ssize_t width, const void* taps, void* u, Py_ssize_t plane) noexcept nogil
+        bint (*input)(const windows* x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t channels, Py_ssize_t tiles, void* pixels,
+                      void* v, Py_ssize_t plane, Py_ssize_t tile) noexcept nogil
+        void (*output)(Py_ssize_t tiles, const void* m, Py_ssize_t plane, Py_ssize_t tile, const void* bias,
+                       Py_ssize_t channels, void* pixels) noexcept nogil
+        void (*store)(Py_ssize_t channels, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t width, const void* pixels, char* y,
+                      Py_ssize_t y_channel, Py_ssize_t y_row, Py_ssize_t y_column) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
     ctypedef struct row_primitives:
         double (*sum)(Py_ssize_t count, const void* x) noexcept nogil
         void (*add)(Py_ssize_t count, const void* x, void* sum) noexcept nogil
@@ -234,6 +247,7 @@ cdef extern from "primitives.h" nogil:
         const conv_primitives* conv
         const flat_primitives* flat
         const depthwise_primitives* depthwise
+        const winograd_primitives* winograd
         const row_primitives* rows
         const softmax_primitives* softmax
         const strided_primitives* strided

@@ -8,6 +8,7 @@ extern const distance_primitives NAME(distance);
 extern const conv_primitives NAME(conv);
 extern const flat_primitives NAME(flat);
 extern const depthwise_primitives NAME(depthwise);
+extern const winograd_primitives NAME(winograd);
 extern const row_primitives NAME(rows);
 extern const softmax_primitives NAME(softmax);
 extern const strided_primitives NAME(strided);
@@ -28,6 +29,7 @@ const primitives NAME(primitives) = {
     .conv = &NAME(conv),
     .flat = &NAME(flat),
     .depthwise = &NAME(depthwise),
+    .winograd = &NAME(winograd),
     .rows = &NAME(rows),
     .softmax = &NAME(softmax),
     .strided = &NAME(strided),

@@ -26,6 +26,7 @@ typedef void real;
 #include "softmax.h"
 #include "strided.h"
 #include "tile.h"
+#include "winograd.h"
 
 typedef struct {
     ptrdiff_t itemsize, lanes;
@@ -37,6 +38,7 @@ typedef struct {
     const conv_primitives *conv;
     const flat_primitives *flat;
     const depthwise_primitives *depthwise;
+    const winograd_primitives *winograd;
     const row_primitives *rows;
     const softmax_primitives *softmax;
     const strided_primitives *strided;

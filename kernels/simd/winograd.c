@@ -1,0 +1,192 @@
+#include "primitives.h"
+#include "transpose.h"
+
+/* The squares p = a^2 and q = b^2 of the points, and the points. */
+#define P ((number)0.5)
+#define Q ((number)2)
+#define POINT_A ((number)0x1.6a09e667f3bcdp-1)
+#define POINT_B ((number)0x1.6a09e667f3bcdp+0)
+
+/* Beyond this a sum of thousands of products of transformed pixels and weights could overflow. */
+#define LARGEST ((number)(REAL_BITS == 32 ? 0x1p50 : 0x1p450))
+
+/* One line of each transform. */
+INLINE void transform_kernel(const vreal g[3], vreal r[6])
+{
+    /* (1, x, x^2) / product of (x - other points) */
+    const number na = 1 / (2 * P * (P - Q)), nb = 1 / (2 * Q * (Q - P));
+    const vreal even_a = na * (g[0] + P * g[2]), odd_a = (na * POINT_A) * g[1];
+    const vreal even_b = nb * (g[0] + Q * g[2]), odd_b = (nb * POINT_B) * g[1];
+    r[0] = (1 / (P * Q)) * g[0];
+    r[1] = even_a + odd_a;
+    r[2] = even_a - odd_a;
+    r[3] = even_b + odd_b;
+    r[4] = even_b - odd_b;
+    r[5] = g[2];
+}
+
+INLINE void transform_pixels(const vreal d[6], vreal r[6])
+{
+    /* the coefficients of product of (x - other points) */
+    const vreal even_a = d[4] - Q * d[2], odd_a = d[3] - Q * d[1];
+    const vreal even_b = d[4] - P * d[2], odd_b = d[3] - P * d[1];
+    r[0] = (P * Q) * d[0] - (P + Q) * d[2] + d[4];
+    r[1] = even_a + POINT_A * odd_a;
+    r[2] = even_a - POINT_A * odd_a;
+    r[3] = even_b + POINT_B * odd_b;
+    r[4] = even_b - POINT_B * odd_b;
+    r[5] = (P * Q) * d[1] - (P + Q) * d[3] + d[5];
+}
+
+INLINE void transform_result(const vreal m[6], vreal y[4])
+{
+    /* sums of m times the powers 0 to 3 of the points */
+    const vreal even_a = m[1] + m[2], odd_a = m[1] - m[2], even_b = m[3] + m[4], odd_b = m[3] - m[4];
+    y[0] = m[0] + (even_a + even_b);
+    y[1] = POINT_A * odd_a + POINT_B * odd_b;
+    y[2] = P * even_a + Q * even_b;
+    y[3] = m[5] + ((P * POINT_A) * odd_a + (Q * POINT_B) * odd_b);
+}
+
+INLINE int all_small(vint large)
+{
+    integer any = 0;
+    UNROLL for (int l = 0; l < LANES; l++) any |= large[l];
+    return any == 0;
+}
+
+static int kernels(ptrdiff_t channels, ptrdiff_t width, const real *taps, real *u, ptrdiff_t plane)
+{
+    vint large = {0};
+    for (ptrdiff_t c = 0; c < channels; c++)
+        for (ptrdiff_t o = 0; o < width; o += LANES) {
+            vreal half[6][3]; /* G g */
+            for (int j = 0; j < 3; j++) {
+                vreal g[3], r[6];
+                UNROLL for (int i = 0; i < 3; i++)
+                {
+                    g[i] = vload(taps + (c * 9 + i * 3 + j) * width + o);
+                    large |= ~((g[i] <= LARGEST) & (g[i] >= -LARGEST));
+                }
+                transform_kernel(g, r);
+                UNROLL for (int i = 0; i < 6; i++) half[i][j] = r[i];
+            }
+            for (int i = 0; i < 6; i++) {
+                vreal r[6];
+                transform_kernel(half[i], r);
+                UNROLL for (int j = 0; j < 6; j++) vstore(u + (i * 6 + j) * plane + c * width + o, r[j]);
+            }
+        }
+    return all_small(large);
+}
+
+/* A row of `count` pixels, the channels of each in a vector; pixel e is column + e of the image, 0 outside. */
+INLINE void pixels_of_row(const windows *g, const char *x, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t count, real *to)
+{
+    const ptrdiff_t size = sizeof(number);
+    const ptrdiff_t first = min_size(max_size(-column, 0), count), last = max_size(min_size(g->w - column, count), first);
+    x += column * g->column_stride;
+    if (g->channel_stride == size) { /* channels last */
+        for (ptrdiff_t e = 0; e < count; e++)
+            vstore(to + e * LANES, e >= first && e < last ? vload_part((const real *)(x + e * g->column_stride), channels)
+                                                          : (vreal){0});
+    } else if (g->column_stride == size) {
+        for (ptrdiff_t e = 0; e < count; e += LANES) {
+            const ptrdiff_t from = min_size(max_size(first - e, 0), LANES), end = min_size(max_size(last - e, from), LANES);
+            const unsigned mask = (1u << end) - (1u << from);
+            vreal block[LANES];
+            for (int l = 0; l < LANES; l++) {
+                const char *const row = x + l * g->channel_stride + e * size;
+                block[l] = l < channels ? vload_mask((const real *)row, mask) : (vreal){0};
+                __builtin_prefetch(row + WINOGRAD_OUT * g->row_stride);
+            }
+            transpose(block);
+            for (ptrdiff_t i = 0; i < min_size(count - e, LANES); i++)
+                vstore(to + (e + i) * LANES, block[i]);
+        }
+    } else {
+        for (ptrdiff_t e = 0; e < count; e++)
+            for (ptrdiff_t l = 0; l < LANES; l++)
+                to[e * LANES + l] = e >= first && e < last && l < channels
+                                        ? *(const real *)(x + l * g->channel_stride + e * g->column_stride)
+                                        : 0;
+    }
+}
+
+static int input(const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t tiles, real *pixels, real *v,
+                 ptrdiff_t plane, ptrdiff_t tile)
+{
+    assert(tiles <= WINOGRAD_TILES && channels >= 1 && channels <= LANES);
+    const ptrdiff_t width = 4 * tiles + 2;
+    vint large = {0};
+    for (ptrdiff_t i = 0; i < 6; i++) {
+        real *const to = pixels + i * width * LANES;
+        if (row + i >= 0 && row + i < g->h)
+            pixels_of_row(g, g->x + (row + i) * g->row_stride, column, channels, width, to);
+        else
+            memset(to, 0, (size_t)(width * LANES) * sizeof(number));
+    }
+    for (ptrdiff_t t = 0; t < tiles; t++) {
+        vreal half[6][6]; /* B' d */
+        for (int j = 0; j < 6; j++) {
+            vreal d[6], r[6];
+            UNROLL for (int i = 0; i < 6; i++)
+            {
+                d[i] = vload(pixels + (i * width + 4 * t + j) * LANES);
+                large |= ~((d[i] <= LARGEST) & (d[i] >= -LARGEST));
+            }
+            transform_pixels(d, r);
+            UNROLL for (int i = 0; i < 6; i++) half[i][j] = r[i];
+        }
+        for (int i = 0; i < 6; i++) {
+            vreal r[6];
+            transform_pixels(half[i], r);
+            UNROLL for (int j = 0; j < 6; j++) vstore(v + (i * 6 + j) * plane + t * tile, r[j]);
+        }
+    }
+    return all_small(large);
+}
+
+static void output(ptrdiff_t tiles, const real *m, ptrdiff_t plane, ptrdiff_t tile, const real *bias, ptrdiff_t channels,
+                   real *pixels)
+{
+    const vreal start = bias != NULL ? vload_part(bias, channels) : (vreal){0};
+    for (ptrdiff_t t = 0; t < tiles; t++) {
+        vreal half[4][6]; /* A' m */
+        for (int j = 0; j < 6; j++) {
+            vreal column[6], r[4];
+            UNROLL for (int i = 0; i < 6; i++) column[i] = vload(m + (i * 6 + j) * plane + t * tile);
+            transform_result(column, r);
+            UNROLL for (int i = 0; i < 4; i++) half[i][j] = r[i];
+        }
+        for (int i = 0; i < 4; i++) {
+            vreal r[4];
+            transform_result(half[i], r);
+            UNROLL for (int j = 0; j < 4; j++) vstore(pixels + ((i * tiles + t) * 4 + j) * LANES, r[j] + start);
+        }
+    }
+}
+
+static void store(ptrdiff_t channels, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t width, const real *pixels, char *y,
+                  ptrdiff_t y_channel, ptrdiff_t y_row, ptrdiff_t y_column)
+{
+    const ptrdiff_t size = sizeof(number);
+    for (ptrdiff_t i = 0; i < rows; i++, y += y_row)
+        for (ptrdiff_t j = 0; j < columns; j += LANES) {
+            const ptrdiff_t count = min_size(columns - j, LANES);
+            vreal block[LANES];
+            load_transposed(block, (const char *)(pixels + (i * width + j) * LANES), LANES * size, count, LANES);
+            for (ptrdiff_t l = 0; l < channels; l++) {
+                char *const to = y + l * y_channel + j * y_column;
+                if (y_column == size && count == LANES)
+                    vstore((real *)to, block[l]);
+                else if (y_column == size)
+                    vstore_part((real *)to, block[l], count);
+                else
+                    for (ptrdiff_t e = 0; e < count; e++)
+                        *(real *)(to + e * y_column) = block[l][e];
+            }
+        }
+}
+
+const winograd_primitives NAME(winograd) = {.kernels = kernels, .input = input, .output = output, .store = store};

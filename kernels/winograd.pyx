@@ -1,0 +1,239 @@
+"""Convolution with 3x3 kernels at stride 1 by fewer multiplications (kernels/simd/winograd.h).
+
+    U[f, c, o] = (G w[o, c] G')[f]                  kernels, for a range of outputs
+    V[f, t, c] = (B' d[t, c] B)[f]                  tiles t of 6 x 6 pixels, for a block of them
+    M[f, t, o] = sum over c of V[f, t, c] U[f, c, o]     36 products
+    y          = A' M[., t, o] A + bias             4 x 4 pixels of every tile
+
+A strip is up to 16 neighbouring tiles of one image; a block of strips, which may be of several images, is a task. Every sum
+is one chain of multiply-adds over c, whatever the block, so that an image's result depends on that image only.
+"""
+cimport numpy as cnp
+from libc.string cimport memset
+
+from npkernels._primitives cimport (
+    START_ZERO, WINOGRAD_PLANES, WINOGRAD_TILES, activation_fn, panel_count, panel_start, primitives, windows,
+)
+from npkernels._product cimport SERIAL_FLOP, ceil_div
+from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._windows cimport set_windows
+
+cnp.import_array()
+
+cdef enum:
+    BLOCK_TILES = 64                 # the most in a block
+    BLOCK_BYTES = 1200000            # of V, and of M
+    RANGE_BYTES = 4000000            # of U
+    PACKED_CHANNELS = 16             # of the kernels that are packed at a time
+
+cdef struct Winograd:
+    const primitives* table
+    windows x
+    char* y
+    Py_ssize_t y_image, y_channel, y_row, y_column
+    const char* w                    # (oc, c * 9)
+    Py_ssize_t w_output, w_tap
+    const char* bias
+    activation_fn activation
+    Py_ssize_t images, channels, padded, outputs       # padded to whole vectors
+    Py_ssize_t tile_rows, tile_columns, chunks         # of an image; strips in a row of tiles
+    Py_ssize_t block, tiles                            # strips and tiles in a block
+    Py_ssize_t first, count, panels, part              # the range of outputs; outputs whose M is held at a time
+    Py_ssize_t u_plane, v_plane, v_tile, m_plane       # elements
+    char* u
+    char* scratch
+    size_t slot_bytes, v_bytes, m_bytes, pixel_bytes
+    bint bad_weights
+    char* bad_images
+
+
+cdef inline size_t round_to_line(size_t bytes) noexcept nogil:
+    return (bytes + 63) & ~<size_t>63
+
+
+cdef void plan(Winograd* v, int threads) noexcept nogil:
+    cdef const primitives* t = v.table
+    cdef Py_ssize_t size = t.itemsize, strips, chunk, widest = t.lanes * t.tile.vectors, ranges
+    v.padded = ceil_div(v.channels, t.lanes) * t.lanes
+    v.tile_rows, v.tile_columns = ceil_div(v.x.oh, 4), ceil_div(v.x.ow, 4)
+    v.chunks = ceil_div(v.tile_columns, WINOGRAD_TILES)
+    chunk = ceil_div(v.tile_columns, v.chunks)
+    strips = v.images * v.tile_rows * v.chunks
+    v.tiles = max(16, min(<Py_ssize_t>BLOCK_TILES, BLOCK_BYTES // (WINOGRAD_PLANES * v.padded * size)))
+    v.block = max(1, min(v.tiles // chunk, strips // (3 * threads) if threads > 1 else strips))
+    v.tiles = v.block * chunk
+    v.count = max(widest, RANGE_BYTES // (WINOGRAD_PLANES * v.channels * size) // widest * widest)
+    ranges = ceil_div(v.outputs, v.count)
+    v.count = ceil_div(ceil_div(v.outputs, ranges), widest) * widest
+    v.part = max(1, BLOCK_BYTES // (WINOGRAD_PLANES * v.tiles * size) // widest) * widest
+    # an odd number of cache lines between planes, else all of a tile would share a cache set
+    v.v_tile = v.padded
+    v.v_plane = (v.tiles * v.v_tile // 16 | 1) * 16 + 16
+    v.m_plane = (v.tiles * v.part // 16 | 1) * 16 + 16
+    v.u_plane = (v.channels * v.count // 16 | 1) * 16 + 16
+    v.v_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.v_plane * size))
+    v.m_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.m_plane * size))
+    v.pixel_bytes = round_to_line(<size_t>(6 * (4 * WINOGRAD_TILES + 2) * t.lanes * size))
+    v.slot_bytes = v.v_bytes + v.m_bytes + v.pixel_bytes
+    v.slot_bytes = max(v.slot_bytes, round_to_line(<size_t>(PACKED_CHANNELS * 9 * widest * size)))
+
+
+cdef inline Py_ssize_t range_vectors(const Winograd* v) noexcept nogil:
+    return ceil_div(min(v.count, v.outputs - v.first), v.table.lanes)
+
+
+cdef void transform_kernels(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # A panel of outputs and a few channels at a time
+    cdef Winograd* v = <Winograd*>context
+    cdef Py_ssize_t lanes = v.table.lanes, size = v.table.itemsize, parts = ceil_div(v.channels, PACKED_CHANNELS), task
+    cdef Py_ssize_t vectors = range_vectors(v), start, end, c, channels
+    cdef char* taps = v.scratch + <size_t>slot * v.slot_bytes
+    for task in range(first, last):
+        start = panel_start(vectors, v.panels, task // parts) * lanes
+        end = panel_start(vectors, v.panels, task // parts + 1) * lanes
+        c = task % parts * PACKED_CHANNELS
+        channels = min(<Py_ssize_t>PACKED_CHANNELS, v.channels - c)
+        v.table.pack.panel(channels * 9, min(end, v.outputs - v.first) - start, end - start,
+                           v.w + (v.first + start) * v.w_output + c * 9 * v.w_tap, v.w_tap, v.w_output, taps)
+        if not v.table.winograd.kernels(channels, end - start, taps, v.u + (start * v.channels + c * (end - start)) * size,
+                                        v.u_plane):
+            v.bad_weights = True
+
+
+cdef void locate(const Winograd* v, Py_ssize_t strip, Py_ssize_t* image, Py_ssize_t* row, Py_ssize_t* column,
+                 Py_ssize_t* tiles) noexcept nogil:
+    # A strip's first tile and its number of tiles
+    cdef Py_ssize_t chunk = strip % v.chunks
+    row[0], image[0] = strip // v.chunks % v.tile_rows, strip // v.chunks // v.tile_rows
+    column[0] = v.tile_columns * chunk // v.chunks
+    tiles[0] = v.tile_columns * (chunk + 1) // v.chunks - column[0]
+
+
+cdef Py_ssize_t transform_tiles(const Winograd* v, Py_ssize_t first, Py_ssize_t last, char* to, char* pixels) noexcept nogil:
+    # V of the strips first .. last; the number of their tiles
+    cdef Py_ssize_t strip, image, row, column, tiles, c, done = 0, size = v.table.itemsize
+    cdef windows x
+    for strip in range(first, last):
+        locate(v, strip, &image, &row, &column, &tiles)
+        x = v.x
+        x.x += image * x.image_stride
+        c = 0
+        while c < v.channels:
+            if not v.table.winograd.input(&x, 4 * row - x.top, 4 * column - x.left, min(v.table.lanes, v.channels - c), tiles,
+                                          pixels, to + (done * v.v_tile + c) * size, v.v_plane, v.v_tile):
+                v.bad_images[image] = 1
+            x.x += v.table.lanes * x.channel_stride
+            c += v.table.lanes
+        done += tiles
+    return done
+
+
+cdef void multiply(const Winograd* v, Py_ssize_t tiles, Py_ssize_t q0, Py_ssize_t q1, const char* a, char* m) noexcept nogil:
+    # M of the panels q0 .. q1
+    cdef Py_ssize_t lanes = v.table.lanes, size = v.table.itemsize, vectors = range_vectors(v), f, s, q, i, rows, start, end
+    cdef Py_ssize_t slivers = ceil_div(tiles, v.table.tile.rows), origin = panel_start(vectors, v.panels, q0) * lanes
+    for f in range(WINOGRAD_PLANES):
+        for s in range(slivers):
+            i = tiles * s // slivers
+            rows = tiles * (s + 1) // slivers - i
+            for q in range(q0, q1):
+                start, end = panel_start(vectors, v.panels, q) * lanes, panel_start(vectors, v.panels, q + 1) * lanes
+                v.table.tile.tiles[(rows - 1) * v.table.tile.vectors + (end - start) // lanes - 1](
+                    v.channels, a + (f * v.v_plane + i * v.v_tile) * size, v.v_tile,
+                    v.u + (f * v.u_plane + start * v.channels) * size, end - start,
+                    m + (f * v.m_plane + i * v.part + start - origin) * size, v.part, end - start, START_ZERO, NULL)
+
+
+cdef void store_tiles(const Winograd* v, Py_ssize_t first, Py_ssize_t last, Py_ssize_t o0, Py_ssize_t o1, const char* m,
+                      char* pixels) noexcept nogil:
+    # y of the outputs o0 .. o1 of the range
+    cdef Py_ssize_t strip, image, row, column, tiles, o, output, count, done = 0, size = v.table.itemsize, lanes = v.table.lanes
+    cdef char* y
+    for strip in range(first, last):
+        locate(v, strip, &image, &row, &column, &tiles)
+        o = o0
+        while o < min(o1, v.outputs - v.first):
+            output = v.first + o
+            count = min(lanes, v.outputs - output)
+            v.table.winograd.output(tiles, m + (done * v.part + o - o0) * size, v.m_plane, v.part,
+                                    v.bias + output * size if v.bias != NULL else NULL, count, pixels)
+            if v.activation != NULL:
+                v.activation(16 * tiles * lanes, pixels, pixels, NULL)
+            y = v.y + image * v.y_image + output * v.y_channel + 4 * row * v.y_row + 4 * column * v.y_column
+            v.table.winograd.store(count, min(4, v.x.oh - 4 * row), min(4 * tiles, v.x.ow - 4 * column), 4 * tiles, pixels, y,
+                                   v.y_channel, v.y_row, v.y_column)
+            o += lanes
+        done += tiles
+
+
+cdef void run_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Winograd* v = <const Winograd*>context
+    cdef Py_ssize_t block, start, end, tiles, q0, q1, lanes = v.table.lanes, vectors = range_vectors(v)
+    cdef Py_ssize_t held = v.part // (lanes * v.table.tile.vectors)
+    cdef char* a = v.scratch + <size_t>slot * v.slot_bytes
+    cdef char* m = a + v.v_bytes
+    cdef char* pixels = m + v.m_bytes
+    for block in range(first, last):
+        start, end = block * v.block, min((block + 1) * v.block, v.images * v.tile_rows * v.chunks)
+        tiles = transform_tiles(v, start, end, a, pixels)
+        q0 = 0
+        while q0 < v.panels:
+            q1 = min(q0 + held, v.panels)
+            multiply(v, tiles, q0, q1, a, m)
+            store_tiles(v, start, end, panel_start(vectors, v.panels, q0) * lanes, panel_start(vectors, v.panels, q1) * lanes,
+                        m, pixels)
+            q0 = q1
+
+
+cdef int run(Winograd* v, int threads) except -1 nogil:
+    cdef Py_ssize_t blocks
+    plan(v, threads)
+    blocks = ceil_div(v.images * v.tile_rows * v.chunks, v.block)
+    v.u = <char*>workspace(round_to_line(<size_t>(WINOGRAD_PLANES * v.u_plane * v.table.itemsize))
+                           + v.slot_bytes * <size_t>threads)
+    if v.u == NULL:
+        raise MemoryError("no memory for the transformed kernels of a convolution")
+    v.scratch = v.u + round_to_line(<size_t>(WINOGRAD_PLANES * v.u_plane * v.table.itemsize))
+    v.first = 0
+    while v.first < v.outputs and not v.bad_weights:
+        v.panels = panel_count(range_vectors(v), v.table.tile.vectors)
+        parallel_for(transform_kernels, v, v.panels * ceil_div(v.channels, PACKED_CHANNELS), 1, threads)
+        if not v.bad_weights:
+            parallel_for(run_blocks, v, blocks, 1, threads)
+        v.first += v.count
+    workspace_done()
+    return 0
+
+
+def forward(
+    cnp.ndarray x,           # IN (n, c, h, w), n, c > 0
+    cnp.ndarray w,           # IN (oc, c * 9), oc > 0
+    cnp.ndarray bias,        # IN (oc,), contiguous, or None
+    cnp.ndarray y,           # OUT (n, oc, oh, ow), any strides
+    tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, oh, ow: 3, 3, 1, 1, 1, 1, ...
+    int activation=-1,
+):
+    """Whether each image was done: 0 where it was, 1 where its pixels or the weights forbid this form, as uint8 (n,)."""
+    cdef Winograd v
+    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(y)
+    cdef cnp.npy_intp n = cnp.PyArray_DIMS(x)[0]
+    cdef cnp.ndarray bad = cnp.PyArray_ZEROS(1, &n, cnp.NPY_UINT8, 0)
+    cdef int threads = num_threads()
+    memset(&v, 0, sizeof(Winograd))
+    v.table, v.y = primitives_for(cnp.PyArray_TYPE(x)), <char*>cnp.PyArray_DATA(y)
+    set_windows(&v.x, x, 0, geometry)
+    v.y_image, v.y_channel, v.y_row, v.y_column = s[0], s[1], s[2], s[3]
+    v.w, v.w_output, v.w_tap = <const char*>cnp.PyArray_DATA(w), cnp.PyArray_STRIDES(w)[0], cnp.PyArray_STRIDES(w)[1]
+    v.images, v.channels, v.outputs = n, cnp.PyArray_DIMS(x)[1], cnp.PyArray_DIMS(w)[0]
+    v.bad_images = <char*>cnp.PyArray_DATA(bad)
+    if bias is not None:
+        v.bias = <const char*>cnp.PyArray_DATA(bias)
+    if activation >= 0:
+        v.activation = v.table.activation.forward[activation]
+    if 4.5 * cnp.PyArray_SIZE(y) * v.channels < SERIAL_FLOP:
+        threads = 1
+    with nogil:
+        run(&v, threads)
+    if v.bad_weights:
+        cnp.PyArray_FILLWBYTE(bad, 1)
+    return bad

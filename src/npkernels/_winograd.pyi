@@ -1,0 +1,13 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from ._conv import Geometry
+
+def forward(
+    x: NDArray[np.floating],
+    w: NDArray[np.floating],
+    bias: NDArray[np.floating] | None,
+    y: NDArray[np.floating],
+    geometry: Geometry,
+    activation: int = -1,
+) -> NDArray[np.uint8]: ...

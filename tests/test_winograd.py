@@ -1,0 +1,149 @@
+"""The Winograd form of `conv2d` and `conv2d_backward`."""
+
+import math
+
+import numpy as np
+import pytest
+
+import npkernels as nk
+from npkernels import reference
+from npkernels.reference._common import pad_pairs
+
+# n, c, h, w, oc, padding: tiles cut off at either end, a pixel, channels around a vector, several ranges of outputs
+SHAPES = [
+    (2, 1, 9, 7, 3, 1),
+    (1, 17, 3, 3, 5, 0),
+    (3, 5, 1, 14, 33, 1),
+    (1, 16, 8, 70, 16, ((0, 2), (1, 0))),
+    (2, 33, 13, 6, 49, ((3, 0), (0, 2))),
+]
+A, B = math.sqrt(0.5), math.sqrt(2)
+
+
+def transforms():
+    """The absolute values of A', G and B' (kernels/simd/winograd.c)."""
+    points = np.array([0, A, -A, B, -B])
+    powers = np.vander(points, 4, increasing=True).T
+    result = np.hstack([powers, [[0], [0], [0], [1]]])
+    others = [np.prod([x - y for y in points if y != x]) for x in points]
+    kernel = np.vstack([np.vander(points, 3, increasing=True) / np.array(others)[:, None], [0, 0, 1]])
+    rows = [np.poly([y for y in points if y != x])[::-1] for x in points]
+    pixels = np.vstack([np.pad(rows, ((0, 0), (0, 1))), np.poly(points)[::-1]])
+    return abs(result), abs(kernel), abs(pixels)
+
+
+def largest_terms(x, w, padding):
+    """What the rounding errors of the Winograd form are relative to: absolute values all through it, tile by tile."""
+    result, kernel, pixels = transforms()
+    (top, bottom), (left, right) = pad_pairs(padding)
+    h, width = x.shape[2] + top + bottom, x.shape[3] + left + right
+    rows, columns = -(-(h - 2) // 4), -(-(width - 2) // 4)
+    padded = np.pad(abs(x), ((0, 0), (0, 0), (top, rows * 4 + 2 - h + bottom), (left, columns * 4 + 2 - width + right)))
+    tiles = np.lib.stride_tricks.sliding_window_view(padded, (6, 6), axis=(2, 3))[:, :, ::4, ::4]
+    u = np.einsum("fi,ocij,gj->ocfg", kernel, abs(w), kernel)
+    v = np.einsum("fi,ncabij,gj->ncabfg", pixels, tiles, pixels)
+    m = np.einsum("ocfg,ncabfg->noabfg", u, v)
+    y = np.einsum("if,noabfg,jg->noaibj", result, m, result)
+    return y.reshape(len(x), len(w), rows * 4, columns * 4)[:, :, : h - 2, : width - 2]
+
+
+def operands(rng, shape, dtype):
+    n, c, h, w, oc, padding = shape
+    x, weights, b = (rng.standard_normal(s).astype(dtype) for s in ((n, c, h, w), (oc, c, 3, 3), (oc,)))
+    return x, weights, b, padding
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_winograd_is_within_its_bound(isa, dtype, eps, rng, shape):
+    x, w, b, padding = operands(rng, shape, dtype)
+    y = nk.conv2d(x, w, b, padding=padding, algorithm="winograd")
+    x, w, b = (a.astype(np.float64) for a in (x, w, b))
+    # c products; two passes over tile, kernel and result, each of sums of at most 6 terms with rounded coefficients
+    bound = (x.shape[1] + 40) * eps * (largest_terms(x, w, padding) + abs(b)[:, None, None])
+    assert (abs(y - reference.conv2d(x, w, b, padding=padding)) <= bound).all()
+
+
+def test_winograd_is_chosen_by_the_sizes_of_an_image_alone(dtype, rng):
+    w = rng.standard_normal((16, 16, 3, 3)).astype(dtype)
+    for n in (1, 3):
+        for size, chosen in ((7, "winograd"), (6, "direct"), (8, "winograd")):
+            x = rng.standard_normal((n, 16, size, size)).astype(dtype)
+            assert np.array_equal(nk.conv2d(x, w, padding=1), nk.conv2d(x, w, padding=1, algorithm=chosen))
+            other = "direct" if chosen == "winograd" else "winograd"
+            assert not np.array_equal(nk.conv2d(x, w, padding=1), nk.conv2d(x, w, padding=1, algorithm=other))
+
+
+@pytest.mark.parametrize("mean", [0, 100])
+def test_error_of_winograd_is_near_that_of_the_direct_form(isa, rng, mean):
+    x, w = rng.standard_normal((1, 512, 12, 12)) + mean, rng.standard_normal((16, 512, 3, 3))
+    x, w = x.astype(np.float32), w.astype(np.float32)
+    definition = reference.conv2d(x.astype(np.float64), w.astype(np.float64))
+    error = {name: abs(nk.conv2d(x, w, algorithm=name) - definition).max() for name in ("direct", "winograd")}
+    assert error["winograd"] <= 4 * error["direct"]
+
+
+def test_winograd_has_the_same_bits_for_any_threads_batch_and_layout(isa, dtype, rng, layouts, same_for_any_threads):
+    x, w, b, padding = operands(rng, (5, 20, 21, 35, 50, 1), dtype)
+
+    def run(x=x, w=w):
+        return nk.conv2d(x, w, b, padding=padding, algorithm="winograd", activation="silu")
+
+    y = same_for_any_threads(run)
+    for i in range(len(x)):
+        assert np.array_equal(run(x[i : i + 1])[0], y[i])
+    for other in layouts(x):
+        assert np.array_equal(run(other), y)
+    for other in layouts(w):
+        assert np.array_equal(run(w=other), y)
+    last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    assert np.array_equal(run(last), y)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, "large"])
+def test_images_and_weights_that_could_overflow_get_the_direct_form(isa, dtype, rng, value):
+    value = np.finfo(dtype).max / 4 if value == "large" else value
+    x, w, b, padding = operands(rng, (3, 18, 9, 10, 17, 1), dtype)
+    clean = nk.conv2d(x, w, b, padding=padding, algorithm="winograd")
+    x[1, 17, 4, 9] = value
+    y = nk.conv2d(x, w, b, padding=padding, algorithm="winograd")
+    assert np.array_equal(y[[0, 2]], clean[[0, 2]])
+    assert np.array_equal(y[1], nk.conv2d(x, w, b, padding=padding, algorithm="direct")[1], equal_nan=True)
+    w[16, 0, 2, 2] = value
+    direct = nk.conv2d(x, w, b, padding=padding, algorithm="direct")
+    assert np.array_equal(nk.conv2d(x, w, b, padding=padding, algorithm="winograd"), direct, equal_nan=True)
+
+
+def test_groups_bias_and_out(isa, dtype, eps, rng):
+    x, w = rng.standard_normal((2, 36, 9, 9)).astype(dtype), rng.standard_normal((40, 18, 3, 3)).astype(dtype)
+    b, out = rng.standard_normal(40).astype(dtype), np.empty((2, 40, 7, 7), dtype)
+    y = nk.conv2d(x, w, b, groups=2, algorithm="winograd", out=out)
+    assert y is out
+    for g in range(2):
+        inner, outer = slice(18 * g, 18 * g + 18), slice(20 * g, 20 * g + 20)
+        assert np.array_equal(y[:, outer], nk.conv2d(x[:, inner], w[outer], b[outer], algorithm="winograd"))
+
+
+def test_gradient_of_the_image_is_within_its_bound(isa, dtype, eps, rng):
+    x, w, _, padding = operands(rng, (2, 19, 11, 9, 21, 1), dtype)
+    dy = rng.standard_normal((2, 21, 11, 9)).astype(dtype)
+    dx = nk.conv2d_backward(dy, x, w, padding=padding, needs=("x",))[0]
+    x, w, dy = (a.astype(np.float64) for a in (x, w, dy))
+    flipped = np.flip(w, (2, 3)).swapaxes(0, 1)
+    bound = (w.shape[0] + 40) * eps * largest_terms(dy, flipped, padding)
+    wanted = reference.conv2d_backward(dy, x, w, padding=padding)[0]
+    assert (abs(dx - wanted) <= bound).all()
+
+
+def test_algorithm_is_checked():
+    x, w = np.ones((1, 2, 8, 8)), np.ones((3, 2, 3, 3))
+    with pytest.raises(ValueError, match="algorithm must be"):
+        nk.conv2d(x, w, algorithm="fft")
+    for bad in ({"stride": 2}, {"dilation": 2}):
+        with pytest.raises(ValueError, match="algorithm='winograd' must have a 3x3 kernel"):
+            nk.conv2d(x, w, algorithm="winograd", **bad)
+    with pytest.raises(ValueError, match="algorithm='winograd' must have a 3x3 kernel"):
+        nk.conv2d(x, np.ones((3, 2, 5, 5)), algorithm="winograd")
+    assert nk.conv2d(x[:0], w, algorithm="winograd").shape == (0, 3, 6, 6)
+    assert np.array_equal(
+        nk.conv2d(x[:, :0], w[:, :0], np.arange(3.0), algorithm="winograd")[0, :, 0, 0], np.arange(3.0)
+    )
