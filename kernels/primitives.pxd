@@ -87,6 +87,13 @@ cdef extern from "primitives.h" nogil:
                       Py_ssize_t row) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
+    ctypedef struct gram_primitives:
+        void (*centre)(Py_ssize_t k, Py_ssize_t columns, Py_ssize_t width, const void* near, void* panel,
+                       double* sums) noexcept nogil
+        void (*add)(Py_ssize_t rows, Py_ssize_t columns, const void* c, Py_ssize_t c_stride, double* to,
+                    Py_ssize_t to_stride) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
     ctypedef struct windows:
         const char* x
         Py_ssize_t image_stride, channel_stride, row_stride, column_stride
@@ -244,6 +251,7 @@ cdef extern from "primitives.h" nogil:
         const activation_primitives* activation
         const cluster_primitives* cluster
         const distance_primitives* distance
+        const gram_primitives* gram
         const conv_primitives* conv
         const flat_primitives* flat
         const depthwise_primitives* depthwise

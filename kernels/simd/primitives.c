@@ -5,6 +5,7 @@ extern const pack_primitives NAME(pack);
 extern const activation_primitives NAME(activation);
 extern const cluster_primitives NAME(cluster);
 extern const distance_primitives NAME(distance);
+extern const gram_primitives NAME(gram);
 extern const conv_primitives NAME(conv);
 extern const flat_primitives NAME(flat);
 extern const depthwise_primitives NAME(depthwise);
@@ -26,6 +27,7 @@ const primitives NAME(primitives) = {
     .activation = &NAME(activation),
     .cluster = &NAME(cluster),
     .distance = &NAME(distance),
+    .gram = &NAME(gram),
     .conv = &NAME(conv),
     .flat = &NAME(flat),
     .depthwise = &NAME(depthwise),

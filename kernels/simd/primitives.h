@@ -18,6 +18,7 @@ typedef void real;
 #include "depthwise.h"
 #include "distance.h"
 #include "flat.h"
+#include "gram.h"
 #include "loss.h"
 #include "optim.h"
 #include "pack.h"
@@ -35,6 +36,7 @@ typedef struct {
     const activation_primitives *activation;
     const cluster_primitives *cluster;
     const distance_primitives *distance;
+    const gram_primitives *gram;
     const conv_primitives *conv;
     const flat_primitives *flat;
     const depthwise_primitives *depthwise;

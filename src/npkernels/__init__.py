@@ -23,6 +23,7 @@ from .activation import (
 from .cluster import kmeans_accumulate, kmeans_assign, kmeans_plus_plus
 from .conv import col2im, conv2d, conv2d_backward, conv_output_size, im2col
 from .cross_entropy import softmax_cross_entropy, softmax_cross_entropy_with_grad
+from .decomposition import PCA
 from .linear import dense, dense_backward, matmul
 from .loss import (
     binary_cross_entropy_with_logits,
@@ -60,6 +61,7 @@ from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backwar
 __version__ = "0.1.0"
 
 __all__ = [
+    "PCA",
     "KMeans",
     "MiniBatchKMeans",
     "adagrad_step",

@@ -21,6 +21,7 @@ from .activation import (
 )
 from .cluster import kmeans_accumulate, kmeans_assign, kmeans_plus_plus
 from .conv import col2im, conv2d, conv2d_backward, conv_output_size, im2col
+from .decomposition import pca
 from .linear import dense, dense_backward, matmul
 from .loss import (
     binary_cross_entropy_with_logits,
@@ -96,6 +97,7 @@ __all__ = [
     "momentum_step",
     "mse_loss",
     "mse_loss_with_grad",
+    "pca",
     "relu",
     "relu_backward",
     "rmsprop_step",
