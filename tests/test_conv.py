@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+from bounds import assert_within
 
 import npkernels as nk
 from npkernels import reference
@@ -23,25 +24,9 @@ def normal(rng, shape, dtype):
     return rng.standard_normal(shape).astype(dtype)
 
 
-def doubles(*arrays):
-    return [np.asarray(a, np.float64) for a in arrays]
-
-
 def operands(rng, shape, groups, dtype):
     n, c, h, w, oc, kh, kw = shape
     return normal(rng, (n, c, h, w), dtype), normal(rng, (oc, c // groups, kh, kw), dtype), normal(rng, oc, dtype)
-
-
-def assert_within(got, definition, arguments, terms, eps, **options):
-    """|error| <= (terms + 2) eps definition(|arguments|): a sum of `terms` products, Higham 2002, sec. 3.1.
-    The factor 2 is for the rounding of the definition."""
-    wanted = definition(*doubles(*arguments), **options)
-    bound = definition(*[abs(a) for a in doubles(*arguments)], **options)
-    for one, value, most, count in zip(
-        *[z if isinstance(z, tuple) else (z,) for z in (got, wanted, bound, terms)], strict=True
-    ):
-        assert one.shape == value.shape
-        assert (abs(one - value) <= 2 * (count + 2) * eps * most).all()
 
 
 @pytest.mark.parametrize("padding", PADDINGS)

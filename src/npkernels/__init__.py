@@ -21,7 +21,8 @@ from .activation import (
     tanh_backward,
 )
 from .cluster import kmeans_accumulate, kmeans_assign, kmeans_plus_plus
-from .conv import col2im, conv2d, conv2d_backward, conv_output_size, im2col
+from .conv import ReceptiveField, conv2d, conv2d_backward, conv_output_size, receptive_field
+from .conv_transpose import conv_transpose2d, conv_transpose2d_backward
 from .cross_entropy import softmax_cross_entropy, softmax_cross_entropy_with_grad
 from .decomposition import PCA
 from .linear import dense, dense_backward, matmul
@@ -57,6 +58,7 @@ from .pool import (
 )
 from .runtime import available_isas, get_num_threads, isa, set_num_threads, show_config, threads, use_isa
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
+from .unfold import col2im, im2col
 
 __version__ = "0.1.0"
 
@@ -64,6 +66,7 @@ __all__ = [
     "PCA",
     "KMeans",
     "MiniBatchKMeans",
+    "ReceptiveField",
     "adagrad_step",
     "adam_step",
     "adamw_step",
@@ -77,6 +80,8 @@ __all__ = [
     "conv2d",
     "conv2d_backward",
     "conv_output_size",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
     "dense",
     "dense_backward",
     "elu",
@@ -108,6 +113,7 @@ __all__ = [
     "momentum_step",
     "mse_loss",
     "mse_loss_with_grad",
+    "receptive_field",
     "relu",
     "relu_backward",
     "rmsprop_step",

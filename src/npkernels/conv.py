@@ -1,11 +1,12 @@
-"""Convolution (cross-correlation, as in every deep-learning library), im2col and col2im."""
+"""Convolution (cross-correlation, as in every deep-learning library), its transpose in `conv_transpose`."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from . import _arguments as check
-from . import _conv, _depthwise, _unfold, _weight_gradient, _winograd
+from . import _conv, _depthwise, _weight_gradient, _winograd
 from ._windows import output_size
 from .activation import fused
 
@@ -52,7 +53,60 @@ def conv_output_size(size, kernel_size, *, stride=1, padding=0, dilation=1, ceil
     )
 
 
-def _geometry(h, w, kh, kw, stride, padding, dilation):
+class ReceptiveField(NamedTuple):
+    """What an element of a layer's output sees of the input: the number of its pixels, their distance from those of the
+    next element, and the centre of the first element, in pixels from the input's edge."""
+
+    size: int
+    jump: int
+    start: float
+
+
+def receptive_field(layers):
+    """Receptive field of a stack of convolutions and poolings along one axis.
+
+    Parameters
+    ----------
+    layers : sequence of (kernel, stride, padding)
+        From the input on; a dilated kernel counts with its span.
+
+    Returns
+    -------
+    ReceptiveField
+        ``size`` += (kernel - 1) jump, ``start`` += ((kernel - 1)/2 - padding) jump, ``jump`` *= stride, from
+        size 1, jump 1, start 0.5.
+
+    Raises
+    ------
+    TypeError
+        If a number is not an int.
+    ValueError
+        If a layer is not three numbers, kernel or stride is below 1 or padding below 0.
+
+    References
+    ----------
+    .. [1] A. Araujo, W. Norris and J. Sim, "Computing receptive fields of convolutional neural networks", Distill,
+       2019.
+
+    Examples
+    --------
+    >>> import npkernels as nk
+    >>> nk.receptive_field([(3, 1, 1), (2, 2, 0), (3, 1, 1)])
+    ReceptiveField(size=8, jump=2, start=1.0)
+    """
+    size, jump, start = 1, 1, 0.5
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, (tuple, list)) or len(layer) != 3:
+            raise ValueError(f"layers[{i}] must be (kernel, stride, padding), got {layer!r}")
+        names = (f"{part} of layers[{i}]" for part in ("kernel", "stride", "padding"))
+        kernel, stride, padding = (check.integer(*each) for each in zip(names, layer, (1, 1, 0), strict=True))
+        size += (kernel - 1) * jump
+        start += ((kernel - 1) / 2 - padding) * jump
+        jump *= stride
+    return ReceptiveField(size, jump, start)
+
+
+def geometry_of(h, w, kh, kw, stride, padding, dilation):
     """Kernel, stride, dilation, leading pads and output size, as the kernels take them."""
     if (
         stride == 1
@@ -165,7 +219,7 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     groups = _operands(x, w, groups)
     n, _, h, width = x.shape
     oc, _, kh, kw = w.shape
-    geometry = _geometry(h, width, kh, kw, stride, padding, dilation)
+    geometry = geometry_of(h, width, kh, kw, stride, padding, dilation)
     if b is not None:
         b = check.vector("b", b, oc, x)
     function = -1 if activation is None else fused(activation)
@@ -181,7 +235,7 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     if algorithm != "winograd" and _is_depthwise(w, groups, 4, geometry):
         _depthwise.forward(x, np.ascontiguousarray(w), b, y, geometry, function)
     else:
-        _correlate(x, _matrix(w), b, y, geometry, groups, function, algorithm)
+        correlate(x, matrix_of(w), b, y, geometry, groups, function, algorithm)
     return y
 
 
@@ -193,7 +247,7 @@ def _winograd_pays(c, oc, oh, ow):
     return min(c, oc) >= 16 and oh * ow >= 49 and 2 * oh * ow >= 16 * -(-oh // 4) * -(-ow // 4)
 
 
-def _correlate(x, matrix, b, y, geometry, groups=1, function=-1, algorithm="auto"):
+def correlate(x, matrix, b, y, geometry, groups=1, function=-1, algorithm="auto"):
     """y = the convolution of x with the kernels (oc, c/groups * kh * kw) by the form that pays or is asked for."""
     c, oc = x.shape[1] // groups, y.shape[1] // groups
     if algorithm == "direct" or geometry[:6] != WINOGRAD_WINDOW or not x.size or not y.size:
@@ -216,7 +270,7 @@ def _is_depthwise(w, groups, outputs, geometry):
     return w.shape[1] == 1 and w.shape[0] <= outputs * groups and _depthwise.fits(geometry)
 
 
-def _matrix(w):
+def matrix_of(w):
     """(oc, c, kh, kw) -> (oc, c * kh * kw); small weights are copied if their axes do not fold."""
     return w.reshape(w.shape[0], math.prod(w.shape[1:]))
 
@@ -264,24 +318,22 @@ def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, need
     dy = check.real("dy", dy, x)
     w = check.real("w", w, x)
     groups = _operands(x, w, groups)
-    geometry = _geometry(*x.shape[2:], *w.shape[2:], stride, padding, dilation)
+    geometry = geometry_of(*x.shape[2:], *w.shape[2:], stride, padding, dilation)
     check.shape("dy", dy, (x.shape[0], w.shape[0], geometry[8], geometry[9]))
     need_x, need_w, need_b = check.needs(needs)
     dx = dw = db = None
-    if need_x and _is_depthwise(w, groups, 4, geometry):
+    if need_x:
         dx = check.empty(x.shape, x.dtype)
-        _depthwise.image_gradient(dy, np.ascontiguousarray(w), dx, geometry)
-    elif need_x:
-        dx = _image_gradient(dy, w, x.shape, geometry, groups)
+        image_gradient(dy, w, None, dx, geometry, groups)
     if need_w:
-        dw = _weight_gradient_of(dy, x, w.shape, geometry, groups)
+        dw = weight_gradient(dy, x, w.shape, geometry, groups)
     if need_b:
         db = np.empty(w.shape[0], x.dtype)
         _weight_gradient.bias_gradient(dy, db)
     return dx, dw, db
 
 
-def _weight_gradient_of(dy, x, shape, geometry, groups):
+def weight_gradient(dy, x, shape, geometry, groups):
     dw = np.empty(shape, x.dtype)
     if dy.size == 0 or x.size == 0:
         dw[...] = 0
@@ -292,19 +344,22 @@ def _weight_gradient_of(dy, x, shape, geometry, groups):
     return dw
 
 
-def _image_gradient(dy, w, shape, geometry, groups):
-    """dx as convolutions of dy.
+def image_gradient(dy, w, b, dx, geometry, groups):
+    """dx = b + the gradient of the image, as convolutions of dy.
 
     x at row i sh + a dh - top meets w[., a] in y[., i], so dx at row r collects w[., a] dy[., i] for all a with
     r + top - a dh = i sh. Rows of the same phase (r + top) mod sh share their taps a, which lie sh/gcd(sh, dh) apart
     and meet rows of dy that lie dh/gcd(sh, dh) apart: each phase of rows and columns is one convolution of stride 1.
     """
+    if b is None and dy.size and _is_depthwise(w, groups, 4, geometry):
+        _depthwise.image_gradient(dy, np.ascontiguousarray(w), dx, geometry)
+        return
     kh, kw, sh, sw, dh, dw, top, left, _, _ = geometry
-    _, _, h, width = shape
+    _, _, h, width = dx.shape
     oc, c, _, _ = w.shape
     rows, columns = _phases(h, kh, sh, dh, top), _phases(width, kw, sw, dw, left)
-    all_met = len(rows) == min(sh, h) and len(columns) == min(sw, width)
-    dx = check.empty(shape, dy.dtype) if all_met else np.zeros(shape, dy.dtype)
+    if len(rows) < min(sh, h) or len(columns) < min(sw, width):  # some pixels meet no tap
+        dx[...] = 0 if b is None else b[:, None, None]
     transposed = w.reshape(groups, oc // groups, c, kh, kw).transpose(0, 2, 1, 3, 4)
     for first_row, rows_of_w, dilation_h, top_of_dy in rows:
         for first_column, columns_of_w, dilation_w, left_of_dy in columns:
@@ -312,8 +367,7 @@ def _image_gradient(dy, w, shape, geometry, groups):
             part = dx[:, :, first_row::sh, first_column::sw]
             matrix = np.ascontiguousarray(taps).reshape(groups * c, math.prod(taps.shape[2:]))
             window = (*taps.shape[3:], 1, 1, dilation_h, dilation_w, top_of_dy, left_of_dy, *part.shape[2:])
-            _correlate(dy, matrix, None, part, window, groups)
-    return dx
+            correlate(dy, matrix, b, part, window, groups)
 
 
 def _phases(size, kernel, stride, dilation, pad):
@@ -330,88 +384,3 @@ def _phases(size, kernel, stride, dilation, pad):
             start = (first + pad - tap * dilation) // stride - largest * spread
             phases.append((first, slice(tap, kernel, step), spread, -start))
     return phases
-
-
-def im2col(x, kernel_size, *, stride=1, padding=0, dilation=1, out=None):
-    """The patches under a sliding window as columns; PyTorch's `unfold`.
-
-    Parameters
-    ----------
-    x : (n, c, h, w) array of float32 or float64
-    kernel_size, stride, dilation : int or (int, int)
-    padding : int, (int, int) or ((top, bottom), (left, right))
-    out : (n, c*kh*kw, oh*ow) array, dtype of `x`, optional
-        C-contiguous; must not overlap `x`.
-
-    Returns
-    -------
-    cols : (n, c*kh*kw, oh*ow) array, dtype of `x`
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `conv2d`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
-    >>> nk.im2col(np.arange(6.0).reshape(1, 1, 2, 3), 2)[0]
-    array([[0., 1.],
-           [1., 2.],
-           [3., 4.],
-           [4., 5.]])
-    """
-    x = check.real("x", x)
-    check.rank("x", x, 4, "(n, c, h, w)")
-    kh, kw = check.pair("kernel_size", kernel_size, 1)
-    n, c, h, w = x.shape
-    geometry = _geometry(h, w, kh, kw, stride, check.pads("padding", padding), dilation)
-    wanted = (n, c * kh * kw, geometry[8] * geometry[9])
-    cols = check.output(out, wanted, x.dtype, {"x": x})
-    _unfold.unfold(x, cols, geometry)
-    return cols
-
-
-def col2im(cols, output_size, kernel_size, *, stride=1, padding=0, dilation=1, out=None):
-    """The sum of patches at their places in the image, the adjoint of `im2col`; PyTorch's `fold`.
-
-    Parameters
-    ----------
-    cols : (n, c*kh*kw, oh*ow) array of float32 or float64
-    output_size : (h, w)
-        Rows and columns of the image.
-    kernel_size, stride, dilation : int or (int, int)
-    padding : int, (int, int) or ((top, bottom), (left, right))
-    out : (n, c, h, w) array, dtype of `cols`, optional
-        C-contiguous; must not overlap `cols`.
-
-    Returns
-    -------
-    x : (n, c, h, w) array, dtype of `cols`
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `conv2d`; also if `cols` does not have the shape that `im2col` would give.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
-    >>> nk.col2im(np.ones((1, 4, 2)), (2, 3), 2)[0, 0]
-    array([[1., 2., 1.],
-           [1., 2., 1.]])
-    """
-    cols = check.real("cols", cols)
-    check.rank("cols", cols, 3, "(n, c*kh*kw, oh*ow)")
-    h, w = check.pair("output_size", output_size, 0)
-    kh, kw = check.pair("kernel_size", kernel_size, 1)
-    geometry = _geometry(h, w, kh, kw, stride, check.pads("padding", padding), dilation)
-    n, k, _ = cols.shape
-    if k % (kh * kw):
-        raise ValueError(f"cols must have shape (n, c*{kh * kw}, oh*ow), got {cols.shape}")
-    check.shape("cols", cols, (n, k, geometry[8] * geometry[9]))
-    x = check.output(out, (n, k // (kh * kw), h, w), cols.dtype, {"cols": cols})
-    _unfold.fold(cols, x, geometry)
-    return x

@@ -20,7 +20,15 @@ from .activation import (
     tanh_backward,
 )
 from .cluster import kmeans_accumulate, kmeans_assign, kmeans_plus_plus
-from .conv import col2im, conv2d, conv2d_backward, conv_output_size, im2col
+from .conv import (
+    col2im,
+    conv2d,
+    conv2d_backward,
+    conv_output_size,
+    conv_transpose2d,
+    conv_transpose2d_backward,
+    im2col,
+)
 from .decomposition import pca
 from .linear import dense, dense_backward, matmul
 from .loss import (
@@ -71,6 +79,8 @@ __all__ = [
     "conv2d",
     "conv2d_backward",
     "conv_output_size",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
     "dense",
     "dense_backward",
     "elu",

@@ -58,6 +58,34 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     return y if activation is None else ACTIVATIONS[activation](y)
 
 
+def conv_transpose2d(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
+    """x (n, c, h, w), w (c, oc/groups, kh, kw), b (oc,) -> y (n, oc, oh, ow): every pixel adds its multiple of w."""
+    # y[n, o, i sh + p dh - top, j sw + q dw - left] += w[c, o, p, q] x[n, c, i, j], starting from b[o]
+    (n, c, h, width), kernel, pads = x.shape, w.shape[2:], pad_pairs(padding)
+    stride, dilation, extra = pair(stride), pair(dilation), pair(output_padding)
+    axes = zip((h, width), kernel, stride, dilation, pads, extra, strict=True)
+    size = tuple((m - 1) * s - sum(pad) + d * (k - 1) + 1 + e for m, k, s, d, pad, e in axes)
+    filters = w.reshape(groups, c // groups, math.prod(w.shape[1:])).swapaxes(1, 2)
+    patches = filters @ x.reshape(n, groups, c // groups, h * width)
+    y = add_patches(patches.reshape(n, groups * w.shape[1], *kernel, h, width), size, stride, pads, dilation)
+    return y if b is None else y + b[:, None, None]
+
+
+def conv_transpose2d_backward(
+    dy, x, w, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1, needs=("x", "w", "b")
+):
+    """dy (n, oc, oh, ow) -> (dx, dw, db), None in place of what `needs` leaves out."""
+    # forward: y = col2im(w.T @ x) + b;  so: dx = w @ im2col(dy), dw = sum over n of x @ im2col(dy).T
+    (n, c, h, width), (kh, kw) = x.shape, w.shape[2:]
+    cols = im2col(dy, (kh, kw), stride=stride, padding=padding, dilation=dilation)
+    oh, ow = conv_output_size(dy.shape[2:], (kh, kw), stride=stride, padding=padding, dilation=dilation)
+    cols = cols.reshape(n, groups, -1, oh, ow)[..., :h, :width].reshape(n, groups, -1, h * width)
+    filters, images = w.reshape(groups, c // groups, -1), x.reshape(n, groups, c // groups, h * width)
+    dx = (filters @ cols).reshape(x.shape) if "x" in needs else None
+    dw = (images @ cols.swapaxes(2, 3)).sum(0).reshape(w.shape) if "w" in needs else None
+    return dx, dw, dy.sum((0, 2, 3)) if "b" in needs else None
+
+
 def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, needs=("x", "w", "b")):
     """dy (n, oc, oh, ow) -> (dx, dw, db), None in place of what `needs` leaves out."""
     # forward: y = filters @ im2col(x) + b
