@@ -21,7 +21,7 @@ import rivals
 
 import npkernels as nk
 
-TOPICS = ("conv", "linear", "pool", "softmax", "loss", "cluster", "activation", "optim")
+TOPICS = ("conv", "linear", "pool", "softmax", "loss", "cluster", "kmeans", "decomposition", "activation", "optim")
 
 
 class Row(NamedTuple):

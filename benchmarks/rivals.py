@@ -28,6 +28,8 @@ def optional(name):
 
 
 torch, faiss, onnx, lloyd = map(optional, ("torch", "faiss", "onnx", "sklearn.cluster._k_means_lloyd"))
+sklearn_cluster, sklearn_decomposition = map(optional, ("sklearn.cluster", "sklearn.decomposition"))
+intelex, intelex_decomposition = map(optional, ("sklearnex.cluster", "sklearnex.decomposition"))
 onnxruntime = optional("onnxruntime") if onnx else None
 F, aten = (torch.nn.functional, torch.ops.aten) if torch else (None, None)
 pools = ThreadpoolController()  # of the BLAS and OpenMP libraries loaded by now: keep below the imports
@@ -40,11 +42,12 @@ INSTALLED = [
         "torch": torch,
         "onnxruntime": onnxruntime,
         "sklearn": lloyd,
+        "intelex": intelex,
         "faiss": faiss,
     }.items()
     if module
 ]
-PACKAGES = {"sklearn": "scikit-learn", "faiss": "faiss-cpu"}
+PACKAGES = {"sklearn": "scikit-learn", "intelex": "scikit-learn-intelex", "faiss": "faiss-cpu"}
 
 
 def set_threads(n):

@@ -92,6 +92,19 @@ class Cluster(NamedTuple):
         return f"({self.n}, {self.d}), k = {self.k}"
 
 
+class Components(NamedTuple):
+    """n samples of d features on k components."""
+
+    name: str
+    n: int
+    d: int
+    k: int
+
+    @property
+    def shape(self):
+        return f"({self.n}, {self.d}) -> {self.k}"
+
+
 class Flat(NamedTuple):
     """`size` values."""
 
@@ -174,6 +187,18 @@ CLUSTER = [
     Cluster("low dimension", 500_000, 8, 16),
     Cluster("mnist pixels", 60_000, 784, 100),
     Cluster("embeddings", 20_000, 128, 1024),
+]
+
+FIT = [
+    Cluster("digits", 1797, 64, 10),
+    Cluster("low dimension", 500_000, 8, 16),
+    Cluster("blobs", 100_000, 64, 256),
+]
+
+COMPONENTS = [
+    Components("digits", 1797, 64, 16),
+    Components("tall", 20_000, 256, 32),
+    Components("few components of large data", 3000, 2000, 10),
 ]
 
 ACTIVATION = [
