@@ -336,6 +336,11 @@ def test_an_array_to_start_from_needs_one_run():
         nk.KMeans(2, init=X[:2], n_init=3).fit(X)
 
 
+def test_elkan_needs_more_than_one_cluster():
+    with pytest.warns(RuntimeWarning, match="algorithm='elkan' doesn't make sense for a single cluster"):
+        assert nk.KMeans(1, algorithm="elkan").fit(X).cluster_centers_.tolist() == [[9.0, 10.0]]
+
+
 def test_input_is_not_written(rng):
     x, init, weight = rng.standard_normal((50, 3)), rng.standard_normal((4, 3)), rng.random(50)
     for array in (x, init, weight):

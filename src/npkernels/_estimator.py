@@ -23,7 +23,7 @@ class ConvergenceWarning(UserWarning):
 def _counterpart(kind):
     """scikit-learn's class of the same name, so that code that expects it catches ours, else `kind` itself."""
     try:
-        from sklearn import exceptions  # type: ignore[import-untyped, unused-ignore]
+        from sklearn import exceptions
     except ImportError:
         return kind
     return getattr(exceptions, kind.__name__)
@@ -300,7 +300,7 @@ class Estimator:
         return np.asarray([f"{prefix}{i}" for i in range(self._n_features_out)], dtype=object)
 
     def __sklearn_tags__(self):
-        from sklearn.utils import (  # type: ignore[import-untyped, unused-ignore]
+        from sklearn.utils import (
             InputTags,
             Tags,
             TargetTags,

@@ -336,6 +336,12 @@ class KMeans(BaseKMeans):
         self._check_size(x)
         weights = self._weights(sample_weight, x)
         runs = self._runs(default=10)
+        if self.algorithm == "elkan" and self.n_clusters == 1:
+            warnings.warn(
+                "algorithm='elkan' doesn't make sense for a single cluster. Using 'lloyd' instead.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         state = base.legacy_random_state(self.random_state)
         rng = base.generator(state)
         tol = self.tol * mean_variance(x) if self.tol else 0.0
