@@ -59,6 +59,27 @@ cdef extern from "primitives.h" nogil:
         const activation_gradient_fn* backward
 
 cdef extern from "primitives.h" nogil:
+    enum:
+        CHANNELWISE_PRELU
+        CHANNELWISE_BRELU
+        CHANNELWISE_SRELU
+        CHANNELWISE_APL
+    ctypedef struct channel_parameters:
+        const void* parameters
+        Py_ssize_t pitch
+        int count, step
+        double* sums
+        Py_ssize_t sums_pitch
+    ctypedef void (*channelwise_fn)(Py_ssize_t count, const void* x, void* y, const channel_parameters* c) noexcept nogil
+    ctypedef void (*channelwise_gradient_fn)(Py_ssize_t count, const void* dy, const void* x, void* dx,
+                                             const channel_parameters* c) noexcept nogil
+    ctypedef struct channelwise_primitives:
+        const channelwise_fn* forward
+        const channelwise_gradient_fn* backward
+        void (*maxout)(Py_ssize_t count, int piece, const void* x, void* best, int* which) noexcept nogil
+        void (*maxout_backward)(Py_ssize_t count, int piece, const void* dy, const int* which, void* dx) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
     ctypedef struct cluster_primitives:
         int (*centre)(Py_ssize_t k, Py_ssize_t d, const void* centroids, void* mean, void* scale, void* packed,
                       void* start) noexcept nogil
@@ -249,6 +270,7 @@ cdef extern from "primitives.h" nogil:
         const tile_primitives* tile
         const pack_primitives* pack
         const activation_primitives* activation
+        const channelwise_primitives* channelwise
         const cluster_primitives* cluster
         const distance_primitives* distance
         const gram_primitives* gram

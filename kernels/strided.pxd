@@ -37,6 +37,10 @@ cdef void extent(cnp.ndarray array, size_t* low, size_t* high) noexcept
 cdef void elementwise_begin(Elementwise* e, cnp.ndarray like, row_fn row, const void* context) noexcept
 # All operands have the shape and dtype of `like`. What is only written must be C-contiguous.
 cdef void elementwise_operand(Elementwise* e, cnp.ndarray array, int use) noexcept
+# `count` contiguous elements of operand i from `first` on: where they lie, or gathered into `scratch`.
+cdef const char* elementwise_read(const Elementwise* e, int i, Py_ssize_t first, Py_ssize_t count, char* scratch) noexcept nogil
+# Array `to` of shape and strides, as few axes as can be.
+cdef void merge_axes(strided* to, char* data, int axes, const cnp.npy_intp* shape, const cnp.npy_intp* strides) noexcept nogil
 # -1 without a byte written when memory cannot be had. Releases the GIL.
 cdef int elementwise_run(Elementwise* e) except -1
 # The sum of what `sum` returns for every chunk, in an order that depends on the size only; `row` is not called.

@@ -63,7 +63,7 @@ cdef void elementwise_operand(Elementwise* e, cnp.ndarray array, int use) noexce
 
 
 cdef void merge_axes(strided* to, char* data, int axes, const cnp.npy_intp* shape, const cnp.npy_intp* strides) noexcept nogil:
-    # An axis whose step is what its inner neighbour spans continues that neighbour; axes of size 1 vanish.
+    # An axis whose step is what its inner neighbour spans continues that neighbour; axes of size 1 vanish, but one.
     cdef int i, last = -1
     for i in range(axes):
         if shape[i] == 1:
@@ -74,7 +74,16 @@ cdef void merge_axes(strided* to, char* data, int axes, const cnp.npy_intp* shap
             last += 1
             to.shape[last] = shape[i]
         to.strides[last] = strides[i]
+    if last < 0:
+        last, to.shape[0], to.strides[0] = 0, 1, 0
     to.data, to.axes = data, last + 1
+
+
+cdef const char* elementwise_read(const Elementwise* e, int i, Py_ssize_t first, Py_ssize_t count, char* scratch) noexcept nogil:
+    if e.contiguous[i]:
+        return e.data[i] + first * e.table.itemsize
+    e.table.strided.gather(&e.arrays[i], first, count, scratch)
+    return scratch
 
 
 cdef void run_pieces(const Elementwise* e, Py_ssize_t first, Py_ssize_t last, char* scratch) noexcept nogil:
@@ -84,12 +93,10 @@ cdef void run_pieces(const Elementwise* e, Py_ssize_t first, Py_ssize_t last, ch
     while start < last:
         count = min(<Py_ssize_t>CHUNK, last - start)
         for i in range(e.operands):
-            if e.contiguous[i]:
-                at[i] = e.data[i] + start * size
+            if e.uses[i] & READ:
+                at[i] = <char*>elementwise_read(e, i, start, count, scratch + i * CHUNK * size)
             else:
-                at[i] = scratch + i * CHUNK * size
-                if e.uses[i] & READ:
-                    e.table.strided.gather(&e.arrays[i], start, count, at[i])
+                at[i] = e.data[i] + start * size if e.contiguous[i] else scratch + i * CHUNK * size
         if e.sum == NULL:
             e.row(e, count, at)
         else:

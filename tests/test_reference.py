@@ -307,6 +307,8 @@ def test_cross_entropy_edges():
 
 # Activations
 
+FUSED = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "softplus", "elu")
+
 
 @pytest.mark.parametrize("name", ["relu", "sigmoid", "tanh"])
 def test_activation_gradients(rng, name):
@@ -317,10 +319,10 @@ def test_activation_gradients(rng, name):
 
 
 def test_activations_take_their_limits_and_keep_their_dtype():
-    assert set(reference.ACTIVATIONS) == {"relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "softplus", "elu"}
     low = {"leaky_relu": -np.inf, "tanh": -1, "elu": -1}
     high = {"sigmoid": 1, "tanh": 1}
-    for name, f in reference.ACTIVATIONS.items():
+    for name in FUSED:
+        f = getattr(reference, name)
         y = f(np.array([-np.inf, np.inf, np.nan], np.float32))
         np.testing.assert_array_equal(y, [low.get(name, 0), high.get(name, np.inf), np.nan])
         assert y.dtype == np.float32
@@ -331,7 +333,8 @@ def test_activations_take_their_limits_and_keep_their_dtype():
 
 def test_fused_activations(rng):
     image, w, rows, units = (rng.normal(size=size) for size in [(1, 1, 3, 3), (1, 1, 2, 2), (4, 3), (5, 3)])
-    for name, f in reference.ACTIVATIONS.items():
+    for name in FUSED:
+        f = getattr(reference, name)
         close(reference.conv2d(image, w, activation=name), f(reference.conv2d(image, w)))
         close(reference.dense(rows, units, activation=name), f(rows @ units.T))
 

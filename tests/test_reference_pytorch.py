@@ -120,17 +120,56 @@ def test_softmax_of_infinite_rows(rng):
     close(reference.log_softmax(x), torch.log_softmax(leaf(x), 1))
 
 
-@pytest.mark.parametrize("name", reference.ACTIVATIONS)
+ACTIVATIONS = {
+    "relu": F.relu,
+    "leaky_relu": F.leaky_relu,
+    "rrelu": F.rrelu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "softplus": lambda x: F.softplus(x, threshold=1000),
+    "elu": F.elu,
+    "selu": F.selu,
+    "celu": F.celu,
+    "mish": F.mish,
+    "hard_sigmoid": F.hardsigmoid,
+    "hard_swish": F.hardswish,
+    "relu6": F.relu6,
+    "softsign": F.softsign,
+    "arctan": torch.arctan,
+    "arsinh": torch.arcsinh,
+    "sinusoid": torch.sin,
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation(rng, name):
-    x = np.concatenate([4 * rng.normal(size=100), [0, -20, 20, -700, 700, np.inf, np.nan]])
-    expected = torch.sigmoid if name == "sigmoid" else torch.tanh if name == "tanh" else getattr(F, name)
-    # PyTorch is the less accurate one: it adds 1 to erf near -1, and cuts softplus at 20
-    close(reference.ACTIVATIONS[name](x), expected(leaf(x)), 2.1e-9 if name == "softplus" else 1e-12)
+    # PyTorch is the less accurate one, by 1e-12: it adds 1 to erf near -1
+    x = np.concatenate([4 * rng.normal(size=100), [-20, 20, -700, 700]])
+    close(getattr(reference, name)(x), ACTIVATIONS[name](leaf(x)))
+    edges = np.array([0, np.inf, np.nan])
+    if name != "softsign":  # inf / inf there
+        close(getattr(reference, name)(edges), ACTIVATIONS[name](leaf(edges)))
+    tensor, dy = leaf(x), rng.normal(size=x.shape)
+    ACTIVATIONS[name](tensor).backward(torch.from_numpy(dy))
+    # its gradient of hard_sigmoid multiplies by 1/6 rounded to float32
+    close(getattr(reference, f"{name}_backward")(dy, x), tensor.grad, 3e-8 if name == "hard_sigmoid" else 1e-12)
 
 
-def test_tanh_approximation_of_gelu(rng):
-    x = 4 * rng.normal(size=100)
+def test_activations_with_parameters(rng):
+    x = 4 * rng.normal(size=(5, 3, 4))
+    slope = rng.normal(size=3)
     close(reference.gelu(x, approximate="tanh"), F.gelu(leaf(x), approximate="tanh"))
+    close(reference.clip(x, low=-1, high=2), F.hardtanh(leaf(x), -1, 2))
+    close(reference.celu(x, alpha=0.3), F.celu(leaf(x), 0.3))
+    close(reference.softplus(x, beta=2), F.softplus(leaf(x), 2, 1000))
+    tensors, dy = [leaf(x), leaf(slope)], rng.normal(size=x.shape)
+    y = F.prelu(*tensors)
+    y.backward(torch.from_numpy(dy))
+    close(reference.prelu(x, slope=slope), y)
+    for d, tensor in zip(reference.prelu_backward(dy, x, slope=slope), tensors, strict=True):
+        close(d, tensor.grad)
 
 
 @pytest.mark.parametrize("nesterov", [False, True])

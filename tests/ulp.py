@@ -1,29 +1,34 @@
-"""The largest error of every elementwise function over all float32: python tests/ulp.py [step] [name ...]
+"""The largest error of elementwise functions over all float32: python tests/ulp.py [--step N] [--isa ISA] [name ...]
 
-Takes minutes for a step of 1; a step of 97 takes every 97th number.
+Takes minutes for each function at a step of 1; a step of 97 takes every 97th number.
 """
 
-import sys
+import argparse
 
 import numpy as np
-from test_activation import TRUTH, largest_error
+from oracle import CASES, IDS, largest_error, stated_ulp
 
 import npkernels as nk
 
-BLOCK = 1 << 20
+BLOCK = 1 << 18
 
 
-def main(step=1, *names):
-    step = int(step)
-    for isa in nk.available_isas():
-        nk.use_isa(isa)
-        for name in names or TRUTH:
-            worst = 0.0
-            for start in range(0, 1 << 32, step * BLOCK):
-                bits = np.arange(start, min(start + step * BLOCK, 1 << 32), step, dtype=np.uint32)
-                worst = max(worst, largest_error(name, bits.view(np.float32)))
-            print(f"{isa:8} {name:12} {worst:.3f} ULP, stated {TRUTH[name][3][0]}", flush=True)
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="functions (default: all)")
+    parser.add_argument("--step", type=int, default=1)
+    parser.add_argument("--isa", choices=nk.available_isas(), default=nk.isa())
+    options = parser.parse_args()
+    nk.use_isa(options.isa)
+    for (name, parameters), title in zip(CASES, IDS, strict=True):
+        if options.names and name not in options.names:
+            continue
+        worst = 0.0
+        for start in range(0, 1 << 32, options.step * BLOCK):
+            bits = np.arange(start, min(start + options.step * BLOCK, 1 << 32), options.step, dtype=np.uint32)
+            worst = max(worst, largest_error(name, bits.view(np.float32), **parameters))
+        print(f"{options.isa:8} {title:32} {worst:.3f} ULP, stated {stated_ulp(name, np.float32)}", flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -3,6 +3,7 @@
 extern const tile_primitives NAME(tile);
 extern const pack_primitives NAME(pack);
 extern const activation_primitives NAME(activation);
+extern const channelwise_primitives NAME(channelwise);
 extern const cluster_primitives NAME(cluster);
 extern const distance_primitives NAME(distance);
 extern const gram_primitives NAME(gram);
@@ -25,6 +26,7 @@ const primitives NAME(primitives) = {
     .tile = &NAME(tile),
     .pack = &NAME(pack),
     .activation = &NAME(activation),
+    .channelwise = &NAME(channelwise),
     .cluster = &NAME(cluster),
     .distance = &NAME(distance),
     .gram = &NAME(gram),

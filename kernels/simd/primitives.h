@@ -13,6 +13,7 @@ typedef void real;
 #endif
 
 #include "activation.h"
+#include "channelwise.h"
 #include "cluster.h"
 #include "conv.h"
 #include "depthwise.h"
@@ -34,6 +35,7 @@ typedef struct {
     const tile_primitives *tile;
     const pack_primitives *pack;
     const activation_primitives *activation;
+    const channelwise_primitives *channelwise;
     const cluster_primitives *cluster;
     const distance_primitives *distance;
     const gram_primitives *gram;

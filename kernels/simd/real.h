@@ -35,6 +35,8 @@ typedef integer vint __attribute__((vector_size(VECTOR_BYTES)));
 typedef bits vbits __attribute__((vector_size(VECTOR_BYTES)));
 typedef number vreal_memory __attribute__((vector_size(VECTOR_BYTES), aligned(1), may_alias));
 enum { LANES = VECTOR_BYTES / (REAL_BITS / 8) };
+typedef double vwide __attribute__((vector_size(LANES * sizeof(double)))); /* the lanes of a vreal in float64 */
+typedef double vwide_memory __attribute__((vector_size(LANES * sizeof(double)), aligned(1), may_alias));
 
 /* The only macros that paste names: NAME(tile) is tile_f32_avx512. */
 #define NPK_PASTE_(name, bits, isa) name##_f##bits##_##isa
@@ -46,6 +48,8 @@ enum { LANES = VECTOR_BYTES / (REAL_BITS / 8) };
 
 INLINE vreal vload(const real *p) { return *(const vreal_memory *)p; }
 INLINE void vstore(real *p, vreal v) { *(vreal_memory *)p = v; }
+INLINE vwide vwiden(vreal x) { return __builtin_convertvector(x, vwide); }
+INLINE vreal vnarrow(vwide x) { return __builtin_convertvector(x, vreal); }
 INLINE vreal vsplat(number x) { return x - (vreal){0}; } /* x - 0 keeps the sign of -0, 0 + x would not */
 
 /* The lanes whose bit is set in `mask`, lane l from p[l]; the others are 0 and their memory is not touched. AVX has
@@ -180,6 +184,22 @@ INLINE vreal vsqrt(vreal x)
     vreal y;
     UNROLL for (int l = 0; l < LANES; l++) y[l] = REAL_BITS == 32 ? __builtin_sqrtf((float)x[l]) : __builtin_sqrt(x[l]);
     return y;
+}
+#endif
+
+/* Whether any lane of a mask is set. */
+#if defined __AVX512F__ && REAL_BITS == 32
+INLINE int vany(vint mask) { return _mm512_movepi32_mask((__m512i)mask) != 0; }
+#elif defined __AVX512F__
+INLINE int vany(vint mask) { return _mm512_movepi64_mask((__m512i)mask) != 0; }
+#elif defined __AVX2__
+INLINE int vany(vint mask) { return _mm256_movemask_epi8((__m256i)mask) != 0; }
+#else
+INLINE int vany(vint mask)
+{
+    integer any = 0;
+    UNROLL for (int i = 0; i < LANES; i++) any |= mask[i];
+    return any != 0;
 }
 #endif
 

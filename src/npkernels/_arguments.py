@@ -198,6 +198,14 @@ def fraction(name, value, below=False):
     return value
 
 
+def nonzero(name, value):
+    """A Python float that is not 0."""
+    value = number(name, value)
+    if value == 0:
+        raise ValueError(f"{name} must not be 0, got 0")
+    return value
+
+
 def pair(name, value, low=None):
     """An int2: an int, or a pair of ints as tuple or list."""
     if type(value) is int:

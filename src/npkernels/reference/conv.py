@@ -5,8 +5,8 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ._activations import ACTIVATIONS
 from ._common import add_patches, blocks, pad_pairs, pair
-from .activation import ACTIVATIONS
 
 
 def conv_output_size(size, kernel_size, *, stride=1, padding=0, dilation=1, ceil_mode=False):

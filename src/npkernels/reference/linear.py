@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .activation import ACTIVATIONS
+from ._activations import ACTIVATIONS
 
 
 def dense(x, w, b=None, *, activation=None):

@@ -1,0 +1,327 @@
+"""Activations by channel, and the gradients of their parameters; maximum of neighbouring channels.
+
+The elements, in C order, are cut into rows. Where a channel has many neighbours, a row is the elements of one channel in one
+sample; otherwise it is one sample or several, and the parameters are written out for every element of a row once a call.
+Rows are cut into chunks, which stay in the first-level cache.
+
+A task owns a chunk of consecutive rows: it adds what they give to the gradients of the parameters into sums of its own. The
+tasks and the order in which their sums are added follow from sizes alone, so that threads change no bits.
+"""
+cimport numpy as cnp
+from libc.stdint cimport int32_t
+from libc.string cimport memcpy, memset
+
+from npkernels._primitives cimport (
+    CHANNELWISE_APL, CHANNELWISE_BRELU, CHANNELWISE_PRELU, CHANNELWISE_SRELU, channel_parameters, primitives, strided,
+)
+from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._strided cimport (
+    READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_read, elementwise_run, merge_axes,
+)
+
+cnp.import_array()
+
+PRELU, BRELU, SRELU, APL = CHANNELWISE_PRELU, CHANNELWISE_BRELU, CHANNELWISE_SRELU, CHANNELWISE_APL
+
+cdef enum:
+    CHUNK = 2048            # elements
+    LONG = 128              # neighbours of a channel, from which on a row is of one channel
+    SHORT = 512             # elements that a row across channels has at least, if there are so many
+    BLOCKS = 32             # of rows, at least, if there are so many
+    SHARED = 16384          # elements; below, waking a thread costs more than it brings
+
+cdef struct Walk:
+    Elementwise arrays      # x, y or dy, x, dx; the last one C-contiguous
+    int function
+    bint backward
+    channel_parameters parameters
+    Py_ssize_t channels, inner
+    Py_ssize_t row, rows, chunks, block, tasks   # elements of a row, rows, chunks of a row, rows of a task, tasks
+    double* sums            # (tasks, parameters, parameters.sums_pitch), or NULL
+    char* scratch
+    size_t scratch_bytes    # of a thread
+
+
+cdef void plan(Walk* w, Py_ssize_t size, Py_ssize_t channels, Py_ssize_t inner) noexcept nogil:
+    cdef channel_parameters* c = &w.parameters
+    cdef Py_ssize_t blocks
+    w.channels, w.inner = channels, inner
+    c.step = inner < LONG and channels > 1
+    w.row = inner
+    if c.step:
+        w.row = channels * inner
+        if w.row < SHORT:
+            w.row *= SHORT // w.row
+    w.rows = (size + w.row - 1) // w.row
+    w.chunks = (w.row + CHUNK - 1) // CHUNK
+    c.pitch = w.row if c.step else channels
+    c.sums_pitch = CHUNK if c.step else channels
+    blocks = min(w.rows, (BLOCKS + w.chunks - 1) // w.chunks)
+    w.block = (w.rows + blocks - 1) // blocks
+    w.tasks = (w.rows + w.block - 1) // w.block * w.chunks
+
+
+cdef void write_parameters(const Walk* w, const char* parameters, char* to) noexcept nogil:
+    # to[k, i] = parameters[k, i // inner % channels] for the elements i of a row across channels
+    cdef Py_ssize_t size = w.arrays.table.itemsize, k, i
+    for k in range(w.parameters.count):
+        for i in range(w.row):
+            memcpy(to + (k * w.row + i) * size, parameters + (k * w.channels + i // w.inner % w.channels) * size, size)
+
+
+cdef void run_row(const Walk* w, channel_parameters* c, Py_ssize_t first, Py_ssize_t count, char* scratch) noexcept nogil:
+    cdef const Elementwise* e = &w.arrays
+    cdef Py_ssize_t size = e.table.itemsize
+    cdef const char* a = elementwise_read(e, 0, first, count, scratch)
+    if w.backward:
+        e.table.channelwise.backward[w.function](
+            count, a, elementwise_read(e, 1, first, count, scratch + CHUNK * size), e.data[2] + first * size, c)
+    else:
+        e.table.channelwise.forward[w.function](count, a, e.data[1] + first * size, c)
+
+
+cdef void run_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Walk* w = <const Walk*>context
+    cdef channel_parameters c = w.parameters
+    cdef Py_ssize_t task, row, chunk, start, end, channel, size = w.arrays.table.itemsize
+    cdef double* sums
+    for task in range(first, last):
+        chunk = task % w.chunks * CHUNK
+        sums = w.sums
+        if sums != NULL:
+            sums += task * c.count * c.sums_pitch
+            memset(sums, 0, <size_t>(c.count * c.sums_pitch) * sizeof(double))
+        for row in range(task // w.chunks * w.block, min(w.rows, (task // w.chunks + 1) * w.block)):
+            channel = 0 if c.step else row % w.channels
+            c.parameters = <char*>w.parameters.parameters + (chunk if c.step else channel) * size
+            c.sums = NULL if sums == NULL else sums + channel
+            start = row * w.row + chunk
+            end = min(min(start + CHUNK, (row + 1) * w.row), w.arrays.size)
+            if start < end:
+                run_row(w, &c, start, end - start, w.scratch + slot * w.scratch_bytes)
+
+
+cdef void add_sums(const Walk* w, double* total) noexcept nogil:
+    # total[k, channel] += the sums of all tasks, in their order
+    cdef Py_ssize_t task, k, i, width, count = w.parameters.count, pitch = w.parameters.sums_pitch, chunk, channel
+    cdef const double* sums
+    for task in range(w.tasks):
+        chunk = task % w.chunks * CHUNK
+        width = min(<Py_ssize_t>CHUNK, w.row - chunk) if w.parameters.step else w.channels
+        for k in range(count):
+            sums = w.sums + (task * count + k) * pitch
+            for i in range(width):
+                channel = (chunk + i) // w.inner % w.channels if w.parameters.step else i
+                total[k * w.channels + channel] += sums[i]
+
+
+cdef int run(Walk* w, cnp.ndarray parameters, double* total) except -1:
+    # parameters (count, channels); total (count, channels) is added to, or NULL
+    cdef Elementwise* e = &w.arrays
+    cdef channel_parameters* c = &w.parameters
+    cdef int threads = 1 if e.size < SHARED else num_threads()
+    cdef size_t written = <size_t>(c.count * w.row * e.table.itemsize) if c.step else 0
+    cdef size_t summed = <size_t>(w.tasks * c.count * c.sums_pitch) * sizeof(double) if total != NULL else 0
+    cdef char* memory
+    written += (0 - written) % 64
+    w.scratch_bytes = <size_t>(2 * CHUNK * e.table.itemsize) if e.strided else 0
+    memory = <char*>workspace(written + summed + w.scratch_bytes * <size_t>threads)
+    if memory == NULL:
+        raise MemoryError("no memory for parameters and sums by channel")
+    c.parameters = cnp.PyArray_DATA(parameters)
+    w.sums = <double*>(memory + written) if total != NULL else NULL
+    w.scratch = memory + written + summed
+    with nogil:
+        if c.step:
+            write_parameters(w, <char*>c.parameters, memory)
+            c.parameters = memory
+        parallel_for(run_tasks, w, w.tasks, max(w.tasks // (8 * threads), <Py_ssize_t>1), threads)
+        if total != NULL:
+            add_sums(w, total)
+    workspace_done()
+    return 0
+
+
+def forward(
+    int function,
+    cnp.ndarray x,             # IN any shape, in C order (samples, channels, inner)
+    cnp.ndarray parameters,    # IN (count, channels), C-contiguous
+    Py_ssize_t inner,
+    cnp.ndarray y,             # OUT shape of x, C-contiguous; may be x
+):
+    # y = f(x; parameters of the channel)
+    cdef Walk w
+    elementwise_begin(&w.arrays, y, NULL, NULL)
+    if w.arrays.size == 0:
+        return
+    elementwise_operand(&w.arrays, x, READ)
+    elementwise_operand(&w.arrays, y, WRITE)
+    w.function, w.backward, w.parameters.count = function, False, <int>cnp.PyArray_DIM(parameters, 0)
+    plan(&w, w.arrays.size, cnp.PyArray_DIM(parameters, 1), inner)
+    run(&w, parameters, NULL)
+
+
+def backward(
+    int function,
+    cnp.ndarray dy,            # IN shape of x
+    cnp.ndarray x,             # IN any shape, in C order (samples, channels, inner)
+    cnp.ndarray parameters,    # IN (count, channels), C-contiguous
+    Py_ssize_t inner,
+    cnp.ndarray dx,            # OUT shape of x, C-contiguous; may be dy or x
+    cnp.ndarray sums=None,     # IN OUT float64 (count, channels), C-contiguous: the gradients are added
+):
+    # dx = dy f'(x);  sums[k, j] += sum over the elements of channel j of dy df/dparameter k
+    cdef Walk w
+    elementwise_begin(&w.arrays, dx, NULL, NULL)
+    if w.arrays.size == 0:
+        return
+    elementwise_operand(&w.arrays, dy, READ)
+    elementwise_operand(&w.arrays, x, READ)
+    elementwise_operand(&w.arrays, dx, WRITE)
+    w.function, w.backward, w.parameters.count = function, True, <int>cnp.PyArray_DIM(parameters, 0)
+    plan(&w, w.arrays.size, cnp.PyArray_DIM(parameters, 1), inner)
+    run(&w, parameters, NULL if sums is None else <double*>cnp.PyArray_DATA(sums))
+
+
+cdef struct Maxout:
+    const primitives* table
+    Py_ssize_t size, pieces, piece_stride   # results, pieces, bytes from one piece to the next
+    strided first           # the elements of the first pieces: in x, or in dx
+    strided other           # dy where it is not contiguous
+    bint gathered           # whether it is not
+    char* data              # y or dy
+    int32_t* which
+    char* scratch
+    size_t scratch_bytes    # of a thread
+
+
+cdef void maxout_chunks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Maxout* m = <const Maxout*>context
+    cdef Py_ssize_t chunk, start, count, piece, size = m.table.itemsize
+    cdef char* row = m.scratch + slot * m.scratch_bytes
+    cdef strided view = m.first
+    for chunk in range(first, last):
+        start = chunk * CHUNK
+        count = min(<Py_ssize_t>CHUNK, m.size - start)
+        for piece in range(m.pieces):
+            view.data = m.first.data + piece * m.piece_stride
+            m.table.strided.gather(&view, start, count, row)
+            m.table.channelwise.maxout(count, <int>piece, row, m.data + start * size,
+                                       <int*>m.which + start)
+
+
+cdef void maxout_backward_chunks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Maxout* m = <const Maxout*>context
+    cdef Py_ssize_t chunk, start, count, piece, size = m.table.itemsize
+    cdef char* row = m.scratch + slot * m.scratch_bytes
+    cdef char* dy
+    cdef strided view = m.first
+    for chunk in range(first, last):
+        start = chunk * CHUNK
+        count = min(<Py_ssize_t>CHUNK, m.size - start)
+        dy = m.data + start * size
+        if m.gathered:
+            dy = row + CHUNK * size
+            m.table.strided.gather(&m.other, start, count, dy)
+        for piece in range(m.pieces):
+            m.table.channelwise.maxout_backward(count, <int>piece, dy, <int*>m.which + start, row)
+            view.data = m.first.data + piece * m.piece_stride
+            m.table.strided.scatter(&view, start, count, row)
+
+
+cdef int maxout_run(Maxout* m, bint backward, cnp.ndarray pieces_of, int axis, Py_ssize_t pieces, cnp.ndarray which) except -1:
+    cdef cnp.npy_intp shape[64]
+    cdef cnp.npy_intp strides[64]
+    cdef int i, axes = cnp.PyArray_NDIM(pieces_of), threads
+    cdef Py_ssize_t chunks
+    for i in range(axes):
+        shape[i], strides[i] = cnp.PyArray_DIM(pieces_of, i), cnp.PyArray_STRIDE(pieces_of, i)
+    m.pieces, m.piece_stride = pieces, strides[axis]
+    shape[axis] //= pieces
+    strides[axis] *= pieces
+    m.table = primitives_for(cnp.PyArray_TYPE(pieces_of))
+    m.size = cnp.PyArray_SIZE(which)
+    m.which = <int32_t*>cnp.PyArray_DATA(which)
+    if m.size == 0:
+        return 0
+    merge_axes(&m.first, <char*>cnp.PyArray_DATA(pieces_of), axes, shape, strides)
+    chunks = (m.size + CHUNK - 1) // CHUNK
+    threads = 1 if cnp.PyArray_SIZE(pieces_of) < SHARED else num_threads()
+    m.scratch_bytes = <size_t>(2 * CHUNK * m.table.itemsize)
+    m.scratch = <char*>workspace(m.scratch_bytes * <size_t>threads)
+    if m.scratch == NULL:
+        raise MemoryError("no memory to gather channels")
+    with nogil:
+        parallel_for(maxout_backward_chunks if backward else maxout_chunks, m, chunks, 2, threads)
+    workspace_done()
+    return 0
+
+
+def maxout(
+    cnp.ndarray x,             # IN any shape
+    int axis,
+    Py_ssize_t pieces,         # divides the size of the axis
+    cnp.ndarray y,             # OUT shape of x, but the axis shorter by `pieces`; C-contiguous
+    cnp.ndarray which,         # OUT int32, shape of y, C-contiguous
+):
+    # y[.., j, ..], which[.., j, ..] = max, argmax over q of x[.., j pieces + q, ..]
+    cdef Maxout m
+    m.data, m.gathered = <char*>cnp.PyArray_DATA(y), False
+    maxout_run(&m, False, x, axis, pieces, which)
+
+
+def maxout_backward(
+    cnp.ndarray dy,            # IN shape of `which`
+    cnp.ndarray which,         # IN int32, C-contiguous, in [0, pieces)
+    int axis,
+    Py_ssize_t pieces,
+    cnp.ndarray dx,            # OUT the axis longer by `pieces`, C-contiguous
+):
+    # dx[.., j pieces + q, ..] = dy[.., j, ..] where q = which[.., j, ..], else 0
+    cdef Maxout m
+    m.data, m.gathered = <char*>cnp.PyArray_DATA(dy), not cnp.PyArray_IS_C_CONTIGUOUS(dy)
+    if m.gathered and cnp.PyArray_SIZE(dy) > 0:
+        merge_axes(&m.other, m.data, cnp.PyArray_NDIM(dy), cnp.PyArray_DIMS(dy), cnp.PyArray_STRIDES(dy))
+    maxout_run(&m, True, dx, axis, pieces, which)
+
+
+cdef void scaled_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
+    cdef channel_parameters c
+    c.parameters, c.pitch, c.count, c.step, c.sums = at[1], 0, 1, 1, NULL
+    e.table.channelwise.forward[CHANNELWISE_PRELU](count, at[0], at[2], &c)
+
+
+cdef void scaled_backward_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
+    cdef channel_parameters c
+    c.parameters, c.pitch, c.count, c.step, c.sums = at[2], 0, 1, 1, NULL
+    e.table.channelwise.backward[CHANNELWISE_PRELU](count, at[0], at[1], at[3], &c)
+
+
+def scaled(
+    cnp.ndarray x,             # IN any shape
+    cnp.ndarray slopes,        # IN shape of x
+    cnp.ndarray y,             # OUT shape of x, C-contiguous; may be x
+):
+    # y = slopes x for x < 0, else x
+    cdef Elementwise e
+    elementwise_begin(&e, y, scaled_row, NULL)
+    elementwise_operand(&e, x, READ)
+    elementwise_operand(&e, slopes, READ)
+    elementwise_operand(&e, y, WRITE)
+    elementwise_run(&e)
+
+
+def scaled_backward(
+    cnp.ndarray dy,            # IN shape of x
+    cnp.ndarray x,             # IN any shape
+    cnp.ndarray slopes,        # IN shape of x
+    cnp.ndarray dx,            # OUT shape of x, C-contiguous; may be dy or x
+):
+    # dx = slopes dy for x < 0, else dy
+    cdef Elementwise e
+    elementwise_begin(&e, dx, scaled_backward_row, NULL)
+    elementwise_operand(&e, dy, READ)
+    elementwise_operand(&e, x, READ)
+    elementwise_operand(&e, slopes, READ)
+    elementwise_operand(&e, dx, WRITE)
+    elementwise_run(&e)

@@ -1,0 +1,131 @@
+"""What all elementwise functions share: their documentation, and the calls of the kernels."""
+
+import inspect
+
+from . import _arguments as check
+from ._activation import FUNCTIONS
+from ._activation import backward as run_backward
+from ._activation import forward as run_forward
+
+ARGUMENTS = """
+Parameters
+----------
+x : array of float32 or float64
+    Any rank, any strides.{parameters}
+out : array of the shape and dtype of `x`, optional
+    C-contiguous; may be `x` itself, and must not overlap it otherwise.
+
+Returns
+-------
+y : array of the shape and dtype of `x`
+    Each element within {ulp}, exact at 0, inf and NaN.{results}
+"""
+GRADIENT_ARGUMENTS = """
+Parameters
+----------
+dy : array of the shape and dtype of `x`
+    Gradient of the loss with respect to the result.
+x : array of float32 or float64
+    What the function was applied to; any rank, any strides.{parameters}
+out : array of the shape and dtype of `x`, optional
+    C-contiguous; may be `dy` or `x` itself, and must not overlap them otherwise.
+
+Returns
+-------
+dx : array of the shape and dtype of `x`
+    ``dy f'(x)``, each element within ``8 eps |dy| (|f'(x)| + |x f''(x)|)``.{results}
+"""
+ERRORS = """
+Raises
+------
+TypeError
+    If a dtype is not float32 or float64, or differs from that of `x`{type_errors}.
+ValueError
+    If a shape differs from that of `x`, or `out` is read-only, not C-contiguous or overlaps an input{value_errors}.
+"""
+EXAMPLES = """
+Examples
+--------
+>>> import numpy as np
+>>> import npkernels as nk
+"""
+ULP = "2 ULP (float32) and 4 ULP (float64)"
+ULP_COMPOSED = "4 ULP (float32) and 8 ULP (float64)"
+
+
+def documentation(text, gradient, parameters="", results="", ulp=ULP, type_errors="", value_errors=""):
+    """`text`, a paragraph, what follows it, and doctests, with the sections that all functions share between them."""
+    summary, _, rest = inspect.cleandoc(text).partition("\n\n")
+    before, _, examples = f"\n{rest}".partition("\n>>> ")
+    arguments = GRADIENT_ARGUMENTS if gradient else ARGUMENTS
+    shared = arguments.format(parameters=parameters and f"\n{parameters}", results=results and f"\n{results}", ulp=ulp)
+    errors = ERRORS.format(type_errors=type_errors, value_errors=value_errors)
+    return f"{summary}\n{shared}{errors}{before}{EXAMPLES}>>> {examples}\n"
+
+
+def documented(gradient=False, **parts):
+    """Completes the docstring of a function in that way."""
+
+    def complete(function):
+        if function.__doc__ is not None:
+            function.__doc__ = documentation(function.__doc__, gradient, **parts)
+        return function
+
+    return complete
+
+
+def forward(function, x, out, parameters=None):
+    """y = f(x), by the number of f."""
+    x = check.real("x", x)
+    if out is None:
+        y = check.empty(x.shape, x.dtype)
+        run_forward(function, x, y, parameters)
+        return y if y.ndim else y[()]
+    y = check.output(out, x.shape, x.dtype, {"x": x}, ("x",))
+    run_forward(function, x, y, parameters)
+    return y
+
+
+def backward(function, dy, x, out, parameters=None):
+    """dx = dy f'(x), by the number of f."""
+    x = check.real("x", x)
+    dy = check.real("dy", dy, x)
+    check.shape("dy", dy, x.shape)
+    if out is None:
+        dx = check.empty(x.shape, x.dtype)
+        run_backward(function, dy, x, dx, parameters)
+        return dx if dx.ndim else dx[()]
+    dx = check.output(out, x.shape, x.dtype, {"dy": dy, "x": x}, ("dy", "x"))
+    run_backward(function, dy, x, dx, parameters)
+    return dx
+
+
+def plain(module, name, summary, gradient, example, *, value=None, parameters=None, composed=False):
+    """f(x, *, out=None) and f_backward(dy, x, *, out=None) of a function without parameters.
+
+    `value` is the name of the kernel, if another one, and `parameters` what it takes; `example` an x, f(x) and f'(x).
+    """
+    kernel = FUNCTIONS[value or name]
+
+    def f(x, *, out=None):
+        return forward(kernel, x, out, parameters)
+
+    def f_backward(dy, x, *, out=None):
+        return backward(kernel, dy, x, out, parameters)
+
+    x, y, dx = example
+    texts = (
+        (f, name, f"{summary}\n\n>>> nk.{name}(np.array({x})).round(4)\narray({y})"),
+        (
+            f_backward,
+            f"{name}_backward",
+            f"Gradient of `{name}`: {gradient}\n\n>>> x = np.array({x})\n"
+            f">>> nk.{name}_backward(np.ones_like(x), x).round(4)\narray({dx})",
+        ),
+    )
+    for function, name, text in texts:
+        ulp = ULP_COMPOSED if composed else ULP
+        function.__doc__ = documentation(text, function is f_backward, ulp=ulp)
+        function.__name__ = function.__qualname__ = name
+        function.__module__ = module
+    return f, f_backward

@@ -1,0 +1,395 @@
+"""Activations by channel: with learned or drawn slopes, by the parity of the channel, the maximum of channels.
+
+Channels lie along axis 1, along the only axis of 1-D arrays; a 0-d array is one channel.
+"""
+
+import math
+
+import numpy as np
+
+from . import _arguments as check
+from ._channelwise import APL, BRELU, PRELU, SRELU, scaled, scaled_backward
+from ._channelwise import backward as run_backward
+from ._channelwise import forward as run_forward
+from ._channelwise import maxout as run_maxout
+from ._channelwise import maxout_backward as run_maxout_backward
+from ._elementwise import ULP_COMPOSED, documented
+from .parametric import leaky_relu, leaky_relu_backward
+
+SCALARS = """{names} : float or array of the dtype of `x`
+    {what}: a number or an array of size 1, or an array of shape (c,), one for each
+    of the c channels (axis 1; the last axis of a 1-D `x`)."""
+PIECES = """slopes, hinges : (s,) or (s, c) array of the dtype of `x`
+    Of s pieces; the same for all channels, or one for each of the c channels (axis 1; the last axis of a 1-D `x`)."""
+GRADIENT = """{} : of the shape of {}, dtype of `x`
+    Sums over all elements that share the parameter, in an order that depends on sizes alone."""
+SHAPES = ";\n    if a parameter has another shape"
+
+
+def _channels(x):
+    """How many channels x has, and how many neighbouring elements of each."""
+    shape = x.shape
+    if len(shape) < 2:
+        return (shape[0] if shape else 1), 1
+    return shape[1], math.prod(shape[2:])
+
+
+def _parameter(name, value, x):
+    """An array of the dtype of x; numbers take it."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return np.array(value, x.dtype)
+    return check.real(name, value, x)
+
+
+def _scalars(x, **parameters):
+    """The parameters as arrays, and stacked: (count, 1), or (count, channels) if any is given by channel."""
+    channels, _ = _channels(x)
+    arrays = [_parameter(name, value, x) for name, value in parameters.items()]
+    for name, array in zip(parameters, arrays, strict=True):
+        if array.size != 1 and array.shape != (channels,):
+            raise ValueError(f"{name} must be a scalar or have shape ({channels},), got {array.shape}")
+    width = 1 if all(array.size == 1 for array in arrays) else channels
+    return arrays, _stack([array.reshape(()) if array.size == 1 else array for array in arrays], width, x)
+
+
+def _pieces(x, slopes, hinges):
+    """The parameters of `apl` as arrays, and stacked: slopes, then hinges."""
+    channels, _ = _channels(x)
+    arrays = [_parameter("slopes", slopes, x), _parameter("hinges", hinges, x)]
+    pieces = arrays[0].shape[0] if arrays[0].ndim else "s"
+    for name, array in zip(("slopes", "hinges"), arrays, strict=True):
+        if array.shape not in ((pieces,), (pieces, channels)):
+            raise ValueError(f"{name} must have shape ({pieces},) or ({pieces}, {channels}), got {array.shape}")
+    width = 1 if all(array.ndim == 1 for array in arrays) else channels
+    return arrays, _stack([row for array in arrays for row in array], width, x)
+
+
+def _stack(rows, width, x):
+    stacked = np.empty((len(rows), width), x.dtype)
+    for i, row in enumerate(rows):
+        stacked[i] = row
+    return stacked
+
+
+def _inner(x, stacked):
+    """The neighbouring elements that share a value of the parameters."""
+    return x.size if stacked.shape[1] == 1 else _channels(x)[1]
+
+
+def _forward(function, x, stacked, out):
+    y = check.output(out, x.shape, x.dtype, {"x": x}, ("x",))
+    run_forward(function, x, stacked, _inner(x, stacked), y)
+    return y[()] if out is None and not y.ndim else y
+
+
+def _backward(function, dy, x, stacked, out, sums=None):
+    dy = check.real("dy", dy, x)
+    check.shape("dy", dy, x.shape)
+    dx = check.output(out, x.shape, x.dtype, {"dy": dy, "x": x}, ("dy", "x"))
+    run_backward(function, dy, x, stacked, _inner(x, stacked), dx, sums)
+    return dx[()] if out is None and not dx.ndim else dx
+
+
+def _shaped(sums, like):
+    """The gradient of a parameter like `like` from its sums by channel."""
+    total = sums if like.size != 1 and like.ndim else sums.sum()
+    return total.astype(like.dtype).reshape(like.shape)[()]
+
+
+@documented()
+def brelu(x, *, out=None):
+    """Bipolar rectifier: max(0, x) at even channels, min(0, x) at odd ones.
+
+    L. Eidnes and A. Noekland, *Shifting mean activation towards zero with bipolar activation functions*, 2017.
+
+    >>> nk.brelu(np.array([[-1.0, -1.0], [2.0, 2.0]]))
+    array([[ 0., -1.],
+           [ 2., -0.]])
+    """
+    x = check.real("x", x)
+    return _forward(BRELU, x, _signs(x), out)
+
+
+@documented(gradient=True)
+def brelu_backward(dy, x, *, out=None):
+    """Gradient of `brelu`: dy where the function is not 0, else 0.
+
+    >>> nk.brelu_backward(np.ones((2, 2)), np.array([[-1.0, -1.0], [2.0, 2.0]]))
+    array([[0., 1.],
+           [1., 0.]])
+    """
+    x = check.real("x", x)
+    return _backward(BRELU, dy, x, _signs(x), out)
+
+
+def _signs(x):
+    signs = np.ones((1, _channels(x)[0]), x.dtype)
+    signs[:, 1::2] = -1
+    return signs
+
+
+SLOPE = SCALARS.format(names="slope", what="Factor below 0")
+
+
+@documented(parameters=SLOPE, value_errors=SHAPES)
+def prelu(x, *, slope, out=None):
+    """Rectifier with a learned slope: slope x for x < 0, else x. K. He et al., arXiv:1502.01852, 2015.
+
+    >>> nk.prelu(np.array([[-1.0, -1.0], [2.0, 2.0]]), slope=np.array([0.5, 0.25]))
+    array([[-0.5 , -0.25],
+           [ 2.  ,  2.  ]])
+    """
+    x = check.real("x", x)
+    return _forward(PRELU, x, _scalars(x, slope=slope)[1], out)
+
+
+@documented(gradient=True, parameters=SLOPE, value_errors=SHAPES, results=GRADIENT.format("dslope", "`slope`"))
+def prelu_backward(dy, x, *, slope, out=None):
+    """Gradients of `prelu`: dx = slope dy for x < 0, else dy; dslope = the sum of dy x over x < 0.
+
+    >>> nk.prelu_backward(np.ones((2, 2)), np.array([[-1.0, -1.0], [2.0, -2.0]]), slope=np.array([0.5, 0.25]))
+    (array([[0.5 , 0.25],
+           [1.  , 0.25]]), array([-1., -3.]))
+    """
+    x = check.real("x", x)
+    (slope,), stacked = _scalars(x, slope=slope)
+    sums = np.zeros(stacked.shape)
+    dx = _backward(PRELU, dy, x, stacked, out, sums)
+    return dx, _shaped(sums[0], slope)
+
+
+SIDES = SCALARS.format(names="t_left, a_left, t_right, a_right", what="Threshold and slope of either side")
+OF_TERMS = "    Relative to the sum of the absolute terms."
+SIDE_GRADIENTS = GRADIENT.format("dt_left, da_left, dt_right, da_right", "the parameters")
+
+
+@documented(parameters=SIDES, value_errors=SHAPES, results=OF_TERMS, ulp=ULP_COMPOSED)
+def srelu(x, *, t_left, a_left, t_right, a_right, out=None):
+    """S-shaped rectifier: t + a (x - t) at and beyond the threshold of a side, the left one first; x between.
+
+    X. Jin et al., *Deep learning with S-shaped rectified linear activation units*, AAAI 2016.
+
+    >>> nk.srelu(np.array([-3.0, 0.5, 3.0]), t_left=-1.0, a_left=0.5, t_right=1.0, a_right=2.0)
+    array([-2. ,  0.5,  5. ])
+    """
+    x = check.real("x", x)
+    _, stacked = _scalars(x, t_left=t_left, a_left=a_left, t_right=t_right, a_right=a_right)
+    return _forward(SRELU, x, stacked, out)
+
+
+@documented(gradient=True, parameters=SIDES, value_errors=SHAPES, results=SIDE_GRADIENTS)
+def srelu_backward(dy, x, *, t_left, a_left, t_right, a_right, out=None):
+    """Gradients of `srelu`: dx = a dy on the sides, dy between; dt and da = the sums of dy (1 - a) and dy (x - t).
+
+    >>> nk.srelu_backward(np.ones(2), np.array([-3.0, 0.5]), t_left=-1.0, a_left=0.5, t_right=1.0, a_right=2.0)
+    (array([0.5, 1. ]), np.float64(0.5), np.float64(-2.0), np.float64(0.0), np.float64(0.0))
+    """
+    x = check.real("x", x)
+    arrays, stacked = _scalars(x, t_left=t_left, a_left=a_left, t_right=t_right, a_right=a_right)
+    sums = np.zeros(stacked.shape)
+    dx = _backward(SRELU, dy, x, stacked, out, sums)
+    return (dx, *map(_shaped, sums, arrays))
+
+
+@documented(parameters=PIECES, value_errors=SHAPES, results=OF_TERMS, ulp=ULP_COMPOSED)
+def apl(x, *, slopes, hinges, out=None):
+    """Adaptive piecewise linear unit: max(0, x) + sum over s of slopes[s] max(0, hinges[s] - x).
+
+    F. Agostinelli et al., *Learning activation functions to improve deep neural networks*, 2014.
+
+    >>> nk.apl(np.array([-2.0, 3.0]), slopes=np.array([0.5, -1.0]), hinges=np.array([0.0, -1.0]))
+    array([0., 3.])
+    """
+    x = check.real("x", x)
+    return _forward(APL, x, _pieces(x, slopes, hinges)[1], out)
+
+
+@documented(
+    gradient=True,
+    parameters=PIECES,
+    value_errors=SHAPES,
+    results=GRADIENT.format("dslopes, dhinges", "`slopes` and `hinges`"),
+)
+def apl_backward(dy, x, *, slopes, hinges, out=None):
+    """Gradients of `apl`: with h_s = hinges[s] - x, dx = dy (H(x) - sum of slopes[s] H(h_s)); dslopes and dhinges = the
+    sums of dy max(0, h_s) and dy slopes[s] H(h_s).
+
+    >>> nk.apl_backward(np.ones(2), np.array([-2.0, 3.0]), slopes=np.array([0.5, -1.0]), hinges=np.array([0.0, -1.0]))
+    (array([0.5, 1. ]), array([2., 1.]), array([ 0.5, -1. ]))
+    """
+    x = check.real("x", x)
+    (slopes, hinges), stacked = _pieces(x, slopes, hinges)
+    sums = np.zeros(stacked.shape)
+    dx = _backward(APL, dy, x, stacked, out, sums)
+    halves = sums[: len(slopes)], sums[len(slopes) :]
+    return (dx, *(_piece_sums(half, like) for half, like in zip(halves, (slopes, hinges), strict=True)))
+
+
+def _piece_sums(sums, like):
+    total = sums if like.ndim == 2 else sums.sum(axis=1)
+    return total.astype(like.dtype)
+
+
+BOUNDS = "lower, upper : float\n    Bounds of the slope below 0, lower <= upper."
+
+
+@documented(
+    parameters=BOUNDS
+    + """
+training : bool
+    Draw a slope for every element; otherwise all are the mean of the bounds.
+rng : numpy.random.Generator
+    Where the slopes come from in training.""",
+    results="slopes : array of the shape and dtype of `x`\n    In training only: what `rrelu_backward` takes.",
+    type_errors=";\n    if `rng` is not a generator in training",
+    value_errors=";\n    if lower > upper",
+)
+def rrelu(x, *, out=None, lower=1 / 8, upper=1 / 3, training=False, rng=None):
+    """Rectifier with random slopes: slope x for x < 0, else x. B. Xu et al., arXiv:1505.00853, 2015.
+
+    >>> y, slopes = nk.rrelu(np.array([-1.0, 2.0]), training=True, rng=np.random.default_rng(0))
+    >>> bool(y[0] == -slopes[0]) and float(y[1])
+    2.0
+    """
+    lower, upper = _bounds(lower, upper)
+    if not training:
+        return leaky_relu(x, slope=(lower + upper) / 2, out=out)
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    x = check.real("x", x)
+    y = check.output(out, x.shape, x.dtype, {"x": x}, ("x",))
+    slopes = np.asarray(rng.random(x.shape, x.dtype), x.dtype)
+    slopes *= upper - lower
+    slopes += lower
+    np.minimum(slopes, upper, out=slopes)  # rounding may lead beyond
+    scaled(x, slopes, y)
+    return (y[()] if out is None and not y.ndim else y), slopes[()]
+
+
+@documented(
+    gradient=True,
+    parameters=BOUNDS
+    + """
+training : bool
+    Then `slopes` must be given.
+slopes : array of the shape and dtype of `x`, optional
+    What `rrelu` returned in training; otherwise all are the mean of the bounds.""",
+    type_errors=";\n    if `slopes` is missing in training",
+    value_errors=";\n    if lower > upper",
+)
+def rrelu_backward(dy, x, *, out=None, lower=1 / 8, upper=1 / 3, training=False, slopes=None):
+    """Gradient of `rrelu`: slope dy for x < 0, else dy.
+
+    >>> nk.rrelu_backward(np.array([4.0, 4.0]), np.array([-1.0, 2.0]), slopes=np.array([0.25, 0.125]))
+    array([1., 4.])
+    """
+    lower, upper = _bounds(lower, upper)
+    if slopes is None:
+        if training:
+            raise TypeError("slopes must be the array that rrelu returned in training, got NoneType")
+        return leaky_relu_backward(dy, x, slope=(lower + upper) / 2, out=out)
+    x = check.real("x", x)
+    arrays = {"dy": check.real("dy", dy, x), "slopes": check.real("slopes", slopes, x), "x": x}
+    for name, array in arrays.items():
+        check.shape(name, array, x.shape)
+    dx = check.output(out, x.shape, x.dtype, arrays, ("dy", "x"))
+    scaled_backward(arrays["dy"], x, arrays["slopes"], dx)
+    return dx[()] if out is None and not dx.ndim else dx
+
+
+def _bounds(lower, upper):
+    lower, upper = check.number("lower", lower), check.number("upper", upper)
+    if not lower <= upper:
+        raise ValueError(f"lower must be at most upper, got {lower} and {upper}")
+    return lower, upper
+
+
+def _axis(name, array):
+    if not array.ndim:
+        raise ValueError(f"{name} must have a channel axis, got shape ()")
+    return min(1, array.ndim - 1)
+
+
+def maxout(x, pieces):
+    """Maximum of every `pieces` neighbouring channels. I. Goodfellow et al., arXiv:1302.4389, 2013.
+
+    Parameters
+    ----------
+    x : (n, c, ...) or (c,) array of float32 or float64
+        Any strides.
+    pieces : int
+        Divides c.
+
+    Returns
+    -------
+    y : (n, c / pieces, ...) or (c / pieces,) array, dtype of `x`
+        The maxima; a NaN counts as the maximum.
+    which : int32 array of the shape of `y`
+        The place of the maximum among its pieces, the first if there are several.
+
+    Raises
+    ------
+    TypeError
+        If the dtype is not float32 or float64, or `pieces` is not an int.
+    ValueError
+        If `pieces` is below 1 or does not divide c, or `x` is 0-d.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.maxout(np.array([[1.0, 3.0, 2.0, 2.0]]), 2)
+    (array([[3., 2.]]), array([[1, 0]], dtype=int32))
+    """
+    x = check.real("x", x)
+    axis = _axis("x", x)
+    pieces = check.integer("pieces", pieces, 1, 2**31 - 1)
+    channels = x.shape[axis]
+    if channels % pieces:
+        raise ValueError(f"pieces must divide the {channels} channels, got {pieces}")
+    shape = x.shape[:axis] + (channels // pieces,) + x.shape[axis + 1 :]
+    y, which = check.empty(shape, x.dtype), check.empty(shape, np.int32)
+    run_maxout(x, axis, pieces, y, which)
+    return y, which
+
+
+def maxout_backward(dy, which, pieces):
+    """Gradient of `maxout`: dy at the place of the maximum, 0 at the other pieces.
+
+    Parameters
+    ----------
+    dy : (n, c / pieces, ...) or (c / pieces,) array of float32 or float64
+        Gradient of the loss with respect to the maxima; any strides.
+    which : array of the shape of `dy`, any integer dtype
+        What `maxout` returned.
+    pieces : int
+        As of `maxout`.
+
+    Returns
+    -------
+    dx : (n, c, ...) or (c,) array, dtype of `dy`
+
+    Raises
+    ------
+    TypeError
+        If a dtype is not as stated, or `pieces` is not an int.
+    ValueError
+        If `pieces` is below 1, a shape differs from that of `dy`, `dy` is 0-d, or `which` is not in [0, pieces).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.maxout_backward(np.array([[5.0, 6.0]]), np.array([[1, 0]]), 2)
+    array([[0., 5., 6., 0.]])
+    """
+    dy = check.real("dy", dy)
+    axis = _axis("dy", dy)
+    which = check.integers("which", which)
+    check.shape("which", which, dy.shape)
+    pieces = check.integer("pieces", pieces, 1, 2**31 - 1)
+    if which.size and not (which.min() >= 0 and which.max() < pieces):
+        raise ValueError(f"which must be in [0, {pieces}), got {which.min()} to {which.max()}")
+    dx = check.empty(dy.shape[:axis] + (dy.shape[axis] * pieces,) + dy.shape[axis + 1 :], dy.dtype)
+    run_maxout_backward(dy, np.ascontiguousarray(which, np.int32), axis, pieces, dx)
+    return dx
