@@ -41,6 +41,8 @@ cdef extern from "primitives.h" nogil:
                      void* rows) noexcept nogil
         void (*scatter)(Py_ssize_t rows, Py_ssize_t columns, const void* x, Py_ssize_t x_stride, char* to,
                         Py_ssize_t row_stride, Py_ssize_t column_stride) noexcept nogil
+        void (*turn)(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t taps, const char* x, Py_ssize_t row_stride,
+                     Py_ssize_t column_stride, const Py_ssize_t* offsets, void* to, Py_ssize_t row) noexcept nogil
         void (*transpose)(Py_ssize_t rows, Py_ssize_t columns, const void* x, Py_ssize_t x_stride, void* to,
                           Py_ssize_t to_stride) noexcept nogil
 

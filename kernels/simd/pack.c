@@ -69,6 +69,18 @@ static void scatter(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t 
                 *(real *)(to + j * column_stride) = x[j];
 }
 
+static void turn(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t taps, const char *x, ptrdiff_t row_stride,
+                 ptrdiff_t column_stride, const ptrdiff_t *offsets, real *to, ptrdiff_t row)
+{
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t j = 0; j < columns; j++) {
+            const char *const from = x + i * row_stride + j * column_stride;
+            real *const end = to + j * row + i * taps;
+            for (ptrdiff_t t = 0; t < taps; t++)
+                end[t] = *(const real *)(from + offsets[t]);
+        }
+}
+
 static void transpose_matrix(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t x_stride, real *to,
                              ptrdiff_t to_stride)
 {
@@ -85,4 +97,4 @@ static void transpose_matrix(ptrdiff_t rows, ptrdiff_t columns, const real *x, p
         }
 }
 
-const pack_primitives NAME(pack) = {.panel = panel, .rows = rows, .scatter = scatter, .transpose = transpose_matrix};
+const pack_primitives NAME(pack) = {.panel = panel, .rows = rows, .scatter = scatter, .turn = turn, .transpose = transpose_matrix};

@@ -11,6 +11,9 @@ typedef struct {
     /* to[i, j] = x[i * x_stride + j]: the way back, x_stride in elements, to's strides in bytes */
     void (*scatter)(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t x_stride, char *to,
                     ptrdiff_t row_stride, ptrdiff_t column_stride);
+    /* to[j * row + i * taps + t] = x[i, j, t], element t of (i, j) `offsets[t]` bytes behind its first; row in elements */
+    void (*turn)(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t taps, const char *x, ptrdiff_t row_stride,
+                 ptrdiff_t column_stride, const ptrdiff_t *offsets, real *to, ptrdiff_t row);
     /* to[j, i] = x[i, j]; strides in elements */
     void (*transpose)(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t x_stride, real *to,
                       ptrdiff_t to_stride);

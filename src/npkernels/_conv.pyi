@@ -13,3 +13,10 @@ def forward(
     groups: int = 1,
     activation: int = -1,
 ) -> None: ...
+def turned_weights(
+    w: NDArray[np.floating],
+    turned: NDArray[np.floating],
+    groups: int,
+    rows: tuple[int, int, int],
+    columns: tuple[int, int, int],
+) -> None: ...

@@ -360,14 +360,14 @@ def image_gradient(dy, w, b, dx, geometry, groups):
     rows, columns = _phases(h, kh, sh, dh, top), _phases(width, kw, sw, dw, left)
     if len(rows) < min(sh, h) or len(columns) < min(sw, width):  # some pixels meet no tap
         dx[...] = 0 if b is None else b[:, None, None]
-    transposed = w.reshape(groups, oc // groups, c, kh, kw).transpose(0, 2, 1, 3, 4)
     for first_row, rows_of_w, dilation_h, top_of_dy in rows:
         for first_column, columns_of_w, dilation_w, left_of_dy in columns:
-            taps = transposed[:, :, :, rows_of_w, columns_of_w][:, :, :, ::-1, ::-1]
+            kernel = len(range(*rows_of_w)), len(range(*columns_of_w))
+            turned = np.empty((groups * c, oc // groups, math.prod(kernel)), dx.dtype)
+            _conv.turned_weights(w, turned, groups, rows_of_w, columns_of_w)
             part = dx[:, :, first_row::sh, first_column::sw]
-            matrix = np.ascontiguousarray(taps).reshape(groups * c, math.prod(taps.shape[2:]))
-            window = (*taps.shape[3:], 1, 1, dilation_h, dilation_w, top_of_dy, left_of_dy, *part.shape[2:])
-            correlate(dy, matrix, b, part, window, groups)
+            window = (*kernel, 1, 1, dilation_h, dilation_w, top_of_dy, left_of_dy, *part.shape[2:])
+            correlate(dy, turned.reshape(groups * c, math.prod(turned.shape[1:])), b, part, window, groups)
 
 
 def _phases(size, kernel, stride, dilation, pad):
@@ -382,5 +382,5 @@ def _phases(size, kernel, stride, dilation, pad):
             # The flipped taps begin with the largest t.
             largest = len(range(tap, kernel, step)) - 1
             start = (first + pad - tap * dilation) // stride - largest * spread
-            phases.append((first, slice(tap, kernel, step), spread, -start))
+            phases.append((first, (tap, kernel, step), spread, -start))
     return phases
