@@ -161,10 +161,12 @@ cdef int forward_flat(Flat* v, Py_ssize_t groups) except -1 nogil:
     if runs == NULL:
         raise MemoryError("no memory for the packed operands of a product")
     g.runs, g.scratch = runs, <char*>(runs + g.k_block)
-    for p in range(g.k_block):
-        a, b = p % taps // x.kw, p % x.kw
-        runs[p] = ((p // taps * flat.phases_h + a % flat.steps_h) * flat.phases_w + b % flat.steps_w) * g.run_length
-        runs[p] += a * x.dh // x.sh * flat.pitch + b * x.dw // x.sw
+    for a in range(x.kh):
+        for b in range(x.kw):
+            runs[a * x.kw + b] = (a % flat.steps_h * flat.phases_w + b % flat.steps_w) * g.run_length
+            runs[a * x.kw + b] += a * x.dh // x.sh * flat.pitch + b * x.dw // x.sw
+    for p in range(taps, g.k_block):         # the next channel
+        runs[p] = runs[p - taps] + g.unit_runs * g.run_length
     parallel_for(run_flat, v, tasks, 1, threads)
     workspace_done()
     return 0

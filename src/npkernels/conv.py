@@ -223,16 +223,18 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     if b is not None:
         b = check.vector("b", b, oc, x)
     function = -1 if activation is None else fused(activation)
+    if algorithm != "auto":
+        check.choice("algorithm", algorithm, ("auto", "direct", "winograd"))
+        if algorithm == "winograd" and geometry[:6] != WINOGRAD_WINDOW:
+            raise ValueError(
+                f"algorithm='winograd' must have a 3x3 kernel and stride and dilation 1, got {geometry[:6]}"
+            )
     wanted = (n, oc, geometry[8], geometry[9])
     if out is None:
         y = check.empty(wanted, x.dtype)
     else:
         y = check.output(out, wanted, x.dtype, {"x": x, "w": w, "b": b})
-    if algorithm != "auto":
-        check.choice("algorithm", algorithm, ("auto", "direct", "winograd"))
-    if algorithm == "winograd" and geometry[:6] != WINOGRAD_WINDOW:
-        raise ValueError(f"algorithm='winograd' must have a 3x3 kernel and stride and dilation 1, got {geometry[:6]}")
-    if algorithm != "winograd" and _is_depthwise(w, groups, 4, geometry):
+    if w.shape[1] == 1 and algorithm != "winograd" and _is_depthwise(w, groups, 4, geometry):
         _depthwise.forward(x, np.ascontiguousarray(w), b, y, geometry, function)
     else:
         correlate(x, matrix_of(w), b, y, geometry, groups, function, algorithm)
@@ -242,19 +244,23 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
 WINOGRAD_WINDOW = (3, 3, 1, 1, 1, 1)  # kernel, stride, dilation
 
 
-def _winograd_pays(c, oc, oh, ow):
+def _winograd_pays(c, oc, geometry):
     # Below, transforming costs more than it saves; a tile has 4 x 4 pixels, of which half should be wanted.
-    return min(c, oc) >= 16 and oh * ow >= 49 and 2 * oh * ow >= 16 * -(-oh // 4) * -(-ow // 4)
+    oh, ow = geometry[8:]
+    return (
+        c >= 16
+        and oc >= 16
+        and oh * ow >= 49
+        and geometry[:6] == WINOGRAD_WINDOW
+        and 2 * oh * ow >= 16 * -(-oh // 4) * -(-ow // 4)
+    )
 
 
 def correlate(x, matrix, b, y, geometry, groups=1, function=-1, algorithm="auto"):
     """y = the convolution of x with the kernels (oc, c/groups * kh * kw) by the form that pays or is asked for."""
     c, oc = x.shape[1] // groups, y.shape[1] // groups
-    if algorithm == "direct" or geometry[:6] != WINOGRAD_WINDOW or not x.size or not y.size:
-        winograd = False
-    else:
-        winograd = algorithm == "winograd" or _winograd_pays(c, oc, *geometry[8:])
-    if not winograd:
+    winograd = _winograd_pays(c, oc, geometry) if algorithm == "auto" else algorithm == "winograd"
+    if not winograd or not x.size or not y.size:
         _conv.forward(x, matrix, b, y, geometry, groups, function)
         return
     for g in range(groups):
