@@ -3,8 +3,8 @@
     python benchmarks/sweep.py [--count 100] [--seed 0] [--threads 1] [--dtype float32] [--below 0.8]
 
 Channels 1 to 512, images 5 to 224, kernels 1 to 7, strides 1 to 3, batches 1 to 128; a sample of all combinations that
-take neither too little nor too much time. Prints the shapes whose ratio is below the limit, forward or backward, and the
-geometric means.
+take neither too little nor too much time. Prints the shapes whose ratio is below the limit, forward or backward, and
+the geometric means.
 """
 
 import argparse

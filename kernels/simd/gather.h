@@ -22,19 +22,7 @@ INLINE range inside(ptrdiff_t size, ptrdiff_t stride, ptrdiff_t shift, ptrdiff_t
     return r;
 }
 
-/* Lanes l with a bit in `mask` get x[l * step], x in bytes; the others are 0 and their memory is not touched. */
-INLINE vreal gather_lanes(const char *x, ptrdiff_t step, unsigned mask)
-{
-    if (step == sizeof(number))
-        return vload_mask((const real *)x, mask);
-    number lanes[LANES] = {0};
-    for (int l = 0; l < LANES; l++)
-        if (mask >> l & 1)
-            lanes[l] = *(const real *)(x + l * step);
-    return vload(lanes);
-}
-
-/* The same for a step of two numbers: bit e of `mask` is element e of x; lane l gets element 2 l. */
+/* Elements two numbers apart: bit e of `mask` is element e of x; lane l gets element 2 l. */
 INLINE vreal gather_even(const char *x, unsigned mask)
 {
     const vreal low = vload_mask((const real *)x, mask & (unsigned)(((uint64_t)1 << LANES) - 1));
@@ -42,7 +30,7 @@ INLINE vreal gather_even(const char *x, unsigned mask)
     return __builtin_shufflevector(low, high, EVEN);
 }
 
-/* The mask that makes these functions fetch lanes first <= l < end and touch nothing else. */
+/* The mask that makes `gather` fetch lanes first <= l < end and touch nothing else. */
 INLINE unsigned lane_mask(ptrdiff_t step, int first, int end)
 {
     if (step == 2 * sizeof(number))
@@ -50,9 +38,12 @@ INLINE unsigned lane_mask(ptrdiff_t step, int first, int end)
     return (1u << end) - (1u << first);
 }
 
+/* Lanes of the mask get x[l * step], step in bytes; the others are 0 and their memory is not touched. */
 INLINE vreal gather(const char *x, ptrdiff_t step, unsigned mask)
 {
-    return step == 2 * sizeof(number) ? gather_even(x, mask) : gather_lanes(x, step, mask);
+    if (step == sizeof(number))
+        return vload_mask((const real *)x, mask);
+    return step == 2 * sizeof(number) ? gather_even(x, mask) : vgather_mask(x, step, mask);
 }
 
 #endif
