@@ -21,7 +21,19 @@ import rivals
 
 import npkernels as nk
 
-TOPICS = ("conv", "linear", "pool", "softmax", "loss", "cluster", "kmeans", "decomposition", "activation", "optim")
+TOPICS = (
+    "conv",
+    "linear",
+    "pool",
+    "softmax",
+    "loss",
+    "norm",
+    "cluster",
+    "kmeans",
+    "decomposition",
+    "activation",
+    "optim",
+)
 
 
 class Row(NamedTuple):

@@ -67,6 +67,19 @@ class Pool(NamedTuple):
         return f"({self.n}, {self.c}, {self.h}, {self.h}), {self.kernel}x{self.kernel}/{self.stride}"
 
 
+class Map(NamedTuple):
+    """Maps (n, c, h, h)."""
+
+    name: str
+    n: int
+    c: int
+    h: int
+
+    @property
+    def shape(self):
+        return f"({self.n}, {self.c}, {self.h}, {self.h})"
+
+
 class Head(NamedTuple):
     """Logits (n, c)."""
 
@@ -180,6 +193,17 @@ LOSS = [
 REGRESSION = [
     Flat("autoencoder of mnist", 128 * 784),
     Flat("u-net mask", 8 * 512 * 512),
+]
+
+BATCH_NORM = [
+    Map("resnet50 conv2_x", 8, 64, 56),
+    Map("cifar resnet", 64, 32, 32),
+    Map("resnet50 conv4_x", 32, 256, 14),
+    Map("resnet50 conv5_x", 32, 512, 7),
+]
+
+LAYER_NORM = [
+    Head("bert base", 4096, 768),
 ]
 
 CLUSTER = [

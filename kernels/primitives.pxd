@@ -214,6 +214,38 @@ cdef extern from "primitives.h" nogil:
         const loss_fn* losses
 
 cdef extern from "primitives.h" nogil:
+    ctypedef struct norm_terms:
+        const void* mean
+        const void* rest
+        const void* scale
+        const void* shift
+    ctypedef struct norm_gradient_terms:
+        const void* mean
+        const void* offset
+        const void* slope
+        const void* scale
+    ctypedef struct norm_primitives:
+        void (*moments)(Py_ssize_t planes, Py_ssize_t count, const void* x, Py_ssize_t stride, double* mean,
+                        double* variance) noexcept nogil
+        void (*gradient_sums)(Py_ssize_t planes, Py_ssize_t count, const void* dy, Py_ssize_t dy_stride, const void* x,
+                              Py_ssize_t x_stride, const void* mean, double* sums) noexcept nogil
+        void (*rows)(Py_ssize_t channels, Py_ssize_t count, const void* x, Py_ssize_t x_stride, const norm_terms* terms,
+                     Py_ssize_t channel, void* y, Py_ssize_t y_stride) noexcept nogil
+        void (*gradient_rows)(Py_ssize_t channels, Py_ssize_t count, const void* dy, Py_ssize_t dy_stride, const void* x,
+                              Py_ssize_t x_stride, const norm_gradient_terms* terms, Py_ssize_t channel, void* dx,
+                              Py_ssize_t dx_stride) noexcept nogil
+        void (*columns)(Py_ssize_t channels, const void* x, const norm_terms* terms, void* y) noexcept nogil
+        void (*gradient_columns)(Py_ssize_t channels, const void* dy, const void* x, const norm_gradient_terms* terms,
+                                 void* dx) noexcept nogil
+        void (*row)(Py_ssize_t count, const void* x, double mean, double scale, const void* gamma, const void* beta,
+                    void* y) noexcept nogil
+        void (*row_gradient_sums)(Py_ssize_t count, const void* dy, const void* x, const void* gamma, double mean,
+                                  double scale, double* sums, void* dgamma, void* dbeta) noexcept nogil
+        void (*row_gradient)(Py_ssize_t count, const void* dy, const void* x, const void* gamma, double mean, double scale,
+                             double offset, double slope, void* dx) noexcept nogil
+        void (*add_to_doubles)(Py_ssize_t count, const void* x, double* sums) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
     enum:
         TARGET_NONE
         TARGET_IGNORED
@@ -285,6 +317,7 @@ cdef extern from "primitives.h" nogil:
         const strided_primitives* strided
         const optim_primitives* optim
         const loss_primitives* loss
+        const norm_primitives* norm
         const pool_primitives* pool
         const pool_index_primitives* pool_indices
         const pool_backward_primitives* pool_backward

@@ -34,6 +34,15 @@ cdef struct Elementwise:
 # The addresses from the first byte of the array to the one behind its last.
 cdef void extent(cnp.ndarray array, size_t* low, size_t* high) noexcept
 
+# The bytes from the first element to another one, counted in C order.
+cdef inline Py_ssize_t offset_of(const strided* array, Py_ssize_t element) noexcept nogil:
+    cdef Py_ssize_t offset = 0
+    cdef int i
+    for i in range(array.axes - 1, -1, -1):
+        offset += element % array.shape[i] * array.strides[i]
+        element //= array.shape[i]
+    return offset
+
 cdef void elementwise_begin(Elementwise* e, cnp.ndarray like, row_fn row, const void* context) noexcept
 # All operands have the shape and dtype of `like`. What is only written must be C-contiguous.
 cdef void elementwise_operand(Elementwise* e, cnp.ndarray array, int use) noexcept

@@ -16,6 +16,7 @@ extern const softmax_primitives NAME(softmax);
 extern const strided_primitives NAME(strided);
 extern const optim_primitives NAME(optim);
 extern const loss_primitives NAME(loss);
+extern const norm_primitives NAME(norm);
 extern const pool_primitives NAME(pool);
 extern const pool_index_primitives NAME(pool_indices);
 extern const pool_backward_primitives NAME(pool_backward);
@@ -39,6 +40,7 @@ const primitives NAME(primitives) = {
     .strided = &NAME(strided),
     .optim = &NAME(optim),
     .loss = &NAME(loss),
+    .norm = &NAME(norm),
     .pool = &NAME(pool),
     .pool_indices = &NAME(pool_indices),
     .pool_backward = &NAME(pool_backward),

@@ -21,6 +21,7 @@ typedef void real;
 #include "flat.h"
 #include "gram.h"
 #include "loss.h"
+#include "norm.h"
 #include "optim.h"
 #include "pack.h"
 #include "pool.h"
@@ -48,6 +49,7 @@ typedef struct {
     const strided_primitives *strided;
     const optim_primitives *optim;
     const loss_primitives *loss;
+    const norm_primitives *norm;
     const pool_primitives *pool;
     const pool_index_primitives *pool_indices;
     const pool_backward_primitives *pool_backward;

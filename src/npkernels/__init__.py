@@ -77,6 +77,13 @@ from .loss import (
     mse_loss,
     mse_loss_with_grad,
 )
+from .norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_inference,
+    layer_norm,
+    layer_norm_backward,
+)
 from .optim import adagrad_step, adam_step, adamw_step, clip_grad_norm, momentum_step, rmsprop_step, sgd_step
 from .parametric import (
     celu,
@@ -133,6 +140,9 @@ __all__ = [
     "available_isas",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_inference",
     "bent_identity",
     "bent_identity_backward",
     "binary_cross_entropy_with_logits",
@@ -185,6 +195,8 @@ __all__ = [
     "kmeans_plus_plus",
     "l1_loss",
     "l1_loss_with_grad",
+    "layer_norm",
+    "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "log_softmax",

@@ -102,6 +102,13 @@ from .loss import (
     softmax_cross_entropy,
     softmax_cross_entropy_with_grad,
 )
+from .norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_inference,
+    layer_norm,
+    layer_norm_backward,
+)
 from .optim import adagrad_step, adam_step, adamw_step, clip_grad_norm, momentum_step, rmsprop_step, sgd_step
 from .pool import (
     avg_pool2d,
@@ -127,6 +134,9 @@ __all__ = [
     "arsinh_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_inference",
     "bent_identity",
     "bent_identity_backward",
     "binary_cross_entropy_with_logits",
@@ -177,6 +187,8 @@ __all__ = [
     "kmeans_plus_plus",
     "l1_loss",
     "l1_loss_with_grad",
+    "layer_norm",
+    "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "log_softmax",

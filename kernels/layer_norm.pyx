@@ -1,0 +1,209 @@
+"""Layer normalisation: each row of the last axis by its own moments, and the gradient.
+
+A row is read in place where it is contiguous, and else gathered. Long rows have the moments of blocks, put together in
+order; dgamma and dbeta sum blocks of rows, each in double precision over short sums. All blocks depend on the shape
+alone.
+"""
+from libc.math cimport sqrt
+from libc.string cimport memset
+cimport numpy as cnp
+
+from npkernels._primitives cimport primitives, strided
+from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._strided cimport merge_axes, offset_of
+
+cnp.import_array()
+
+cdef enum:
+    BLOCK = 4096             # elements whose sum is taken in the number type
+    SHORT_ROWS = 64          # rows whose dgamma and dbeta are
+    MOST_BLOCKS = 64         # of rows
+    TASK = 1 << 14           # elements that a task takes at least
+    SUM_ELEMENTS = 1 << 22   # that the sums of all blocks of rows may hold
+
+cdef struct Rows:
+    # (rows, d): the rows by any strides
+    strided rows
+    Py_ssize_t step
+
+cdef struct Norm:
+    const primitives* table
+    Py_ssize_t rows, d, blocks
+    Rows x, dy
+    const char* gamma
+    const char* beta
+    char* mean               # (rows,)
+    char* variance
+    double eps
+    char* y                  # (rows, d), C-contiguous
+    double* sums             # (blocks, 2, d): dgamma and dbeta of blocks of rows
+    char* scratch            # for each thread: rows of x and dy, sums of short blocks
+    size_t row_bytes
+
+
+cdef inline double real_at(const Norm* v, const char* x, Py_ssize_t i) noexcept nogil:
+    return (<const float*>x)[i] if v.table.itemsize == sizeof(float) else (<const double*>x)[i]
+
+
+cdef inline void put(const Norm* v, char* x, Py_ssize_t i, double value) noexcept nogil:
+    if v.table.itemsize == sizeof(float):
+        (<float*>x)[i] = <float>value
+    else:
+        (<double*>x)[i] = value
+
+
+cdef void set_rows(Rows* a, cnp.ndarray x) noexcept:
+    cdef int last = cnp.PyArray_NDIM(x) - 1
+    merge_axes(&a.rows, <char*>cnp.PyArray_DATA(x), last, cnp.PyArray_DIMS(x), cnp.PyArray_STRIDES(x))
+    a.step = cnp.PyArray_STRIDES(x)[last]
+
+
+cdef void begin(Norm* v, cnp.ndarray x, cnp.ndarray gamma, double eps, cnp.ndarray y, cnp.ndarray mean,
+                cnp.ndarray variance) noexcept:
+    v.table = primitives_for(cnp.PyArray_TYPE(x))
+    v.rows, v.d, v.eps = cnp.PyArray_SIZE(mean), cnp.PyArray_DIMS(x)[cnp.PyArray_NDIM(x) - 1], eps
+    set_rows(&v.x, x)
+    v.gamma, v.y = <const char*>cnp.PyArray_DATA(gamma), <char*>cnp.PyArray_DATA(y)
+    v.mean, v.variance = <char*>cnp.PyArray_DATA(mean), <char*>cnp.PyArray_DATA(variance)
+    v.row_bytes = <size_t>(v.d * v.table.itemsize + 63) & ~<size_t>63
+
+
+cdef inline const char* row_of(const Norm* v, const Rows* a, Py_ssize_t row, char* buffer) noexcept nogil:
+    cdef const char* at = a.rows.data + offset_of(&a.rows, row)
+    if a.step == v.table.itemsize or v.d == 1:
+        return at
+    v.table.pack.rows(1, v.d, at, 0, a.step, buffer)
+    return buffer
+
+
+cdef void row_moments(const Norm* v, const char* x, double* mean, double* variance) noexcept nogil:
+    # Blocks are added one by one: with shares w of the elements seen, mean += w d and variance = (1 - w) variance +
+    # w (variance_b + (1 - w) d^2), d = mean_b - mean. Chan, Golub, LeVeque, The American Statistician 37(3), 1983.
+    cdef Py_ssize_t first = BLOCK, count
+    cdef double near, spread, share, d
+    v.table.norm.moments(1, min(v.d, <Py_ssize_t>BLOCK), x, 0, mean, variance)
+    while first < v.d:
+        count = min(v.d - first, <Py_ssize_t>BLOCK)
+        v.table.norm.moments(1, count, x + first * v.table.itemsize, 0, &near, &spread)
+        share, d = <double>count / (first + count), near - mean[0]
+        mean[0] = mean[0] + share * d if d - d == 0 else mean[0] + near
+        variance[0] = (1 - share) * variance[0] + share * (spread + (1 - share) * d * d)
+        first += count
+
+
+cdef void forward_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Norm* v = <const Norm*>context
+    cdef Py_ssize_t row
+    cdef const char* x
+    cdef double mean, variance
+    for row in range(first, last):
+        x = row_of(v, &v.x, row, v.scratch + <size_t>slot * v.row_bytes)
+        row_moments(v, x, &mean, &variance)
+        put(v, v.mean, row, mean)
+        put(v, v.variance, row, variance)
+        v.table.norm.row(v.d, x, mean, 1 / sqrt(variance + v.eps), v.gamma, v.beta, v.y + row * v.d * v.table.itemsize)
+
+
+def forward(
+    cnp.ndarray x,             # IN (..., d)
+    cnp.ndarray gamma,         # IN (d,), C-contiguous
+    cnp.ndarray beta,          # IN (d,), C-contiguous
+    double eps,
+    cnp.ndarray y,             # OUT shape of x, C-contiguous
+    cnp.ndarray mean,          # OUT (...), C-contiguous
+    cnp.ndarray variance,      # OUT (...), C-contiguous
+):
+    cdef Norm v
+    cdef int threads
+    begin(&v, x, gamma, eps, y, mean, variance)
+    v.beta = <const char*>cnp.PyArray_DATA(beta)
+    if v.rows == 0 or v.d == 0:
+        return
+    threads = num_threads() if v.rows * v.d > TASK else 1
+    v.scratch = <char*>workspace(v.row_bytes * <size_t>threads)
+    if v.scratch == NULL:
+        raise MemoryError("no memory for the rows of layer normalisation")
+    with nogil:
+        parallel_for(forward_rows, &v, v.rows, max(<Py_ssize_t>1, TASK // v.d), threads)
+    workspace_done()
+
+
+cdef void backward_row(const Norm* v, Py_ssize_t row, char* buffer, char* dgamma, char* dbeta) noexcept nogil:
+    # With t = (x - mean) scale and g = dy gamma: dx = scale (g - mean(g) - t mean(g t)). Ba, Kiros, Hinton, "Layer
+    # normalization", 2016.
+    cdef double mean = real_at(v, v.mean, row), scale = 1 / sqrt(real_at(v, v.variance, row) + v.eps)
+    cdef double sums[2]
+    cdef Py_ssize_t first = 0, count, size = v.table.itemsize
+    cdef const char* x = row_of(v, &v.x, row, buffer)
+    cdef const char* dy = row_of(v, &v.dy, row, buffer + v.row_bytes)
+    sums[0] = sums[1] = 0
+    while first < v.d:
+        count = min(v.d - first, <Py_ssize_t>BLOCK)
+        v.table.norm.row_gradient_sums(count, dy + first * size, x + first * size, v.gamma + first * size, mean, scale, sums,
+                                       dgamma + first * size, dbeta + first * size)
+        first += count
+    v.table.norm.row_gradient(v.d, dy, x, v.gamma, mean, scale, sums[0] / v.d, sums[1] / v.d, v.y + row * v.d * size)
+
+
+cdef void backward_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Norm* v = <const Norm*>context
+    cdef char* buffer = v.scratch + 4 * <size_t>slot * v.row_bytes
+    cdef char* dgamma = buffer + 2 * v.row_bytes
+    cdef double* sums
+    cdef Py_ssize_t block, row, start, end
+    for block in range(first, last):
+        sums = v.sums + 2 * block * v.d
+        memset(sums, 0, 2 * <size_t>v.d * sizeof(double))
+        start, end = block * v.rows // v.blocks, (block + 1) * v.rows // v.blocks
+        while start < end:
+            memset(dgamma, 0, 2 * v.row_bytes)
+            for row in range(start, min(start + SHORT_ROWS, end)):
+                backward_row(v, row, buffer, dgamma, dgamma + v.row_bytes)
+            v.table.norm.add_to_doubles(v.d, dgamma, sums)
+            v.table.norm.add_to_doubles(v.d, dgamma + v.row_bytes, sums + v.d)
+            start += SHORT_ROWS
+
+
+cdef Py_ssize_t block_count(Py_ssize_t rows, Py_ssize_t d) noexcept nogil:
+    # Enough for the threads of most machines, each worth a task, and no more memory than a fraction of the operands.
+    cdef Py_ssize_t count = min(rows, min(<Py_ssize_t>MOST_BLOCKS, rows * d // TASK))
+    return max(<Py_ssize_t>1, min(count, SUM_ELEMENTS // d))
+
+
+def backward(
+    cnp.ndarray dy,            # IN (..., d)
+    cnp.ndarray x,             # IN the same shape
+    cnp.ndarray gamma,         # IN (d,), C-contiguous
+    cnp.ndarray mean,          # IN (...), C-contiguous
+    cnp.ndarray variance,      # IN (...), C-contiguous
+    double eps,
+    cnp.ndarray dx,            # OUT shape of x, C-contiguous
+    cnp.ndarray dgamma,        # OUT (d,), C-contiguous
+    cnp.ndarray dbeta,         # OUT (d,), C-contiguous
+):
+    cdef Norm v
+    cdef int threads
+    cdef Py_ssize_t i, block
+    cdef char* to_gamma = <char*>cnp.PyArray_DATA(dgamma)
+    cdef char* to_beta = <char*>cnp.PyArray_DATA(dbeta)
+    cdef size_t sums
+    begin(&v, x, gamma, eps, dx, mean, variance)
+    set_rows(&v.dy, dy)
+    if v.d == 0:
+        return
+    v.blocks = block_count(v.rows, v.d) if v.rows > 0 else 0
+    threads = num_threads() if v.blocks > 1 else 1
+    sums = <size_t>(v.blocks * 2 * v.d) * sizeof(double)
+    v.sums = <double*>workspace(sums + 4 * v.row_bytes * <size_t>threads)
+    if v.sums == NULL:
+        raise MemoryError("no memory for the sums of layer normalisation")
+    v.scratch = <char*>v.sums + sums
+    with nogil:
+        parallel_for(backward_blocks, &v, v.blocks, 1, threads)
+        for block in range(1, v.blocks):
+            for i in range(2 * v.d):
+                v.sums[i] += v.sums[2 * block * v.d + i]
+        for i in range(v.d):
+            put(&v, to_gamma, i, v.sums[i] if v.blocks > 0 else 0)
+            put(&v, to_beta, i, v.sums[v.d + i] if v.blocks > 0 else 0)
+    workspace_done()

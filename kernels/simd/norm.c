@@ -1,0 +1,250 @@
+#include "parts.h"
+#include "primitives.h"
+
+enum { CHAINS = 4 }; /* of additions, so that one waits less for another */
+
+/* Two sums over vectors of x, or of x and dy. */
+typedef struct {
+    vreal first[CHAINS], second[CHAINS];
+    number centre, share;
+} sums_state;
+
+typedef void (*visit_fn)(sums_state *s, int chain, const real *x, const real *dy, ptrdiff_t count);
+
+INLINE const real *plane_of(const real *x, ptrdiff_t stride, ptrdiff_t plane)
+{
+    return (const real *)((const char *)x + plane * stride);
+}
+
+/* Calls f for every vector of the planes. A single plane deals its vectors to the chains in turn; of several planes each
+ * has a chain, so that the few vectors of short planes do not wait for one another. */
+INLINE void visit(visit_fn f, sums_state *s, ptrdiff_t planes, ptrdiff_t count, const real *x, ptrdiff_t x_stride,
+                  const real *dy, ptrdiff_t dy_stride)
+{
+    if (planes == 1) {
+        ptrdiff_t i = 0;
+        for (; i + CHAINS * LANES <= count; i += CHAINS * LANES)
+            UNROLL for (int c = 0; c < CHAINS; c++) f(s, c, x + i + c * LANES, dy + i + c * LANES, LANES);
+        for (; i < count; i += LANES)
+            f(s, 0, x + i, dy + i, count - i);
+        return;
+    }
+    ptrdiff_t p = 0;
+    for (; p + CHAINS <= planes; p += CHAINS)
+        for (ptrdiff_t i = 0; i < count; i += LANES)
+            UNROLL for (int c = 0; c < CHAINS; c++)
+                f(s, c, plane_of(x, x_stride, p + c) + i, plane_of(dy, dy_stride, p + c) + i, count - i);
+    UNROLL for (int c = 0; c < CHAINS; c++)
+        for (ptrdiff_t i = 0; p + c < planes && i < count; i += LANES)
+            f(s, c, plane_of(x, x_stride, p + c) + i, plane_of(dy, dy_stride, p + c) + i, count - i);
+}
+
+INLINE number first_sum(const sums_state *s)
+{
+    return lane_sum((s->first[0] + s->first[1]) + (s->first[2] + s->first[3]));
+}
+INLINE number second_sum(const sums_state *s)
+{
+    return lane_sum((s->second[0] + s->second[1]) + (s->second[2] + s->second[3]));
+}
+
+INLINE void add_difference(sums_state *s, int chain, const real *x, const real *dy, ptrdiff_t count)
+{
+    (void)dy;
+    s->first[chain] += (load_or(x, count, s->centre) - s->centre) * s->share;
+}
+
+INLINE void add_deviation(sums_state *s, int chain, const real *x, const real *dy, ptrdiff_t count)
+{
+    (void)dy;
+    const vreal d = load_or(x, count, s->centre) - s->centre, part = d * s->share;
+    s->first[chain] += part;
+    s->second[chain] += part * d;
+}
+
+INLINE void add_gradient(sums_state *s, int chain, const real *x, const real *dy, ptrdiff_t count)
+{
+    const vreal d = load_some(dy, count);
+    s->first[chain] += d;
+    s->second[chain] += d * (load_or(x, count, s->centre) - s->centre);
+}
+
+/* origin + mean(x - origin); sums over x_i / count do not overflow. */
+INLINE number centre_of(ptrdiff_t planes, ptrdiff_t count, const real *x, ptrdiff_t stride, number origin, number share)
+{
+    sums_state s = {.centre = origin, .share = share};
+    visit(add_difference, &s, planes, count, x, stride, x, stride);
+    return origin + first_sum(&s);
+}
+
+/* The first pass comes near the mean, by differences from the first element: that is at most sqrt(count) standard
+ * deviations away from the mean, so that the centre is off by a small part of one, however large the mean. Then with
+ * d = x - centre the mean is centre + mean(d), and the variance mean(d^2) - mean(d)^2, where the second term is tiny.
+ * Chan, Golub, LeVeque, "Algorithms for computing the sample variance", The American Statistician 37(3), 1983. */
+static void moments(ptrdiff_t planes, ptrdiff_t count, const real *x, ptrdiff_t stride, double *mean, double *variance)
+{
+    sums_state s = {.share = (number)(1 / ((double)planes * (double)count))};
+    s.centre = centre_of(planes, count, x, stride, *x, s.share);
+    if (s.centre - s.centre != 0) /* the first element is not finite, or a difference overflows */
+        s.centre = centre_of(planes, count, x, stride, 0, s.share);
+    visit(add_deviation, &s, planes, count, x, stride, x, stride);
+    const double off = first_sum(&s);
+    /* A centre of inf or NaN is the mean already; d would make it NaN. */
+    *mean = s.centre - s.centre == 0 ? s.centre + off : s.centre;
+    *variance = second_sum(&s) - off * off;
+    if (*variance < 0) /* by rounding, where all are nearly equal */
+        *variance = 0;
+}
+
+static void gradient_sums(ptrdiff_t planes, ptrdiff_t count, const real *dy, ptrdiff_t dy_stride, const real *x,
+                          ptrdiff_t x_stride, const real *mean, double sums[2])
+{
+    sums_state s = {.centre = *mean};
+    visit(add_gradient, &s, planes, count, x, x_stride, dy, dy_stride);
+    sums[0] = first_sum(&s);
+    sums[1] = second_sum(&s);
+}
+
+/* Long rows start with the part of a vector that brings the result to a boundary: a vector across two lines of the
+ * cache is written at half speed. Sums have no such start, their order must not depend on addresses. */
+INLINE ptrdiff_t to_boundary(ptrdiff_t count, const real *p)
+{
+    return count < 16 * LANES ? 0 : (ptrdiff_t)(-(uintptr_t)p % VECTOR_BYTES / sizeof(number));
+}
+
+INLINE void affine(ptrdiff_t count, const real *x, vreal mean, vreal rest, vreal scale, vreal shift, real *y)
+{
+    store_some(y, ((load_some(x, count) - mean) - rest) * scale + shift, count);
+}
+
+static void rows(ptrdiff_t channels, ptrdiff_t count, const real *x, ptrdiff_t x_stride, const norm_terms *terms,
+                 ptrdiff_t channel, real *y, ptrdiff_t y_stride)
+{
+    for (ptrdiff_t c = channel; c < channel + channels; c++) {
+        const vreal mean = vsplat(terms->mean[c]), rest = vsplat(terms->rest[c]);
+        const vreal scale = vsplat(terms->scale[c]), shift = vsplat(terms->shift[c]);
+        ptrdiff_t i = to_boundary(count, y);
+        if (i > 0)
+            affine(i, x, mean, rest, scale, shift, y);
+        for (; i + LANES <= count; i += LANES)
+            affine(LANES, x + i, mean, rest, scale, shift, y + i);
+        if (i < count)
+            affine(count - i, x + i, mean, rest, scale, shift, y + i);
+        x = plane_of(x, x_stride, 1);
+        y = (real *)((char *)y + y_stride);
+    }
+}
+
+static void columns(ptrdiff_t channels, const real *x, const norm_terms *terms, real *y)
+{
+    for (ptrdiff_t i = 0; i < channels; i += LANES) {
+        const ptrdiff_t some = channels - i;
+        affine(some, x + i, load_some(terms->mean + i, some), load_some(terms->rest + i, some),
+               load_some(terms->scale + i, some), load_some(terms->shift + i, some), y + i);
+    }
+}
+
+INLINE void gradient(ptrdiff_t count, const real *dy, const real *x, vreal mean, vreal offset, vreal slope, vreal scale,
+                     real *dx)
+{
+    store_some(dx, ((load_some(dy, count) - offset) - (load_some(x, count) - mean) * slope) * scale, count);
+}
+
+static void gradient_rows(ptrdiff_t channels, ptrdiff_t count, const real *dy, ptrdiff_t dy_stride, const real *x,
+                          ptrdiff_t x_stride, const norm_gradient_terms *terms, ptrdiff_t channel, real *dx,
+                          ptrdiff_t dx_stride)
+{
+    for (ptrdiff_t c = channel; c < channel + channels; c++) {
+        const vreal mean = vsplat(terms->mean[c]), offset = vsplat(terms->offset[c]);
+        const vreal slope = vsplat(terms->slope[c]), scale = vsplat(terms->scale[c]);
+        ptrdiff_t i = to_boundary(count, dx);
+        if (i > 0)
+            gradient(i, dy, x, mean, offset, slope, scale, dx);
+        for (; i + LANES <= count; i += LANES)
+            gradient(LANES, dy + i, x + i, mean, offset, slope, scale, dx + i);
+        if (i < count)
+            gradient(count - i, dy + i, x + i, mean, offset, slope, scale, dx + i);
+        dy = plane_of(dy, dy_stride, 1);
+        x = plane_of(x, x_stride, 1);
+        dx = (real *)((char *)dx + dx_stride);
+    }
+}
+
+static void gradient_columns(ptrdiff_t channels, const real *dy, const real *x, const norm_gradient_terms *terms, real *dx)
+{
+    for (ptrdiff_t i = 0; i < channels; i += LANES) {
+        const ptrdiff_t some = channels - i;
+        gradient(some, dy + i, x + i, load_some(terms->mean + i, some), load_some(terms->offset + i, some),
+                 load_some(terms->slope + i, some), load_some(terms->scale + i, some), dx + i);
+    }
+}
+
+static void row(ptrdiff_t count, const real *x, double mean, double scale, const real *gamma, const real *beta, real *y)
+{
+    const number centre = (number)mean, rest = (number)(mean - centre), factor = (number)scale;
+    for (ptrdiff_t i = 0; i < count; i += LANES) {
+        const ptrdiff_t some = count - i;
+        const vreal t = ((load_some(x + i, some) - centre) - rest) * factor;
+        store_some(y + i, t * load_some(gamma + i, some) + load_some(beta + i, some), some);
+    }
+}
+
+/* One vector of row_gradient_sums. */
+INLINE void add_gradients(ptrdiff_t count, const real *dy, const real *x, const real *gamma, number centre, number factor,
+                          vreal *first, vreal *second, real *dgamma, real *dbeta)
+{
+    const vreal d = load_some(dy, count), t = (load_or(x, count, centre) - centre) * factor, g = d * load_some(gamma, count);
+    *first += g;
+    *second += g * t;
+    store_some(dgamma, load_some(dgamma, count) + d * t, count);
+    store_some(dbeta, load_some(dbeta, count) + d, count);
+}
+
+static void row_gradient_sums(ptrdiff_t count, const real *dy, const real *x, const real *gamma, double mean, double scale,
+                              double sums[2], real *dgamma, real *dbeta)
+{
+    enum { PAIR = 2 };
+    const number centre = (number)mean, factor = (number)scale;
+    vreal first[PAIR] = {{0}}, second[PAIR] = {{0}};
+    ptrdiff_t i = 0;
+    for (; i + PAIR * LANES <= count; i += PAIR * LANES)
+        UNROLL for (int c = 0; c < PAIR; c++)
+        {
+            const ptrdiff_t at = i + c * LANES;
+            add_gradients(LANES, dy + at, x + at, gamma + at, centre, factor, &first[c], &second[c], dgamma + at, dbeta + at);
+        }
+    for (; i < count; i += LANES)
+        add_gradients(count - i, dy + i, x + i, gamma + i, centre, factor, first, second, dgamma + i, dbeta + i);
+    sums[0] += lane_sum(first[0] + first[1]);
+    sums[1] += lane_sum(second[0] + second[1]);
+}
+
+static void row_gradient(ptrdiff_t count, const real *dy, const real *x, const real *gamma, double mean, double scale,
+                         double offset, double slope, real *dx)
+{
+    const number centre = (number)mean, factor = (number)scale, by = (number)offset, along = (number)slope;
+    for (ptrdiff_t i = 0; i < count; i += LANES) {
+        const ptrdiff_t some = count - i;
+        const vreal t = (load_some(x + i, some) - centre) * factor, g = load_some(dy + i, some) * load_some(gamma + i, some);
+        store_some(dx + i, ((g - by) - t * along) * factor, some);
+    }
+}
+
+static void add_to_doubles(ptrdiff_t count, const real *x, double *sums)
+{
+    for (ptrdiff_t i = 0; i < count; i++)
+        sums[i] += x[i];
+}
+
+const norm_primitives NAME(norm) = {
+    .moments = moments,
+    .rows = rows,
+    .columns = columns,
+    .gradient_sums = gradient_sums,
+    .gradient_rows = gradient_rows,
+    .gradient_columns = gradient_columns,
+    .row = row,
+    .row_gradient_sums = row_gradient_sums,
+    .row_gradient = row_gradient,
+    .add_to_doubles = add_to_doubles,
+};
