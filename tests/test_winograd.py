@@ -64,10 +64,10 @@ def test_winograd_is_within_its_bound(isa, dtype, eps, rng, shape):
 
 
 def test_winograd_is_chosen_by_the_sizes_of_an_image_alone(dtype, rng):
-    w = rng.standard_normal((16, 16, 3, 3)).astype(dtype)
+    w = rng.standard_normal((32, 32, 3, 3)).astype(dtype)
     for n in (1, 3):
         for size, chosen in ((7, "winograd"), (6, "direct"), (8, "winograd")):
-            x = rng.standard_normal((n, 16, size, size)).astype(dtype)
+            x = rng.standard_normal((n, 32, size, size)).astype(dtype)
             assert np.array_equal(nk.conv2d(x, w, padding=1), nk.conv2d(x, w, padding=1, algorithm=chosen))
             other = "direct" if chosen == "winograd" else "winograd"
             assert not np.array_equal(nk.conv2d(x, w, padding=1), nk.conv2d(x, w, padding=1, algorithm=other))
@@ -124,8 +124,8 @@ def test_groups_bias_and_out(isa, dtype, eps, rng):
 
 
 def test_gradient_of_the_image_is_within_its_bound(isa, dtype, eps, rng):
-    x, w, _, padding = operands(rng, (2, 19, 11, 9, 21, 1), dtype)
-    dy = rng.standard_normal((2, 21, 11, 9)).astype(dtype)
+    x, w, _, padding = operands(rng, (2, 35, 11, 9, 37, 1), dtype)
+    dy = rng.standard_normal((2, 37, 11, 9)).astype(dtype)
     dx = nk.conv2d_backward(dy, x, w, padding=padding, needs=("x",))[0]
     x, w, dy = (a.astype(np.float64) for a in (x, w, dy))
     flipped = np.flip(w, (2, 3)).swapaxes(0, 1)
