@@ -28,11 +28,12 @@ TOPICS = (
     "softmax",
     "loss",
     "norm",
+    "regularisation",
+    "activation",
+    "optim",
     "cluster",
     "kmeans",
     "decomposition",
-    "activation",
-    "optim",
 )
 
 

@@ -202,6 +202,11 @@ BATCH_NORM = [
     Map("resnet50 conv5_x", 32, 512, 7),
 ]
 
+DROPOUT = [
+    Flat("mnist mlp", 128 * 512),
+    Flat("bert base", 8 * 512 * 768),
+]
+
 LAYER_NORM = [
     Head("bert base", 4096, 768),
 ]

@@ -1,6 +1,6 @@
 # The table of primitives as Cython sees it; declarations only. The contracts stand in kernels/simd/*.h.
 
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 
 cdef extern from "primitives.h" nogil:
@@ -182,6 +182,7 @@ cdef extern from "primitives.h" nogil:
     ctypedef struct strided_primitives:
         void (*gather)(const strided* array, Py_ssize_t first, Py_ssize_t count, void* to) noexcept nogil
         void (*scatter)(const strided* array, Py_ssize_t first, Py_ssize_t count, const void* source) noexcept nogil
+        void (*gather_bytes)(const strided* array, Py_ssize_t first, Py_ssize_t count, uint8_t* to) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     enum:
@@ -244,6 +245,11 @@ cdef extern from "primitives.h" nogil:
         void (*row_gradient)(Py_ssize_t count, const void* dy, const void* x, const void* gamma, double mean, double scale,
                              double offset, double slope, void* dx) noexcept nogil
         void (*add_to_doubles)(Py_ssize_t count, const void* x, double* sums) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
+    ctypedef struct dropout_primitives:
+        void (*draw)(uint64_t key, uint64_t kept, Py_ssize_t first, Py_ssize_t count, uint8_t* mask) noexcept nogil
+        void (*apply)(Py_ssize_t count, const void* x, const uint8_t* mask, double scale, void* y) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     enum:
@@ -318,6 +324,7 @@ cdef extern from "primitives.h" nogil:
         const optim_primitives* optim
         const loss_primitives* loss
         const norm_primitives* norm
+        const dropout_primitives* dropout
         const pool_primitives* pool
         const pool_index_primitives* pool_indices
         const pool_backward_primitives* pool_backward

@@ -17,6 +17,7 @@ extern const strided_primitives NAME(strided);
 extern const optim_primitives NAME(optim);
 extern const loss_primitives NAME(loss);
 extern const norm_primitives NAME(norm);
+extern const dropout_primitives NAME(dropout);
 extern const pool_primitives NAME(pool);
 extern const pool_index_primitives NAME(pool_indices);
 extern const pool_backward_primitives NAME(pool_backward);
@@ -41,6 +42,7 @@ const primitives NAME(primitives) = {
     .optim = &NAME(optim),
     .loss = &NAME(loss),
     .norm = &NAME(norm),
+    .dropout = &NAME(dropout),
     .pool = &NAME(pool),
     .pool_indices = &NAME(pool_indices),
     .pool_backward = &NAME(pool_backward),

@@ -20,6 +20,7 @@ typedef void real;
 #include "distance.h"
 #include "flat.h"
 #include "gram.h"
+#include "dropout.h"
 #include "loss.h"
 #include "norm.h"
 #include "optim.h"
@@ -50,6 +51,7 @@ typedef struct {
     const optim_primitives *optim;
     const loss_primitives *loss;
     const norm_primitives *norm;
+    const dropout_primitives *dropout;
     const pool_primitives *pool;
     const pool_index_primitives *pool_indices;
     const pool_backward_primitives *pool_backward;

@@ -1,24 +1,27 @@
 #include "primitives.h"
 
-enum { GATHER, SCATTER };
+enum { GATHER, SCATTER, GATHER_BYTES };
 
 /* One run along the innermost axis. */
-INLINE void copy_run(const int direction, char *at, ptrdiff_t stride, ptrdiff_t count, real *row)
+INLINE void copy_run(const int direction, char *at, ptrdiff_t stride, ptrdiff_t count, char *row)
 {
-    if (stride == sizeof(number)) {
-        const size_t bytes = (size_t)count * sizeof(number);
-        memcpy(direction == GATHER ? (char *)row : at, direction == GATHER ? at : (char *)row, bytes);
+    const ptrdiff_t size = direction == GATHER_BYTES ? 1 : sizeof(number);
+    if (stride == size) {
+        memcpy(direction == SCATTER ? at : row, direction == SCATTER ? row : at, (size_t)(count * size));
     } else if (direction == GATHER) {
         for (ptrdiff_t i = 0; i < count; i++)
-            row[i] = *(const real *)(at + i * stride);
+            ((real *)row)[i] = *(const real *)(at + i * stride);
+    } else if (direction == GATHER_BYTES) {
+        for (ptrdiff_t i = 0; i < count; i++)
+            row[i] = at[i * stride];
     } else {
         for (ptrdiff_t i = 0; i < count; i++)
-            *(real *)(at + i * stride) = row[i];
+            *(real *)(at + i * stride) = ((const real *)row)[i];
     }
 }
 
 /* An odometer over the axes, whose innermost wheel turns a run at a time. */
-INLINE void walk(const int direction, const strided *array, ptrdiff_t first, ptrdiff_t count, real *row)
+INLINE void walk(const int direction, const strided *array, ptrdiff_t first, ptrdiff_t count, char *row)
 {
     assert(array->axes >= 1 && first >= 0 && count >= 0);
     const int inner = array->axes - 1;
@@ -33,7 +36,7 @@ INLINE void walk(const int direction, const strided *array, ptrdiff_t first, ptr
     while (count > 0) {
         const ptrdiff_t run = min_size(count, shape[inner] - index[inner]);
         copy_run(direction, at, strides[inner], run, row);
-        row += run;
+        row += run * (direction == GATHER_BYTES ? 1 : (ptrdiff_t)sizeof(number));
         count -= run;
         index[inner] += run;
         at += run * strides[inner];
@@ -47,12 +50,17 @@ INLINE void walk(const int direction, const strided *array, ptrdiff_t first, ptr
 
 static void gather(const strided *array, ptrdiff_t first, ptrdiff_t count, real *to)
 {
-    walk(GATHER, array, first, count, to);
+    walk(GATHER, array, first, count, (char *)to);
 }
 
 static void scatter(const strided *array, ptrdiff_t first, ptrdiff_t count, const real *from)
 {
-    walk(SCATTER, array, first, count, (real *)from); /* a scatter only reads its row */
+    walk(SCATTER, array, first, count, (char *)from); /* a scatter only reads its row */
 }
 
-const strided_primitives NAME(strided) = {.gather = gather, .scatter = scatter};
+static void gather_bytes(const strided *array, ptrdiff_t first, ptrdiff_t count, uint8_t *to)
+{
+    walk(GATHER_BYTES, array, first, count, (char *)to);
+}
+
+const strided_primitives NAME(strided) = {.gather = gather, .scatter = scatter, .gather_bytes = gather_bytes};

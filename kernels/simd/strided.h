@@ -2,6 +2,8 @@
 #ifndef NPK_STRIDED_H
 #define NPK_STRIDED_H
 
+#include <stdint.h>
+
 enum { STRIDED_AXES = 64 }; /* NumPy's limit */
 
 typedef struct {
@@ -15,6 +17,8 @@ typedef struct {
     void (*gather)(const strided *array, ptrdiff_t first, ptrdiff_t count, real *to);
     /* the reverse: element first + i = from[i] */
     void (*scatter)(const strided *array, ptrdiff_t first, ptrdiff_t count, const real *from);
+    /* gather of an array of bytes */
+    void (*gather_bytes)(const strided *array, ptrdiff_t first, ptrdiff_t count, uint8_t *to);
 } strided_primitives;
 
 #endif

@@ -116,6 +116,7 @@ from .pool import (
     max_pool2d,
     max_pool2d_backward,
 )
+from .regularisation import dropout, dropout_backward
 from .runtime import available_isas, get_num_threads, isa, set_num_threads, show_config, threads, use_isa
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from .unfold import col2im, im2col
@@ -164,6 +165,8 @@ __all__ = [
     "conv_transpose2d_backward",
     "dense",
     "dense_backward",
+    "dropout",
+    "dropout_backward",
     "elu",
     "elu_backward",
     "gaussian",

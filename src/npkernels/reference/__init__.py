@@ -119,6 +119,7 @@ from .pool import (
     max_pool2d,
     max_pool2d_backward,
 )
+from .regularisation import dropout, dropout_backward
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 __all__ = [
@@ -158,6 +159,8 @@ __all__ = [
     "conv_transpose2d_backward",
     "dense",
     "dense_backward",
+    "dropout",
+    "dropout_backward",
     "elu",
     "elu_backward",
     "gaussian",
