@@ -301,7 +301,7 @@ cdef struct Global:
     Planes x
     Py_ssize_t size                          # h * w
     char* y
-    bint single, mean, contiguous
+    bint single, mean, contiguous, short_means   # short_means: of planes a constant step apart, of one piece each
 
 
 cdef void reduce_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -311,6 +311,9 @@ cdef void reduce_planes(void* context, Py_ssize_t first, Py_ssize_t last, int sl
     cdef double all
     cdef const char* piece
     cdef Py_ssize_t plane, done, count
+    if v.short_means:
+        v.table.rows.means(last - first, v.size, plane_at(&v.x, first), v.x.channel, v.y + first * v.table.itemsize)
+        return
     for plane in range(first, last):
         all, done = 0 if v.mean else -INFINITY, 0
         while done < v.size:
@@ -355,6 +358,7 @@ def global_forward(
     g.top = g.left = 0
     v.size = g.h * g.w
     v.contiguous = v.x.column == v.table.itemsize and v.x.row == g.w * v.x.column
+    v.short_means = mean and v.contiguous and v.size <= PIECE and v.x.image == v.x.channels * v.x.channel
     with nogil:
         parallel_for(reduce_planes, &v, planes, max(1, GRAIN // v.size), num_threads())
 

@@ -80,7 +80,11 @@ INLINE void widen(vreal v, vdouble wide[LANES / DOUBLE_LANES])
     typedef float half __attribute__((vector_size(VECTOR_BYTES / 2)));
     half halves[2];
     memcpy(halves, &v, sizeof halves);
+#ifdef __AVX512F__ /* GCC converts quarters and puts them together */
+    UNROLL for (int i = 0; i < 2; i++) wide[i] = (vdouble)_mm512_cvtps_pd((__m256)halves[i]);
+#else
     UNROLL for (int i = 0; i < 2; i++) wide[i] = __builtin_convertvector(halves[i], vdouble);
+#endif
 #else
     wide[0] = v;
 #endif
@@ -100,17 +104,22 @@ INLINE void add_square_to(vdouble_sum *sum, vreal v)
     UNROLL for (int i = 0; i < LANES / DOUBLE_LANES; i++) sum->part[i] += wide[i] * wide[i];
 }
 
+INLINE double double_sum(vdouble v)
+{
+    double lanes[DOUBLE_LANES];
+    memcpy(lanes, &v, sizeof lanes);
+    UNROLL for (int half = DOUBLE_LANES / 2; half > 0; half /= 2)
+        UNROLL for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
+    return lanes[0];
+}
+
 INLINE double total_of(const vdouble_sum *sum, int count)
 {
     vdouble all = {0};
     for (int i = 0; i < count; i++)
         for (int j = 0; j < LANES / DOUBLE_LANES; j++)
             all += sum[i].part[j];
-    double lanes[DOUBLE_LANES];
-    memcpy(lanes, &all, sizeof lanes);
-    UNROLL for (int half = DOUBLE_LANES / 2; half > 0; half /= 2)
-        UNROLL for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
-    return lanes[0];
+    return double_sum(all);
 }
 
 #endif

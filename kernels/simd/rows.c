@@ -1,6 +1,7 @@
+#include "parts.h"
 #include "primitives.h"
 
-static double sum(ptrdiff_t count, const real *x)
+INLINE double row_sum(ptrdiff_t count, const real *x)
 {
     enum { CHAINS = 4 };
     vreal chain[CHAINS] = {{0}};
@@ -10,13 +11,20 @@ static double sum(ptrdiff_t count, const real *x)
     for (; i < count; i += LANES)
         chain[0] += count - i >= LANES ? vload(x + i) : vload_part(x + i, count - i);
     const vreal total = (chain[0] + chain[1]) + (chain[2] + chain[3]);
-    double lanes[LANES];
-    for (int l = 0; l < LANES; l++)
-        lanes[l] = total[l];
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; l++)
-            lanes[l] += lanes[l + half];
-    return lanes[0];
+    vdouble wide[LANES / DOUBLE_LANES], all;
+    widen(total, wide);
+    all = wide[0];
+    for (int i = 1; i < LANES / DOUBLE_LANES; i++)
+        all += wide[i];
+    return double_sum(all);
+}
+
+static double sum(ptrdiff_t count, const real *x) { return row_sum(count, x); }
+
+static void means(ptrdiff_t rows, ptrdiff_t count, const real *x, ptrdiff_t stride, real *y)
+{
+    for (ptrdiff_t r = 0; r < rows; r++)
+        y[r] = (number)(row_sum(count, (const real *)((const char *)x + r * stride)) / (double)count);
 }
 
 static void add(ptrdiff_t count, const real *x, real *sum)
@@ -27,4 +35,4 @@ static void add(ptrdiff_t count, const real *x, real *sum)
     }
 }
 
-const row_primitives NAME(rows) = {.sum = sum, .add = add};
+const row_primitives NAME(rows) = {.sum = sum, .means = means, .add = add};
