@@ -7,7 +7,6 @@ import pytest
 
 import npkernels as nk
 
-
 # All that this machine runs; with NPKERNELS_ISA set that one, so that .ci/run does no test twice.
 ISAS = [nk.isa()] if os.environ.get("NPKERNELS_ISA") else nk.available_isas()
 
