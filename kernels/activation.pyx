@@ -2,9 +2,11 @@
 cimport numpy as cnp
 
 from npkernels._primitives cimport (
-    ACTIVATION_COUNT, ACTIVATION_PARAMETERS, activation_fn, activation_gradient_fn, activation_names,
+    ACTIVATION_COUNT, ACTIVATION_PARAMETERS, activation_fn, activation_gradient_fn, activation_names, activation_options,
 )
-from npkernels._strided cimport READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_run
+from npkernels._strided cimport (
+    READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_run, worth_streaming,
+)
 
 cnp.import_array()
 
@@ -14,35 +16,32 @@ FUNCTIONS = {activation_names[i].decode(): i for i in range(ACTIVATION_COUNT)}
 cdef struct Call:
     activation_fn forward
     activation_gradient_fn backward
-    double* parameters                     # NULL: the defaults
-    double values[ACTIVATION_PARAMETERS]
+    activation_options options
 
 
 cdef int set_parameters(Call* call, tuple parameters) except -1:
     cdef Py_ssize_t i
-    call.parameters = NULL
     if parameters is not None:
         for i in range(len(parameters)):
-            call.values[i] = parameters[i]
-        call.parameters = call.values
+            call.options.parameters[i] = parameters[i]
     return 0
 
 
 cdef void forward_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
     cdef const Call* call = <const Call*>e.context
-    call.forward(count, at[0], at[1], call.parameters)
+    call.forward(count, at[0], at[1], &call.options)
 
 
 cdef void backward_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
     cdef const Call* call = <const Call*>e.context
-    call.backward(count, at[0], at[1], at[2], call.parameters)
+    call.backward(count, at[0], at[1], at[2], &call.options)
 
 
 def forward(
     int function,
     cnp.ndarray x,             # IN any shape
     cnp.ndarray y,             # OUT shape of x, C-contiguous; may be x
-    tuple parameters=None,     # ACTIVATION_PARAMETERS numbers, or None for the defaults
+    tuple parameters=None,     # at most ACTIVATION_PARAMETERS numbers, None for a function that has none
 ):
     # y = f(x)
     cdef Elementwise e
@@ -52,6 +51,7 @@ def forward(
     call.forward = e.table.activation.forward[function]
     elementwise_operand(&e, x, READ)
     elementwise_operand(&e, y, WRITE)
+    call.options.streamed = worth_streaming(&e)
     elementwise_run(&e)
 
 
@@ -71,4 +71,5 @@ def backward(
     elementwise_operand(&e, dy, READ)
     elementwise_operand(&e, x, READ)
     elementwise_operand(&e, dx, WRITE)
+    call.options.streamed = worth_streaming(&e)
     elementwise_run(&e)

@@ -47,14 +47,17 @@ cdef extern from "primitives.h" nogil:
                           Py_ssize_t to_stride) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
-    # y[i] = f(x[i]); y may be x
-    ctypedef void (*activation_fn)(Py_ssize_t count, const void* x, void* y, const double* parameters) noexcept nogil
-    # dx[i] = dy[i] f'(x[i]); dx may be dy or x
-    ctypedef void (*activation_gradient_fn)(Py_ssize_t count, const void* dy, const void* x, void* dx,
-                                            const double* parameters) noexcept nogil
     enum:
         ACTIVATION_COUNT
         ACTIVATION_PARAMETERS
+    ctypedef struct activation_options:
+        double parameters[ACTIVATION_PARAMETERS]
+        int streamed
+    # y[i] = f(x[i]); y may be x
+    ctypedef void (*activation_fn)(Py_ssize_t count, const void* x, void* y, const activation_options* options) noexcept nogil
+    # dx[i] = dy[i] f'(x[i]); dx may be dy or x
+    ctypedef void (*activation_gradient_fn)(Py_ssize_t count, const void* dy, const void* x, void* dx,
+                                            const activation_options* options) noexcept nogil
     const char* const activation_names[]
     ctypedef struct activation_primitives:
         const activation_fn* forward

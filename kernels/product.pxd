@@ -35,7 +35,6 @@ cdef struct Product:
     const char* bias              # contiguous; one a row or one a column of C
     int start                     # START_ZERO, START_ROW_BIAS or START_COLUMN_BIAS
     activation_fn activation      # NULL: none
-    const double* parameters
     pack_a_fn pack_a              # NULL: A is the matrix above
     pack_b_fn pack_b
     place_fn place

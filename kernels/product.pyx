@@ -183,7 +183,7 @@ cdef void run_slivers(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t
             continue
         if g.activation != NULL:
             for r in range(rows):
-                g.activation(columns, c + r * c_stride, c + r * c_stride, g.parameters)
+                g.activation(columns, c + r * c_stride, c + r * c_stride, NULL)
         if aside:
             g.epilogue(g, i, rows, j, columns, c, c_stride // t.itemsize)
 

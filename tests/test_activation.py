@@ -272,3 +272,19 @@ MEMORY = np.zeros(20, np.float32)
 def test_errors_name_argument_wish_and_value(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("start", [0, 1, 5])
+def test_streamed_results_have_the_same_bits(isa, dtype, rng, start):
+    # more than the last cache holds: results are written past it, but not where they overwrite an input
+    size = nk._runtime.cache_sizes_in_bytes()["L3"] // (3 * dtype.itemsize) + 7
+    x, dy = (np.resize(rng.standard_normal(5000).astype(dtype), size) for _ in range(2))
+    memory = np.empty(size * dtype.itemsize + 8, np.uint8)
+    out = np.ndarray((size,), dtype, memory.data, offset=start)
+    for y in (nk.relu(x), nk.relu(x, out=out), nk.relu(x.copy(), out=x.copy())):
+        assert (y == np.maximum(x, 0)).all()
+    for dx in (nk.hard_swish_backward(dy, x), nk.hard_swish_backward(dy, x, out=out)):
+        assert dx[:5000].tobytes() == nk.hard_swish_backward(dy[:5000], x[:5000]).tobytes()
+        assert (dx[: size // 5000 * 5000].reshape(-1, 5000) == dx[:5000]).all()
+    with nk.threads(2):
+        assert nk.hard_swish_backward(dy, x).tobytes() == dx.tobytes()

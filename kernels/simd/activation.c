@@ -10,53 +10,70 @@ typedef vreal (*value_fn)(vreal x, const double *c);
 typedef vreal (*gradient_fn)(vreal dy, vreal x, const double *c);
 
 /* A copy, which no store to a row can change. */
-INLINE void take(double c[ACTIVATION_PARAMETERS], const double *parameters, const double *defaults)
+INLINE activation_options taken(const activation_options *options, activation_options defaults)
 {
-    for (int i = 0; i < ACTIVATION_PARAMETERS; i++)
-        c[i] = (parameters != NULL ? parameters : defaults)[i];
+    return options != NULL ? *options : defaults;
 }
 
 /* Long rows start with the part of a vector that brings the result to a boundary: a vector across two lines of the
- * cache is written at half speed. */
+ * cache is written at half speed, and one that is streamed must not lie across. */
 INLINE ptrdiff_t to_boundary(ptrdiff_t count, const real *p)
 {
     return count < 16 * LANES ? 0 : (ptrdiff_t)(-(uintptr_t)p % VECTOR_BYTES / sizeof(number));
 }
 
-INLINE void forward_row(value_fn f, ptrdiff_t count, const real *x, real *y, const double *c)
+INLINE void put(real *p, vreal v, int streamed)
 {
-    ptrdiff_t i = to_boundary(count, y);
-    if (i > 0)
-        vstore_part(y, f(vload_part(x, i), c), i);
-    for (; i + LANES <= count; i += LANES)
-        vstore(y + i, f(vload(x + i), c));
-    if (i < count)
-        vstore_part(y + i, f(vload_part(x + i, count - i), c), count - i);
+    if (streamed)
+        vstream(p, v);
+    else
+        vstore(p, v);
 }
 
-INLINE void backward_row(gradient_fn f, ptrdiff_t count, const real *dy, const real *x, real *dx, const double *c)
+INLINE void forward_row(value_fn f, ptrdiff_t count, const real *x, real *y, activation_options o)
+{
+    ptrdiff_t i = to_boundary(count, y);
+    const int streamed = o.streamed && (uintptr_t)(y + i) % VECTOR_BYTES == 0;
+    if (i > 0)
+        vstore_part(y, f(vload_part(x, i), o.parameters), i);
+    for (; i + LANES <= count; i += LANES)
+        put(y + i, f(vload(x + i), o.parameters), streamed);
+    if (i < count)
+        vstore_part(y + i, f(vload_part(x + i, count - i), o.parameters), count - i);
+    if (streamed)
+        vstream_fence();
+}
+
+enum { AHEAD = 4096 }; /* bytes */
+
+INLINE void backward_row(gradient_fn f, ptrdiff_t count, const real *dy, const real *x, real *dx, activation_options o)
 {
     ptrdiff_t i = to_boundary(count, dx);
+    const int streamed = o.streamed && (uintptr_t)(dx + i) % VECTOR_BYTES == 0;
     if (i > 0)
-        vstore_part(dx, f(vload_part(dy, i), vload_part(x, i), c), i);
-    for (; i + LANES <= count; i += LANES)
-        vstore(dx + i, f(vload(dy + i), vload(x + i), c));
+        vstore_part(dx, f(vload_part(dy, i), vload_part(x, i), o.parameters), i);
+    for (; i + LANES <= count; i += LANES) {
+        /* The hardware's own prefetch falls behind when two arrays are read by whole lines: a third faster from memory. */
+        __builtin_prefetch((const char *)(dy + i) + AHEAD);
+        __builtin_prefetch((const char *)(x + i) + AHEAD);
+        put(dx + i, f(vload(dy + i), vload(x + i), o.parameters), streamed);
+    }
     if (i < count)
-        vstore_part(dx + i, f(vload_part(dy + i, count - i), vload_part(x + i, count - i), c), count - i);
+        vstore_part(dx + i, f(vload_part(dy + i, count - i), vload_part(x + i, count - i), o.parameters), count - i);
+    if (streamed)
+        vstream_fence();
 }
 
 #define ROWS(name, ...)                                                                                                \
-    static void name##_forward(ptrdiff_t count, const real *x, real *y, const double *parameters)                      \
+    static void name##_forward(ptrdiff_t count, const real *x, real *y, const activation_options *options)             \
     {                                                                                                                  \
-        double c[ACTIVATION_PARAMETERS];                                                                               \
-        take(c, parameters, (const double[ACTIVATION_PARAMETERS]){__VA_ARGS__});                                       \
-        forward_row(name##_value, count, x, y, c);                                                                     \
+        forward_row(name##_value, count, x, y, taken(options, (activation_options){.parameters = {__VA_ARGS__}}));     \
     }                                                                                                                  \
-    static void name##_backward(ptrdiff_t count, const real *dy, const real *x, real *dx, const double *parameters)    \
+    static void name##_backward(ptrdiff_t count, const real *dy, const real *x, real *dx,                              \
+                                const activation_options *options)                                                     \
     {                                                                                                                  \
-        double c[ACTIVATION_PARAMETERS];                                                                               \
-        take(c, parameters, (const double[ACTIVATION_PARAMETERS]){__VA_ARGS__});                                       \
-        backward_row(name##_gradient, count, dy, x, dx, c);                                                            \
+        backward_row(name##_gradient, count, dy, x, dx,                                                                \
+                     taken(options, (activation_options){.parameters = {__VA_ARGS__}}));                               \
     }
 ACTIVATIONS(ROWS)
 

@@ -42,11 +42,16 @@
 enum { ACTIVATIONS(ACTIVATION_ID) ACTIVATION_COUNT };
 enum { ACTIVATION_PARAMETERS = 2 }; /* the most that any activation has */
 
-/* y[i] = f(x[i]) for i < count; y may be x. `parameters` in the order of the Python API; NULL: the defaults. */
-typedef void (*activation_fn)(ptrdiff_t count, const real *x, real *y, const double *parameters);
+typedef struct {
+    double parameters[ACTIVATION_PARAMETERS]; /* as in the list above */
+    int streamed; /* write past the caches: for results that they cannot hold, apart from what is read */
+} activation_options;
+
+/* y[i] = f(x[i]) for i < count; y may be x. NULL: the default parameters, into the caches. */
+typedef void (*activation_fn)(ptrdiff_t count, const real *x, real *y, const activation_options *options);
 /* dx[i] = dy[i] f'(x[i]); dx may be dy or x. */
 typedef void (*activation_gradient_fn)(ptrdiff_t count, const real *dy, const real *x, real *dx,
-                                       const double *parameters);
+                                       const activation_options *options);
 
 #ifndef REAL_BITS
 #define ACTIVATION_NAME(name, ...) #name,

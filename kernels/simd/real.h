@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#ifdef __AVX2__
+#ifdef __SSE2__
 #include <immintrin.h>
 #endif
 
@@ -217,6 +217,22 @@ INLINE vreal vsqrt(vreal x)
     UNROLL for (int l = 0; l < LANES; l++) y[l] = REAL_BITS == 32 ? __builtin_sqrtf((float)x[l]) : __builtin_sqrt(x[l]);
     return y;
 }
+#endif
+
+/* A store past the caches, to an aligned place, and the fence between such stores and what another thread may read. */
+#if defined __AVX512F__
+INLINE void vstream(real *p, vreal v) { _mm512_stream_si512((void *)p, (__m512i)v); }
+#elif defined __AVX2__
+INLINE void vstream(real *p, vreal v) { _mm256_stream_si256((void *)p, (__m256i)v); }
+#elif defined __SSE2__
+INLINE void vstream(real *p, vreal v) { _mm_stream_si128((void *)p, (__m128i)v); }
+#else
+INLINE void vstream(real *p, vreal v) { vstore(p, v); }
+#endif
+#if defined __SSE2__
+INLINE void vstream_fence(void) { _mm_sfence(); }
+#else
+INLINE void vstream_fence(void) {}
 #endif
 
 /* Whether any lane of a mask is set. */

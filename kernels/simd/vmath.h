@@ -94,6 +94,8 @@ INLINE vreal vsum(vreal a, vreal b, vreal *low)
 #if REAL_BITS == 32
 INLINE vreal vproduct(double a, vreal x, vreal *low)
 {
+    if (a == 1)
+        return *low = (vreal){0}, x;
     const vwide product = a * vwiden(x);
     const vreal high = vnarrow(product);
     *low = vselect(vabs(high) < 4096, vnarrow(product - vwiden(high)), (vreal){0});
@@ -107,7 +109,10 @@ INLINE vreal vproduct_of(vreal a, vreal x, vreal *low)
     *low = vselect(vabs(high) < 4096, rest, (vreal){0});
     return high;
 }
-INLINE vreal vproduct(double a, vreal x, vreal *low) { return vproduct_of(vsplat(a), x, low); }
+INLINE vreal vproduct(double a, vreal x, vreal *low)
+{
+    return a == 1 ? *low = (vreal){0}, x : vproduct_of(vsplat(a), x, low);
+}
 #endif
 
 #include "vexp.h"
