@@ -25,8 +25,8 @@ PRELU, BRELU, SRELU, APL = CHANNELWISE_PRELU, CHANNELWISE_BRELU, CHANNELWISE_SRE
 
 cdef enum:
     CHUNK = 2048            # elements
+    SHORT = 512             # elements of a row across channels, if there are so many: its sums are to stay in that cache, too
     LONG = 128              # neighbours of a channel, from which on a row is of one channel
-    SHORT = 512             # elements that a row across channels has at least, if there are so many
     BLOCKS = 32             # of rows, at least, if there are so many
     SHARED = 16384          # elements; below, waking a thread costs more than it brings
 
@@ -50,8 +50,7 @@ cdef void plan(Walk* w, Py_ssize_t size, Py_ssize_t channels, Py_ssize_t inner) 
     w.row = inner
     if c.step:
         w.row = channels * inner
-        if w.row < SHORT:
-            w.row *= SHORT // w.row
+        w.row *= max(min(<Py_ssize_t>SHORT if w.backward else <Py_ssize_t>CHUNK, size) // w.row, <Py_ssize_t>1)
     w.rows = (size + w.row - 1) // w.row
     w.chunks = (w.row + CHUNK - 1) // CHUNK
     c.pitch = w.row if c.step else channels
@@ -63,10 +62,14 @@ cdef void plan(Walk* w, Py_ssize_t size, Py_ssize_t channels, Py_ssize_t inner) 
 
 cdef void write_parameters(const Walk* w, const char* parameters, char* to) noexcept nogil:
     # to[k, i] = parameters[k, i // inner % channels] for the elements i of a row across channels
-    cdef Py_ssize_t size = w.arrays.table.itemsize, k, i
+    cdef size_t size = <size_t>w.arrays.table.itemsize
+    cdef Py_ssize_t k, repeat, channel, i
     for k in range(w.parameters.count):
-        for i in range(w.row):
-            memcpy(to + (k * w.row + i) * size, parameters + (k * w.channels + i // w.inner % w.channels) * size, size)
+        for repeat in range(w.row // (w.channels * w.inner)):
+            for channel in range(w.channels):
+                for i in range(w.inner):
+                    memcpy(to, parameters + (k * w.channels + channel) * size, size)
+                    to += size
 
 
 cdef void run_row(const Walk* w, channel_parameters* c, Py_ssize_t first, Py_ssize_t count, char* scratch) noexcept nogil:

@@ -1,3 +1,4 @@
+#include "parts.h"
 #include "primitives.h"
 
 #include "activation_exp.h"
@@ -13,13 +14,6 @@ typedef vreal (*gradient_fn)(vreal dy, vreal x, const double *c);
 INLINE activation_options taken(const activation_options *options, activation_options defaults)
 {
     return options != NULL ? *options : defaults;
-}
-
-/* Long rows start with the part of a vector that brings the result to a boundary: a vector across two lines of the
- * cache is written at half speed, and one that is streamed must not lie across. */
-INLINE ptrdiff_t to_boundary(ptrdiff_t count, const real *p)
-{
-    return count < 16 * LANES ? 0 : (ptrdiff_t)(-(uintptr_t)p % VECTOR_BYTES / sizeof(number));
 }
 
 INLINE void put(real *p, vreal v, int streamed)
@@ -44,8 +38,6 @@ INLINE void forward_row(value_fn f, ptrdiff_t count, const real *x, real *y, act
         vstream_fence();
 }
 
-enum { AHEAD = 4096 }; /* bytes */
-
 INLINE void backward_row(gradient_fn f, ptrdiff_t count, const real *dy, const real *x, real *dx, activation_options o)
 {
     ptrdiff_t i = to_boundary(count, dx);
@@ -53,7 +45,6 @@ INLINE void backward_row(gradient_fn f, ptrdiff_t count, const real *dy, const r
     if (i > 0)
         vstore_part(dx, f(vload_part(dy, i), vload_part(x, i), o.parameters), i);
     for (; i + LANES <= count; i += LANES) {
-        /* The hardware's own prefetch falls behind when two arrays are read by whole lines: a third faster from memory. */
         __builtin_prefetch((const char *)(dy + i) + AHEAD);
         __builtin_prefetch((const char *)(x + i) + AHEAD);
         put(dx + i, f(vload(dy + i), vload(x + i), o.parameters), streamed);

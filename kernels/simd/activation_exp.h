@@ -1,7 +1,7 @@
 /* Activations made of exponentials. Part of activation.c.
  *
- * With t = |x| mostly e^-t occurs, which cannot overflow. Where a result is a multiple of an exponential, its power of two
- * 2^n comes last: the result keeps its digits where the exponential itself is denormal, 0 or inf. */
+ * With t = |x| mostly e^-t occurs, which cannot overflow. Where a result is a multiple of an exponential, its power of
+ * two 2^n comes last: the result keeps its digits where the exponential itself is denormal, 0 or inf. */
 #ifndef NPK_ACTIVATION_EXP_H
 #define NPK_ACTIVATION_EXP_H
 
@@ -257,8 +257,8 @@ INLINE vreal soft_exponential_gradient(vreal dy, vreal x, const double *c)
     return vselect((vabs(w) == INFINITE) | infinite, dy / vselect(infinite, x, distance) / b, dy / (1 + w + low));
 }
 
-/* (1/a) ln((1 + e^(a x)) / (1 + e^(a (x - 1)))), c = {a, 1 - e^-|a|}. Call it f_a. As f_-a(x) = 1 - f_a(x) = f_a(1 - x),
- * only b = |a| and w = x or 1 - x up to 1/2 remain, where it is ln(1 + q)/b with
+/* (1/a) ln((1 + e^(a x)) / (1 + e^(a (x - 1)))), c = {a, 1 - e^-|a|}. Call it f_a. As f_-a(x) = 1 - f_a(x) and that is
+ * f_a(1 - x), only b = |a| and w = x or 1 - x up to 1/2 remain, where it is ln(1 + q)/b with
  * q = e^(b w) (1 - e^-b) / (1 + e^(-b (1 - w))); q for small q, w for large b w. */
 INLINE vreal soft_clipping_value(vreal x, const double *c)
 {

@@ -90,7 +90,7 @@ INLINE vreal softsign_gradient(vreal dy, vreal x, const double *c)
     return dy * w * w;
 }
 
-/* x / sqrt(1 + a x^2); for |x| > 1, where x^2 may be inf, sign(x) / sqrt(1/x^2 + a). Returns f / x, for f' = (f / x)^3. */
+/* x / sqrt(1 + a x^2); for |x| > 1, where x^2 may be inf, sign(x) / sqrt(1/x^2 + a). Returns f / x: f' is its cube. */
 INLINE vreal isru_ratio(vreal x, number a, vreal *value)
 {
     const vint far = vabs(x) > 1;

@@ -41,18 +41,18 @@ INLINE vreal srelu_gradient(vreal dy, vreal x, const vreal *p, vreal *terms)
 }
 
 /* Parameter k of the elements from i on, `rest` to the end of the row. */
-INLINE vreal parameter(const channel_parameters *c, int k, ptrdiff_t i, ptrdiff_t rest)
+INLINE vreal parameter(const channel_parameters *c, const int step, int k, ptrdiff_t i, ptrdiff_t rest)
 {
     const real *at = c->parameters + k * c->pitch;
-    return c->step ? load_some(at + i, rest) : vsplat(*at);
+    return step ? load_some(at + i, rest) : vsplat(*at);
 }
 
 /* Adds the terms of parameter k: those of one channel to `total`, which `finish` adds up, else each to its own sum. */
-INLINE void add(const channel_parameters *c, int k, ptrdiff_t i, ptrdiff_t rest, vreal terms,
+INLINE void add(const channel_parameters *c, const int step, int k, ptrdiff_t i, ptrdiff_t rest, vreal terms,
                 vdouble_sum *total)
 {
     double *sums = c->sums + k * c->sums_pitch + i;
-    if (!c->step)
+    if (!step)
         add_to(total, terms);
     else if (rest >= LANES)
         *(vwide_memory *)sums += vwiden(terms);
@@ -60,9 +60,9 @@ INLINE void add(const channel_parameters *c, int k, ptrdiff_t i, ptrdiff_t rest,
         for (ptrdiff_t lane = 0; lane < rest; lane++)
             sums[lane] += terms[lane];
 }
-INLINE void finish(const channel_parameters *c, int k, const vdouble_sum *total)
+INLINE void finish(const channel_parameters *c, const int step, int k, const vdouble_sum *total)
 {
-    if (!c->step)
+    if (!step)
         c->sums[k * c->sums_pitch] += total_of(total, 1);
 }
 
@@ -70,46 +70,100 @@ typedef vreal (*value_fn)(vreal x, const vreal *p);
 typedef vreal (*gradient_fn)(vreal dy, vreal x, const vreal *p, vreal *terms);
 enum { MOST = 4 }; /* parameters of prelu, brelu and srelu */
 
-INLINE void forward_row(value_fn f, const int parameters, ptrdiff_t count, const real *x, real *y,
-                        const channel_parameters *c)
+/* What a row is made of: constants where they are used, so that no vector asks. */
+typedef struct {
+    value_fn value;
+    gradient_fn gradient;
+    int parameters, step, sums;
+} form;
+
+/* Parameters of one channel are loaded once a row, the others for every vector. */
+INLINE void parameters_of(const form form, const channel_parameters *c, int step, ptrdiff_t i, ptrdiff_t rest, vreal *p)
 {
-    vreal p[MOST];
-    for (ptrdiff_t i = 0; i < count; i += LANES) {
-        const ptrdiff_t rest = count - i;
-        UNROLL for (int k = 0; k < parameters; k++) p[k] = parameter(c, k, i, rest);
-        store_some(y + i, f(load_some(x + i, rest), p), rest);
-    }
+    if (form.step == step)
+        UNROLL for (int k = 0; k < form.parameters; k++) p[k] = parameter(c, step, k, i, rest);
 }
 
-/* Lanes behind the end of the row hold 0 in x and dy: their terms are 0. */
-INLINE void backward_row(gradient_fn f, const int parameters, ptrdiff_t count, const real *dy, const real *x, real *dx,
+INLINE void forward_vector(const form form, ptrdiff_t i, ptrdiff_t rest, const real *x, real *y,
+                           const channel_parameters *c, vreal *p)
+{
+    parameters_of(form, c, 1, i, rest, p);
+    store_some(y + i, form.value(load_some(x + i, rest), p), rest);
+}
+
+INLINE void forward_row(const form form, ptrdiff_t count, const real *x, real *y, const channel_parameters *c)
+{
+    vreal p[MOST];
+    ptrdiff_t i = to_boundary(count, y);
+    parameters_of(form, c, 0, 0, count, p);
+    if (i > 0)
+        forward_vector(form, 0, i, x, y, c, p);
+    for (; i + LANES <= count; i += LANES) {
+        __builtin_prefetch((const char *)(x + i) + AHEAD);
+        forward_vector(form, i, LANES, x, y, c, p);
+    }
+    if (i < count)
+        forward_vector(form, i, count - i, x, y, c, p);
+}
+
+/* No vector depends on where the row lies in memory, for the order of the sums would. Lanes behind the end of the row hold
+ * 0 in x and dy: their terms are 0. */
+INLINE void backward_vector(const form form, ptrdiff_t i, ptrdiff_t rest, const real *dy, const real *x, real *dx,
+                            const channel_parameters *c, vreal *p, vdouble_sum *totals)
+{
+    vreal terms[MOST];
+    parameters_of(form, c, 1, i, rest, p);
+    store_some(dx + i, form.gradient(load_some(dy + i, rest), load_some(x + i, rest), p, terms), rest);
+    if (form.sums)
+        UNROLL for (int k = 0; k < form.parameters; k++) add(c, form.step, k, i, rest, terms[k], &totals[k]);
+}
+
+INLINE void backward_row(const form form, ptrdiff_t count, const real *dy, const real *x, real *dx,
                          const channel_parameters *c)
 {
-    vreal p[MOST], terms[MOST];
+    vreal p[MOST];
     vdouble_sum totals[MOST] = {0};
-    for (ptrdiff_t i = 0; i < count; i += LANES) {
-        const ptrdiff_t rest = count - i;
-        UNROLL for (int k = 0; k < parameters; k++) p[k] = parameter(c, k, i, rest);
-        store_some(dx + i, f(load_some(dy + i, rest), load_some(x + i, rest), p, terms), rest);
-        if (c->sums != NULL)
-            UNROLL for (int k = 0; k < parameters; k++) add(c, k, i, rest, terms[k], &totals[k]);
+    ptrdiff_t i = 0;
+    parameters_of(form, c, 0, 0, count, p);
+    for (; i + LANES <= count; i += LANES) {
+        __builtin_prefetch((const char *)(dy + i) + AHEAD);
+        __builtin_prefetch((const char *)(x + i) + AHEAD);
+        backward_vector(form, i, LANES, dy, x, dx, c, p, totals);
     }
-    if (c->sums != NULL)
-        UNROLL for (int k = 0; k < parameters; k++) finish(c, k, &totals[k]);
+    if (i < count)
+        backward_vector(form, i, count - i, dy, x, dx, c, p, totals);
+    if (form.sums)
+        UNROLL for (int k = 0; k < form.parameters; k++) finish(c, form.step, k, &totals[k]);
 }
 
 #define ROWS(name, parameters)                                                                                         \
     static void name##_forward(ptrdiff_t count, const real *x, real *y, const channel_parameters *c)                   \
     {                                                                                                                  \
-        forward_row(name##_value, parameters, count, x, y, c);                                                         \
+        if (c->step)                                                                                                   \
+            forward_row((form){name##_value, name##_gradient, parameters, 1, 0}, count, x, y, c);                      \
+        else                                                                                                           \
+            forward_row((form){name##_value, name##_gradient, parameters, 0, 0}, count, x, y, c);                      \
     }                                                                                                                  \
     static void name##_backward(ptrdiff_t count, const real *dy, const real *x, real *dx, const channel_parameters *c) \
     {                                                                                                                  \
-        backward_row(name##_gradient, parameters, count, dy, x, dx, c);                                                \
+        if (c->sums == NULL && c->step)                                                                                \
+            backward_row((form){name##_value, name##_gradient, parameters, 1, 0}, count, dy, x, dx, c);                \
+        else if (c->sums == NULL)                                                                                      \
+            backward_row((form){name##_value, name##_gradient, parameters, 0, 0}, count, dy, x, dx, c);                \
+        else if (c->step)                                                                                              \
+            backward_row((form){name##_value, name##_gradient, parameters, 1, 1}, count, dy, x, dx, c);                \
+        else                                                                                                           \
+            backward_row((form){name##_value, name##_gradient, parameters, 0, 1}, count, dy, x, dx, c);                \
     }
 ROWS(prelu, 1)
 ROWS(brelu, 1)
 ROWS(srelu, 4)
+
+/* Parameter k where the step is known when it runs. */
+INLINE vreal piece(const channel_parameters *c, int k, ptrdiff_t i, ptrdiff_t rest)
+{
+    return parameter(c, c->step, k, i, rest);
+}
 
 /* max(0, x) + sum of a_s max(0, b_s - x). F. Agostinelli et al., "Learning activation functions to improve deep neural
  * networks", arXiv:1412.6830, 2014. */
@@ -121,7 +175,7 @@ static void apl_forward(ptrdiff_t count, const real *x, real *y, const channel_p
         const vreal v = load_some(x + i, rest);
         vreal sum = vmax(zero, v);
         for (int s = 0; s < pieces; s++)
-            sum += lines(parameter(c, s, i, rest), vmax(zero, parameter(c, pieces + s, i, rest) - v));
+            sum += lines(piece(c, s, i, rest), vmax(zero, piece(c, pieces + s, i, rest) - v));
         store_some(y + i, sum, rest);
     }
 }
@@ -133,12 +187,12 @@ static void apl_sums(ptrdiff_t count, const real *dy, const real *x, int s, cons
     vdouble_sum slope_total = {0}, hinge_total = {0};
     for (ptrdiff_t i = 0; i < count; i += LANES) {
         const ptrdiff_t rest = count - i;
-        const vreal d = load_some(dy + i, rest), above = parameter(c, pieces + s, i, rest) - load_some(x + i, rest);
-        add(c, s, i, rest, d * vmax(zero, above), &slope_total);
-        add(c, pieces + s, i, rest, vselect(above <= 0, zero, d * parameter(c, s, i, rest)), &hinge_total);
+        const vreal d = load_some(dy + i, rest), above = piece(c, pieces + s, i, rest) - load_some(x + i, rest);
+        add(c, c->step, s, i, rest, d * vmax(zero, above), &slope_total);
+        add(c, c->step, pieces + s, i, rest, vselect(above <= 0, zero, d * piece(c, s, i, rest)), &hinge_total);
     }
-    finish(c, s, &slope_total);
-    finish(c, pieces + s, &hinge_total);
+    finish(c, c->step, s, &slope_total);
+    finish(c, c->step, pieces + s, &hinge_total);
 }
 
 /* f' = H(x) - sum of a_s H(b_s - x). The sums come first, for dx may lie on dy or x. */
@@ -152,8 +206,8 @@ static void apl_backward(ptrdiff_t count, const real *dy, const real *x, real *d
         const vreal v = load_some(x + i, rest), d = load_some(dy + i, rest);
         vreal sum = vselect(v <= 0, zero, d);
         for (int s = 0; s < pieces; s++) {
-            const vreal above = parameter(c, pieces + s, i, rest) - v;
-            sum -= vselect(above <= 0, zero, d * parameter(c, s, i, rest));
+            const vreal above = piece(c, pieces + s, i, rest) - v;
+            sum -= vselect(above <= 0, zero, d * piece(c, s, i, rest));
         }
         store_some(dx + i, sum, rest);
     }

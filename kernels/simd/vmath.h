@@ -8,8 +8,8 @@
  * coefficients then rounded to the number type. The reductions follow Tang, "Table-driven implementation of the
  * exponential function", ACM TOMS 15(2), 1989 (without tables), Payne and Hanek, "Radian reduction for trigonometric
  * functions", SIGNUM Newsletter 18(1), 1983, and Ng, fdlibm (Sun Microsystems, 1993). They hold with and without FMA.
- * Largest errors found, in ULP, the worst of all instruction sets, over every seventh float32 (vsigmoid and those of the
- * second table: every one) and over 10^7 float64 of all magnitudes; tests/ulp.py sweeps what is public:
+ * Largest errors found, in ULP, the worst of all instruction sets, over every seventh float32 (vsigmoid and those of
+ * the second table: every one) and over 10^7 float64 of all magnitudes; tests/ulp.py sweeps what is public:
  *
  *             vexp  vexpm1  vlog  vlog1p  vtanh  vsigmoid  x (1 - vnormal_tail)
  *   float32   1.17    1.54  0.86    1.44   1.48      1.98                  3.48

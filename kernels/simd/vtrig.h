@@ -40,8 +40,8 @@ static const uint64_t two_over_pi[] = {
 
 /* r, returns q with x = q pi/2 + r (mod 2 pi), |r| <= pi/4, for 2^20 <= x < inf. Payne and Hanek: with x = m 2^e, the
  * digits of 2 / pi from weight 2^-(e - 2) up make multiples of 4 with m; of the following 192 the product with m,
- * modulo 2^192, is x 2/pi modulo 4 with 190 digits behind the point, wrong by less than 2^-137. No float64 is so near to
- * a multiple of pi/2 that r has less than 2^-62 of a quadrant (Muller, Elementary Functions, 2016, section 11.3). */
+ * modulo 2^192, is x 2/pi modulo 4 with 190 digits behind the point, wrong by less than 2^-137. No float64 is so near
+ * to a multiple of pi/2 that r has less than 2^-62 of a quadrant (Muller, Elementary Functions, 2016, section 11.3). */
 static inline int reduce_far(double x, double *r)
 {
     typedef unsigned __int128 wide;
@@ -91,7 +91,7 @@ INLINE vreal vquadrant(vreal x, vbits *q)
     return r;
 }
 
-/* sin(q pi/2 + r) for |r| <= pi/4: sin r = r + r^3 S(r^2) or cos r = 1 - r^2/2 + r^4 C(r^2), and the sign. Relative errors
+/* sin(q pi/2 + r) for |r| <= pi/4: sin r = r + r^3 S(r^2) or cos r = 1 - r^2/2 + r^4 C(r^2), and the sign. Errors
  * 2^-27.9 and 2^-32.9 (float32), 2^-57.9 and 2^-63.9 (float64). */
 INLINE vreal vsin_quadrant(vreal r, vbits q)
 {

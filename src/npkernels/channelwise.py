@@ -3,6 +3,7 @@
 Channels lie along axis 1, along the only axis of 1-D arrays; a 0-d array is one channel.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -44,11 +45,12 @@ def _parameter(name, value, x):
 def _scalars(x, **parameters):
     """The parameters as arrays, and stacked: (count, 1), or (count, channels) if any is given by channel."""
     channels, _ = _channels(x)
-    arrays = [_parameter(name, value, x) for name, value in parameters.items()]
+    arrays, width = [_parameter(name, value, x) for name, value in parameters.items()], 1
     for name, array in zip(parameters, arrays, strict=True):
-        if array.size != 1 and array.shape != (channels,):
-            raise ValueError(f"{name} must be a scalar or have shape ({channels},), got {array.shape}")
-    width = 1 if all(array.size == 1 for array in arrays) else channels
+        if array.size != 1:
+            width = channels
+            if array.shape != (channels,):
+                raise ValueError(f"{name} must be a scalar or have shape ({channels},), got {array.shape}")
     return arrays, _stack([array.reshape(()) if array.size == 1 else array for array in arrays], width, x)
 
 
@@ -92,8 +94,10 @@ def _backward(function, dy, x, stacked, out, sums=None):
 
 def _shaped(sums, like):
     """The gradient of a parameter like `like` from its sums by channel."""
-    total = sums if like.size != 1 and like.ndim else sums.sum()
-    return total.astype(like.dtype).reshape(like.shape)[()]
+    if like.size != 1:
+        return sums.astype(like.dtype)
+    total = like.dtype.type(sums[0] if sums.size == 1 else sums.sum())
+    return np.full(like.shape, total) if like.ndim else total
 
 
 @documented()
@@ -107,7 +111,7 @@ def brelu(x, *, out=None):
            [ 2., -0.]])
     """
     x = check.real("x", x)
-    return _forward(BRELU, x, _signs(x), out)
+    return _forward(BRELU, x, _signs(_channels(x)[0], x.dtype), out)
 
 
 @documented(gradient=True)
@@ -119,11 +123,12 @@ def brelu_backward(dy, x, *, out=None):
            [1., 0.]])
     """
     x = check.real("x", x)
-    return _backward(BRELU, dy, x, _signs(x), out)
+    return _backward(BRELU, dy, x, _signs(_channels(x)[0], x.dtype), out)
 
 
-def _signs(x):
-    signs = np.ones((1, _channels(x)[0]), x.dtype)
+@functools.lru_cache(maxsize=4)
+def _signs(channels, dtype):
+    signs = np.ones((1, channels), dtype)
     signs[:, 1::2] = -1
     return signs
 
