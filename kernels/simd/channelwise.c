@@ -106,8 +106,8 @@ INLINE void forward_row(const form form, ptrdiff_t count, const real *x, real *y
         forward_vector(form, i, count - i, x, y, c, p);
 }
 
-/* No vector depends on where the row lies in memory, for the order of the sums would. Lanes behind the end of the row hold
- * 0 in x and dy: their terms are 0. */
+/* No vector depends on where the row lies in memory, for the order of the sums would. Lanes behind the end of the row
+ * hold 0 in x and dy: their terms are 0. */
 INLINE void backward_vector(const form form, ptrdiff_t i, ptrdiff_t rest, const real *dy, const real *x, real *dx,
                             const channel_parameters *c, vreal *p, vdouble_sum *totals)
 {

@@ -77,8 +77,9 @@ INLINE vreal vlog1p(vreal x)
 INLINE vreal vasinh(vreal x)
 {
 #if REAL_BITS == 32
-    static const number c[] = {-1.666660607e-01f, 7.498180866e-02f, -4.445044696e-02f, 2.935761958e-02f, -1.915005594e-02f,
-                               1.076047495e-02f, -4.496958572e-03f, 1.178738778e-03f, -1.415322913e-04f};
+    static const number c[] = {-1.666660607e-01f, 7.498180866e-02f,  -4.445044696e-02f,
+                               2.935761958e-02f,  -1.915005594e-02f, 1.076047495e-02f,
+                               -4.496958572e-03f, 1.178738778e-03f,  -1.415322913e-04f};
     const number series_end = 1.2f;
 #else
     static const number c[] = {
