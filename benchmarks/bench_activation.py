@@ -1,4 +1,4 @@
-"""Elementwise functions and their gradients, on the smallest array and on the map of a network."""
+"""Elementwise functions and their gradients, on the smallest array, in the cache, and on the map of a network."""
 
 import numpy as np
 import shapes
@@ -15,31 +15,41 @@ class Elementwise(Operation):
     def prepare(self, s):
         self.dy, self.x = self.normal(s.size), self.normal(s.size)
 
+    def arguments(self):
+        return (self.x,)
+
     def npkernels(self):
-        f = getattr(nk, self.needs[0])
-        return lambda: f(self.x)
+        f, arguments = getattr(nk, self.needs[0]), self.arguments()
+        return lambda: f(*arguments)
 
     def numpy(self):
-        f = getattr(reference, self.needs[0])
-        return lambda: f(self.x)
+        f, arguments = getattr(reference, self.needs[0]), self.arguments()
+        return lambda: f(*arguments)
 
 
 class Gradient(Elementwise):
-    def npkernels(self):
-        f = getattr(nk, self.needs[0])
-        return lambda: f(self.dy, self.x)
+    def arguments(self):
+        return self.dy, self.x
 
-    def numpy(self):
-        f = getattr(reference, self.needs[0])
-        return lambda: f(self.dy, self.x)
+
+def torch_call(f, arguments=Elementwise.arguments):
+    """The method that times PyTorch's `f` of these arrays."""
+
+    def method(self):
+        call, arrays = f(), tensors(*arguments(self))
+        return lambda: call(*arrays)
+
+    return method
+
+
+def result(function):
+    """Some gradients of PyTorch take the result in place of x."""
+    return lambda self: (self.dy, function(self.x))
 
 
 class Relu(Elementwise):
     layers, needs = shapes.ACTIVATION, ("relu",)
-
-    def torch(self):
-        (x,) = tensors(self.x)
-        return lambda: torch.relu(x)
+    torch = torch_call(lambda: torch.relu)
 
     def onnxruntime(self):
         return session(self, self.x, [("Relu", {})])
@@ -47,24 +57,18 @@ class Relu(Elementwise):
 
 class ReluBackward(Gradient):
     layers, needs = shapes.ACTIVATION, ("relu_backward",)
+    torch = torch_call(lambda: lambda dy, x: aten.threshold_backward(dy, x, 0), Gradient.arguments)
 
     def numpy(self):
         return lambda: self.dy * (self.x > 0)
 
-    def torch(self):
-        dy, x = tensors(self.dy, self.x)
-        return lambda: aten.threshold_backward(dy, x, 0)
-
 
 class Sigmoid(Elementwise):
     layers, needs = shapes.ACTIVATION, ("sigmoid",)
+    torch = torch_call(lambda: torch.sigmoid)
 
     def numpy(self):
         return lambda: 1 / (1 + np.exp(-self.x))
-
-    def torch(self):
-        (x,) = tensors(self.x)
-        return lambda: torch.sigmoid(x)
 
     def onnxruntime(self):
         return session(self, self.x, [("Sigmoid", {})])
@@ -72,22 +76,16 @@ class Sigmoid(Elementwise):
 
 class SigmoidBackward(Gradient):
     layers, needs = shapes.ACTIVATION, ("sigmoid_backward",)
+    torch = torch_call(lambda: aten.sigmoid_backward, result(reference.sigmoid))
 
     def numpy(self):
         y = reference.sigmoid(self.x)
         return lambda: self.dy * y * (1 - y)
 
-    def torch(self):
-        dy, y = tensors(self.dy, reference.sigmoid(self.x))
-        return lambda: aten.sigmoid_backward(dy, y)
-
 
 class Tanh(Elementwise):
     layers, needs = shapes.ACTIVATION, ("tanh",)
-
-    def torch(self):
-        (x,) = tensors(self.x)
-        return lambda: torch.tanh(x)
+    torch = torch_call(lambda: torch.tanh)
 
     def onnxruntime(self):
         return session(self, self.x, [("Tanh", {})])
@@ -95,34 +93,66 @@ class Tanh(Elementwise):
 
 class TanhBackward(Gradient):
     layers, needs = shapes.ACTIVATION, ("tanh_backward",)
+    torch = torch_call(lambda: aten.tanh_backward, result(np.tanh))
 
     def numpy(self):
         y = np.tanh(self.x)
         return lambda: self.dy * (1 - y * y)
 
-    def torch(self):
-        dy, y = tensors(self.dy, np.tanh(self.x))
-        return lambda: aten.tanh_backward(dy, y)
-
 
 class Silu(Elementwise):
     layers, needs = shapes.ACTIVATION, ("silu",)
+    torch = torch_call(lambda: F.silu)
 
     def numpy(self):
         return lambda: self.x / (1 + np.exp(-self.x))
 
-    def torch(self):
-        (x,) = tensors(self.x)
-        return lambda: F.silu(x)
+
+class SiluBackward(Gradient):
+    layers, needs = shapes.ACTIVATION, ("silu_backward",)
+    torch = torch_call(lambda: aten.silu_backward, Gradient.arguments)
 
 
 class Gelu(Elementwise):
     layers, needs = shapes.ACTIVATION, ("gelu",)
     numpy = None  # has no error function
+    torch = torch_call(lambda: F.gelu)
 
-    def torch(self):
-        (x,) = tensors(self.x)
-        return lambda: F.gelu(x)
+
+class GeluBackward(Gradient):
+    layers, needs = shapes.ACTIVATION, ("gelu_backward",)
+    numpy = None
+    torch = torch_call(lambda: aten.gelu_backward, Gradient.arguments)
+
+
+class Softplus(Elementwise):
+    layers, needs = shapes.ACTIVATION, ("softplus",)
+    torch = torch_call(lambda: F.softplus)
+
+
+class Elu(Elementwise):
+    layers, needs = shapes.ACTIVATION, ("elu",)
+    torch = torch_call(lambda: F.elu)
+
+
+class Mish(Elementwise):
+    layers, needs = shapes.ACTIVATION, ("mish",)
+    torch = torch_call(lambda: F.mish)
+
+
+class MishBackward(Gradient):
+    layers, needs = shapes.ACTIVATION, ("mish_backward",)
+    torch = torch_call(lambda: aten.mish_backward, Gradient.arguments)
+
+
+class Sinusoid(Elementwise):
+    layers, needs = shapes.ACTIVATION, ("sinusoid",)
+    torch = torch_call(lambda: torch.sin)
+
+
+class Arctan(Elementwise):
+    layers, needs = shapes.ACTIVATION, ("arctan",)
+    torch = torch_call(lambda: torch.arctan)
 
 
 def bench_activation(benchmark, contender):

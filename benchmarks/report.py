@@ -30,6 +30,7 @@ TOPICS = (
     "norm",
     "regularisation",
     "activation",
+    "channelwise",
     "optim",
     "cluster",
     "kmeans",

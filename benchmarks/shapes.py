@@ -232,7 +232,14 @@ COMPONENTS = [
 
 ACTIVATION = [
     Flat("16 values", 16),
+    Flat("in the cache", 1 << 14),
     Flat("resnet50 conv2_x map", 8 * 64 * 56 * 56),
+]
+
+CHANNELWISE = [
+    Map("resnet50 conv2_x", 8, 64, 56),
+    Map("resnet50 conv5_x", 32, 512, 7),
+    Map("rows of 512", 4096, 512, 1),
 ]
 
 OPTIM = [

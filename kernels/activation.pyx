@@ -2,7 +2,7 @@
 cimport numpy as cnp
 
 from npkernels._primitives cimport (
-    ACTIVATION_COUNT, ACTIVATION_PARAMETERS, activation_fn, activation_gradient_fn, activation_names, activation_options,
+    ACTIVATION_COUNT, activation_fn, activation_gradient_fn, activation_names, activation_options,
 )
 from npkernels._strided cimport (
     READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_run, worth_streaming,
@@ -41,7 +41,7 @@ def forward(
     int function,
     cnp.ndarray x,             # IN any shape
     cnp.ndarray y,             # OUT shape of x, C-contiguous; may be x
-    tuple parameters=None,     # at most ACTIVATION_PARAMETERS numbers, None for a function that has none
+    tuple parameters=None,     # as in kernels/simd/activation.h; None for a function that has none
 ):
     # y = f(x)
     cdef Elementwise e

@@ -2,7 +2,7 @@
 
 The elements, in C order, are cut into rows. Where a channel has many neighbours, a row is the elements of one channel in one
 sample; otherwise it is one sample or several, and the parameters are written out for every element of a row once a call.
-Rows are cut into chunks, which stay in the first-level cache.
+Rows are cut into chunks.
 
 A task owns a chunk of consecutive rows: it adds what they give to the gradients of the parameters into sums of its own. The
 tasks and the order in which their sums are added follow from sizes alone, so that threads change no bits.
@@ -24,7 +24,8 @@ cnp.import_array()
 PRELU, BRELU, SRELU, APL = CHANNELWISE_PRELU, CHANNELWISE_BRELU, CHANNELWISE_SRELU, CHANNELWISE_APL
 
 cdef enum:
-    CHUNK = 2048            # elements
+    CHUNK = 2048            # elements; their sums, and what is gathered, stay in the first-level cache
+    LONG_CHUNK = 32768      # where there is neither
     SHORT = 512             # elements of a row across channels, if there are so many: its sums are to stay in that cache, too
     LONG = 128              # neighbours of a channel, from which on a row is of one channel
     BLOCKS = 32             # of rows, at least, if there are so many
@@ -36,7 +37,8 @@ cdef struct Walk:
     bint backward
     channel_parameters parameters
     Py_ssize_t channels, inner
-    Py_ssize_t row, rows, chunks, block, tasks   # elements of a row, rows, chunks of a row, rows of a task, tasks
+    Py_ssize_t row, rows    # elements of a row, rows
+    Py_ssize_t chunk, chunks, block, tasks       # elements of a chunk, chunks of a row, rows of a task, tasks
     double* sums            # (tasks, parameters, parameters.sums_pitch), or NULL
     char* scratch
     size_t scratch_bytes    # of a thread
@@ -48,11 +50,12 @@ cdef void plan(Walk* w, Py_ssize_t size, Py_ssize_t channels, Py_ssize_t inner) 
     w.channels, w.inner = channels, inner
     c.step = inner < LONG and channels > 1
     w.row = inner
+    w.chunk = CHUNK if w.backward or w.arrays.strided else LONG_CHUNK
     if c.step:
         w.row = channels * inner
         w.row *= max(min(<Py_ssize_t>SHORT if w.backward else <Py_ssize_t>CHUNK, size) // w.row, <Py_ssize_t>1)
     w.rows = (size + w.row - 1) // w.row
-    w.chunks = (w.row + CHUNK - 1) // CHUNK
+    w.chunks = (w.row + w.chunk - 1) // w.chunk
     c.pitch = w.row if c.step else channels
     c.sums_pitch = CHUNK if c.step else channels
     blocks = min(w.rows, (BLOCKS + w.chunks - 1) // w.chunks)
@@ -63,11 +66,11 @@ cdef void plan(Walk* w, Py_ssize_t size, Py_ssize_t channels, Py_ssize_t inner) 
 cdef void write_parameters(const Walk* w, const char* parameters, char* to) noexcept nogil:
     # to[k, i] = parameters[k, i // inner % channels] for the elements i of a row across channels
     cdef size_t size = <size_t>w.arrays.table.itemsize
-    cdef Py_ssize_t k, repeat, channel, i
+    cdef Py_ssize_t k, _repeat, channel, _i
     for k in range(w.parameters.count):
-        for repeat in range(w.row // (w.channels * w.inner)):
+        for _repeat in range(w.row // (w.channels * w.inner)):
             for channel in range(w.channels):
-                for i in range(w.inner):
+                for _i in range(w.inner):
                     memcpy(to, parameters + (k * w.channels + channel) * size, size)
                     to += size
 
@@ -89,7 +92,7 @@ cdef void run_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) 
     cdef Py_ssize_t task, row, chunk, start, end, channel, size = w.arrays.table.itemsize
     cdef double* sums
     for task in range(first, last):
-        chunk = task % w.chunks * CHUNK
+        chunk = task % w.chunks * w.chunk
         sums = w.sums
         if sums != NULL:
             sums += task * c.count * c.sums_pitch
@@ -99,7 +102,7 @@ cdef void run_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) 
             c.parameters = <char*>w.parameters.parameters + (chunk if c.step else channel) * size
             c.sums = NULL if sums == NULL else sums + channel
             start = row * w.row + chunk
-            end = min(min(start + CHUNK, (row + 1) * w.row), w.arrays.size)
+            end = min(min(start + w.chunk, (row + 1) * w.row), w.arrays.size)
             if start < end:
                 run_row(w, &c, start, end - start, w.scratch + slot * w.scratch_bytes)
 

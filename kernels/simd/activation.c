@@ -45,8 +45,8 @@ INLINE void backward_row(gradient_fn f, ptrdiff_t count, const real *dy, const r
     if (i > 0)
         vstore_part(dx, f(vload_part(dy, i), vload_part(x, i), o.parameters), i);
     for (; i + LANES <= count; i += LANES) {
-        __builtin_prefetch((const char *)(dy + i) + AHEAD);
-        __builtin_prefetch((const char *)(x + i) + AHEAD);
+        prefetch_ahead(dy + i);
+        prefetch_ahead(x + i);
         put(dx + i, f(vload(dy + i), vload(x + i), o.parameters), streamed);
     }
     if (i < count)

@@ -99,7 +99,7 @@ INLINE void forward_row(const form form, ptrdiff_t count, const real *x, real *y
     if (i > 0)
         forward_vector(form, 0, i, x, y, c, p);
     for (; i + LANES <= count; i += LANES) {
-        __builtin_prefetch((const char *)(x + i) + AHEAD);
+        prefetch_ahead(x + i);
         forward_vector(form, i, LANES, x, y, c, p);
     }
     if (i < count)
@@ -126,8 +126,8 @@ INLINE void backward_row(const form form, ptrdiff_t count, const real *dy, const
     ptrdiff_t i = 0;
     parameters_of(form, c, 0, 0, count, p);
     for (; i + LANES <= count; i += LANES) {
-        __builtin_prefetch((const char *)(dy + i) + AHEAD);
-        __builtin_prefetch((const char *)(x + i) + AHEAD);
+        prefetch_ahead(dy + i);
+        prefetch_ahead(x + i);
         backward_vector(form, i, LANES, dy, x, dx, c, p, totals);
     }
     if (i < count)

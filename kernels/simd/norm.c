@@ -105,13 +105,6 @@ static void gradient_sums(ptrdiff_t planes, ptrdiff_t count, const real *dy, ptr
     sums[1] = second_sum(&s);
 }
 
-/* Long rows start with the part of a vector that brings the result to a boundary: a vector across two lines of the
- * cache is written at half speed. Sums have no such start, their order must not depend on addresses. */
-INLINE ptrdiff_t to_boundary(ptrdiff_t count, const real *p)
-{
-    return count < 16 * LANES ? 0 : (ptrdiff_t)(-(uintptr_t)p % VECTOR_BYTES / sizeof(number));
-}
-
 INLINE void affine(ptrdiff_t count, const real *x, vreal mean, vreal rest, vreal scale, vreal shift, real *y)
 {
     store_some(y, ((load_some(x, count) - mean) - rest) * scale + shift, count);
