@@ -5,14 +5,16 @@
     M[f, t, o] = sum over c of V[f, t, c] U[f, c, o]     36 products
     y          = A' M[., t, o] A + bias             4 x 4 pixels of every tile
 
-A strip is up to 16 neighbouring tiles of one image; a block of strips, which may be of several images, is a task. Every sum
-is one chain of multiply-adds over c, whatever the block, so that an image's result depends on that image only.
+A strip is up to 16 neighbouring tiles of one image; a block of strips may be of several images. Where the tiles are many, a
+block is a task, and U is held for as many outputs as the cache takes. Where they are few beside the kernels, V is held for
+all of them, and a panel of outputs is a task: no kernel is transformed twice, and a thread reads its own kernels only. Every
+sum is one chain of multiply-adds over c either way, so that an image's result depends on that image only.
 """
 cimport numpy as cnp
 from libc.string cimport memset
 
 from npkernels._primitives cimport (
-    START_ZERO, WINOGRAD_PLANES, WINOGRAD_TILES, activation_fn, panel_count, panel_start, primitives, windows,
+    START_C, START_ZERO, WINOGRAD_PLANES, WINOGRAD_TILES, activation_fn, panel_count, panel_start, primitives, windows,
 )
 from npkernels._product cimport SERIAL_FLOP, ceil_div
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
@@ -23,7 +25,9 @@ cnp.import_array()
 cdef enum:
     BLOCK_TILES = 64                 # the most in a block
     BLOCK_BYTES = 1200000            # of V, and of M
-    RANGE_BYTES = 4000000            # of U
+    RANGE_BYTES = 4000000            # of U where it is shared
+    TILE_BYTES = 5000000             # of V where it is shared
+    OWN_BYTES = 2500000              # of U where every thread has its own
     PACKED_CHANNELS = 16             # of the kernels that are packed at a time
 
 cdef struct Winograd:
@@ -31,18 +35,22 @@ cdef struct Winograd:
     windows x
     char* y
     Py_ssize_t y_image, y_channel, y_row, y_column
+    bint by_outputs
     const char* w                    # (oc, c * 9)
     Py_ssize_t w_output, w_tap
     const char* bias
     activation_fn activation
     Py_ssize_t images, channels, padded, outputs       # padded to whole vectors
+    Py_ssize_t channel_block                           # whose U is held at a time
     Py_ssize_t tile_rows, tile_columns, chunks         # of an image; strips in a row of tiles
     Py_ssize_t block, tiles                            # strips and tiles in a block
     Py_ssize_t first, count, panels, part              # the range of outputs; outputs whose M is held at a time
     Py_ssize_t u_plane, v_plane, v_tile, m_plane       # elements
-    char* u
+    char* u                          # for every thread its own if by_outputs, else shared
+    char* tiles_of_all               # V if by_outputs
     char* scratch
-    size_t slot_bytes, v_bytes, m_bytes, pixel_bytes
+    size_t slot_bytes, shared_bytes, u_bytes, v_bytes, m_bytes
+    size_t pixel_bytes               # of the pixels of a strip or of the kernels that are packed
     bint bad_weights
     char* bad_images
 
@@ -51,12 +59,38 @@ cdef inline size_t round_to_line(size_t bytes) noexcept nogil:
     return (bytes + 63) & ~<size_t>63
 
 
+cdef inline Py_ssize_t odd_lines(Py_ssize_t elements) noexcept nogil:
+    # Planes an odd number of cache lines apart, else all of a tile would share a cache set
+    return (elements // 16 | 1) * 16 + 16
+
+
 cdef void plan(Winograd* v, int threads) noexcept nogil:
     cdef const primitives* t = v.table
-    cdef Py_ssize_t size = t.itemsize, strips, chunk, widest = t.lanes * t.tile.vectors, ranges
+    cdef Py_ssize_t size = t.itemsize, widest = t.lanes * t.tile.vectors, all_tiles
     v.padded = ceil_div(v.channels, t.lanes) * t.lanes
     v.tile_rows, v.tile_columns = ceil_div(v.x.oh, 4), ceil_div(v.x.ow, 4)
     v.chunks = ceil_div(v.tile_columns, WINOGRAD_TILES)
+    v.v_tile, v.channel_block = v.padded, v.channels
+    v.pixel_bytes = round_to_line(<size_t>max(6 * (4 * WINOGRAD_TILES + 2) * t.lanes, PACKED_CHANNELS * 9 * widest) * size)
+    all_tiles = v.images * v.tile_rows * v.tile_columns
+    v.by_outputs = (WINOGRAD_PLANES * v.channels * v.outputs * size > RANGE_BYTES
+                    and WINOGRAD_PLANES * odd_lines(all_tiles * v.v_tile) * size <= TILE_BYTES)
+    if v.by_outputs:
+        plan_outputs(v, threads, all_tiles)
+    else:
+        plan_tiles(v, threads)
+    v.m_plane = odd_lines(v.tiles * v.part)
+    v.u_plane = odd_lines(v.channel_block * v.count)
+    v.v_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.v_plane * size))
+    v.m_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.m_plane * size))
+    v.u_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.u_plane * size))
+    v.shared_bytes = v.v_bytes if v.by_outputs else v.u_bytes
+    v.slot_bytes = (v.u_bytes if v.by_outputs else v.v_bytes) + v.m_bytes + v.pixel_bytes
+
+
+cdef void plan_tiles(Winograd* v, int threads) noexcept nogil:
+    cdef const primitives* t = v.table
+    cdef Py_ssize_t size = t.itemsize, strips, chunk, widest = t.lanes * t.tile.vectors, ranges
     chunk = ceil_div(v.tile_columns, v.chunks)
     strips = v.images * v.tile_rows * v.chunks
     v.tiles = max(16, min(<Py_ssize_t>BLOCK_TILES, BLOCK_BYTES // (WINOGRAD_PLANES * v.padded * size)))
@@ -66,16 +100,21 @@ cdef void plan(Winograd* v, int threads) noexcept nogil:
     ranges = ceil_div(v.outputs, v.count)
     v.count = ceil_div(ceil_div(v.outputs, ranges), widest) * widest
     v.part = max(1, BLOCK_BYTES // (WINOGRAD_PLANES * v.tiles * size) // widest) * widest
-    # an odd number of cache lines between planes, else all of a tile would share a cache set
-    v.v_tile = v.padded
-    v.v_plane = (v.tiles * v.v_tile // 16 | 1) * 16 + 16
-    v.m_plane = (v.tiles * v.part // 16 | 1) * 16 + 16
-    v.u_plane = (v.channels * v.count // 16 | 1) * 16 + 16
-    v.v_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.v_plane * size))
-    v.m_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.m_plane * size))
-    v.pixel_bytes = round_to_line(<size_t>(6 * (4 * WINOGRAD_TILES + 2) * t.lanes * size))
-    v.slot_bytes = v.v_bytes + v.m_bytes + v.pixel_bytes
-    v.slot_bytes = max(v.slot_bytes, round_to_line(<size_t>(PACKED_CHANNELS * 9 * widest * size)))
+    v.v_plane = odd_lines(v.tiles * v.v_tile)
+
+
+cdef void plan_outputs(Winograd* v, int threads, Py_ssize_t all_tiles) noexcept nogil:
+    cdef const primitives* t = v.table
+    cdef Py_ssize_t size = t.itemsize, vectors = ceil_div(v.outputs, t.lanes), chunk = ceil_div(v.tile_columns, v.chunks)
+    v.panels = min(vectors, ceil_div(panel_count(vectors, t.tile.vectors), threads) * threads)
+    v.count = v.part = ceil_div(vectors, v.panels) * t.lanes
+    v.v_plane = odd_lines(all_tiles * v.v_tile)
+    v.block = max(1, BLOCK_TILES // chunk)
+    if WINOGRAD_PLANES * v.channels * v.count * size > OWN_BYTES:      # then V's size says that tiles are few
+        v.channel_block = max(1, OWN_BYTES // (WINOGRAD_PLANES * v.count * size))
+        v.channel_block = ceil_div(v.channels, ceil_div(v.channels, v.channel_block))
+        v.block = v.images * v.tile_rows * v.chunks
+    v.tiles = min(v.block * chunk, all_tiles)
 
 
 cdef inline Py_ssize_t range_vectors(const Winograd* v) noexcept nogil:
@@ -128,8 +167,9 @@ cdef Py_ssize_t transform_tiles(const Winograd* v, Py_ssize_t first, Py_ssize_t 
     return done
 
 
-cdef void multiply(const Winograd* v, Py_ssize_t tiles, Py_ssize_t q0, Py_ssize_t q1, const char* a, char* m) noexcept nogil:
-    # M of the panels q0 .. q1
+cdef void multiply(const Winograd* v, Py_ssize_t tiles, Py_ssize_t q0, Py_ssize_t q1, const char* a, char* m,
+                   int begin) noexcept nogil:
+    # M of the panels q0 .. q1, = or += their sums over v.channels
     cdef Py_ssize_t lanes = v.table.lanes, size = v.table.itemsize, vectors = range_vectors(v), f, s, q, i, rows, start, end
     cdef Py_ssize_t slivers = ceil_div(tiles, v.table.tile.rows), origin = panel_start(vectors, v.panels, q0) * lanes
     for f in range(WINOGRAD_PLANES):
@@ -141,7 +181,7 @@ cdef void multiply(const Winograd* v, Py_ssize_t tiles, Py_ssize_t q0, Py_ssize_
                 v.table.tile.tiles[(rows - 1) * v.table.tile.vectors + (end - start) // lanes - 1](
                     v.channels, a + (f * v.v_plane + i * v.v_tile) * size, v.v_tile,
                     v.u + (f * v.u_plane + start * v.channels) * size, end - start,
-                    m + (f * v.m_plane + i * v.part + start - origin) * size, v.part, end - start, START_ZERO, NULL)
+                    m + (f * v.m_plane + i * v.part + start - origin) * size, v.part, end - start, begin, NULL)
 
 
 cdef void store_tiles(const Winograd* v, Py_ssize_t first, Py_ssize_t last, Py_ssize_t o0, Py_ssize_t o1, const char* m,
@@ -179,27 +219,84 @@ cdef void run_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
         q0 = 0
         while q0 < v.panels:
             q1 = min(q0 + held, v.panels)
-            multiply(v, tiles, q0, q1, a, m)
+            multiply(v, tiles, q0, q1, a, m, START_ZERO)
             store_tiles(v, start, end, panel_start(vectors, v.panels, q0) * lanes, panel_start(vectors, v.panels, q1) * lanes,
                         m, pixels)
             q0 = q1
 
 
+cdef void transform_all_tiles(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Winograd* v = <const Winograd*>context
+    cdef Py_ssize_t strip
+    for strip in range(first, last):
+        transform_tiles(v, strip, strip + 1, v.tiles_of_all + tile_of(v, strip) * v.v_tile * v.table.itemsize,
+                        v.scratch + <size_t>slot * v.slot_bytes)
+
+
+cdef inline Py_ssize_t tile_of(const Winograd* v, Py_ssize_t strip) noexcept nogil:
+    # The number of its first tile
+    cdef Py_ssize_t image, row, column, tiles
+    locate(v, strip, &image, &row, &column, &tiles)
+    return (image * v.tile_rows + row) * v.tile_columns + column
+
+
+cdef void multiply_blocks(const Winograd* v, const char* a, char* m, bint begins, bint ends) noexcept nogil:
+    # One range of channels of one panel of outputs, for all tiles
+    cdef Py_ssize_t start = 0, end, tile, strips = v.images * v.tile_rows * v.chunks, size = v.table.itemsize
+    while start < strips:
+        end = min(start + v.block, strips)
+        tile = tile_of(v, start)
+        multiply(v, tile_of(v, end) - tile, 0, 1, a + tile * v.v_tile * size, m, START_ZERO if begins else START_C)
+        if ends:
+            store_tiles(v, start, end, 0, v.count, m, v.scratch)
+        start = end
+
+
+cdef void run_panels(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # A panel is a range of outputs of its own, with its own U.
+    cdef Winograd* whole = <Winograd*>context
+    cdef Winograd v
+    cdef Py_ssize_t task, c, size = whole.table.itemsize, lanes = whole.table.lanes, vectors = ceil_div(whole.outputs, lanes)
+    cdef char* m
+    for task in range(first, last):
+        v = whole[0]
+        v.u = whole.scratch + <size_t>slot * v.slot_bytes
+        m, v.scratch = v.u + v.u_bytes, v.u + v.u_bytes + v.m_bytes
+        v.first = panel_start(vectors, whole.panels, task) * lanes
+        v.count = min(v.outputs, panel_start(vectors, whole.panels, task + 1) * lanes) - v.first
+        v.panels = 1
+        c = 0
+        while c < whole.channels:
+            v.channels, v.w = min(whole.channel_block, whole.channels - c), whole.w + c * 9 * v.w_tap
+            transform_kernels(&v, 0, ceil_div(v.channels, PACKED_CHANNELS), 0)
+            if v.bad_weights:
+                whole.bad_weights = True
+                return
+            multiply_blocks(&v, v.tiles_of_all + c * size, m, c == 0, c + v.channels == whole.channels)
+            c += v.channels
+
+
 cdef int run(Winograd* v, int threads) except -1 nogil:
-    cdef Py_ssize_t blocks
+    cdef Py_ssize_t strips
+    cdef char* shared
     plan(v, threads)
-    blocks = ceil_div(v.images * v.tile_rows * v.chunks, v.block)
-    v.u = <char*>workspace(round_to_line(<size_t>(WINOGRAD_PLANES * v.u_plane * v.table.itemsize))
-                           + v.slot_bytes * <size_t>threads)
-    if v.u == NULL:
+    strips = v.images * v.tile_rows * v.chunks
+    shared = <char*>workspace(v.shared_bytes + v.slot_bytes * <size_t>threads)
+    if shared == NULL:
         raise MemoryError("no memory for the transformed kernels of a convolution")
-    v.scratch = v.u + round_to_line(<size_t>(WINOGRAD_PLANES * v.u_plane * v.table.itemsize))
+    v.u = v.tiles_of_all = shared
+    v.scratch = shared + v.shared_bytes
+    if v.by_outputs:
+        parallel_for(transform_all_tiles, v, strips, 1, threads)
+        parallel_for(run_panels, v, v.panels, 1, threads)
+        workspace_done()
+        return 0
     v.first = 0
     while v.first < v.outputs and not v.bad_weights:
         v.panels = panel_count(range_vectors(v), v.table.tile.vectors)
         parallel_for(transform_kernels, v, v.panels * ceil_div(v.channels, PACKED_CHANNELS), 1, threads)
         if not v.bad_weights:
-            parallel_for(run_blocks, v, blocks, 1, threads)
+            parallel_for(run_blocks, v, ceil_div(strips, v.block), 1, threads)
         v.first += v.count
     workspace_done()
     return 0
