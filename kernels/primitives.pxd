@@ -168,6 +168,9 @@ cdef extern from "primitives.h" nogil:
                        Py_ssize_t channels, void* pixels) noexcept nogil
         void (*store)(Py_ssize_t channels, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t width, const void* pixels, char* y,
                       Py_ssize_t y_channel, Py_ssize_t y_row, Py_ssize_t y_column) noexcept nogil
+        bint (*gradient)(const windows* dy, Py_ssize_t row, Py_ssize_t column, Py_ssize_t channels, Py_ssize_t tiles,
+                         void* pixels, void* v, Py_ssize_t plane, Py_ssize_t tile) noexcept nogil
+        void (*weights)(Py_ssize_t channels, const void* m, Py_ssize_t plane, Py_ssize_t width, void* taps) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     ctypedef struct row_primitives:

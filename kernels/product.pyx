@@ -15,10 +15,6 @@ cdef inline Py_ssize_t clamp(Py_ssize_t x, Py_ssize_t low, Py_ssize_t high) noex
     return low if x < low else (high if x > high else x)
 
 
-cdef inline size_t round_to_line(size_t bytes) noexcept nogil:
-    return (bytes + 63) & ~<size_t>63
-
-
 cdef void product_begin(Product* g, int typenum, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
     memset(g, 0, sizeof(Product))
     g.table = primitives_for(typenum)

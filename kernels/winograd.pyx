@@ -16,7 +16,7 @@ from libc.string cimport memset
 from npkernels._primitives cimport (
     START_C, START_ZERO, WINOGRAD_PLANES, WINOGRAD_TILES, activation_fn, panel_count, panel_start, primitives, windows,
 )
-from npkernels._product cimport SERIAL_FLOP, ceil_div
+from npkernels._product cimport SERIAL_FLOP, ceil_div, odd_lines, round_to_line
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
 from npkernels._windows cimport set_windows
 
@@ -53,15 +53,6 @@ cdef struct Winograd:
     size_t pixel_bytes               # of the pixels of a strip or of the kernels that are packed
     bint bad_weights
     char* bad_images
-
-
-cdef inline size_t round_to_line(size_t bytes) noexcept nogil:
-    return (bytes + 63) & ~<size_t>63
-
-
-cdef inline Py_ssize_t odd_lines(Py_ssize_t elements) noexcept nogil:
-    # Planes an odd number of cache lines apart, else all of a tile would share a cache set
-    return (elements // 16 | 1) * 16 + 16
 
 
 cdef void plan(Winograd* v, int threads) noexcept nogil:

@@ -9,13 +9,15 @@ import npkernels as nk
 from npkernels import reference
 from npkernels.reference._common import pad_pairs
 
-# n, c, h, w, oc, padding: tiles cut off at either end, a pixel, channels around a vector, several ranges of outputs
+# n, c, h, w, oc, padding: tiles cut off at either end, a pixel, channels around a vector, several ranges of
+# outputs, kernels that outweigh the tiles
 SHAPES = [
     (2, 1, 9, 7, 3, 1),
     (1, 17, 3, 3, 5, 0),
     (3, 5, 1, 14, 33, 1),
     (1, 16, 8, 70, 16, ((0, 2), (1, 0))),
     (2, 33, 13, 6, 49, ((3, 0), (0, 2))),
+    (1, 380, 7, 6, 77, 1),
 ]
 A, B = math.sqrt(0.5), math.sqrt(2)
 
@@ -83,8 +85,11 @@ def test_error_of_winograd_is_near_that_of_the_direct_form(isa, rng, mean):
 
 
 def test_winograd_has_the_same_bits_for_any_threads_batch_and_layout(isa, dtype, rng, layouts, same_for_any_threads):
-    x, w, b, padding = operands(rng, (5, 20, 21, 35, 50, 1), dtype)
+    for shape in ((5, 20, 21, 35, 50, 1), (3, 200, 10, 9, 150, 1)):  # many tiles, many kernels
+        check_bits(*operands(rng, shape, dtype), layouts, same_for_any_threads)
 
+
+def check_bits(x, w, b, padding, layouts, same_for_any_threads):
     def run(x=x, w=w):
         return nk.conv2d(x, w, b, padding=padding, algorithm="winograd", activation="silu")
 

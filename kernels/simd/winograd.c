@@ -48,6 +48,28 @@ INLINE void transform_result(const vreal m[6], vreal y[4])
     y[3] = m[5] + ((P * POINT_A) * odd_a + (Q * POINT_B) * odd_b);
 }
 
+/* The gradient of the kernels is F(3x3, 4x4): 4x4 pixels of dy are the kernel, at the same points. */
+INLINE void transform_gradient(const vreal g[4], vreal r[6])
+{
+    const number na = 1 / (2 * P * (P - Q)), nb = 1 / (2 * Q * (Q - P));
+    const vreal even_a = na * (g[0] + P * g[2]), odd_a = (na * POINT_A) * (g[1] + P * g[3]);
+    const vreal even_b = nb * (g[0] + Q * g[2]), odd_b = (nb * POINT_B) * (g[1] + Q * g[3]);
+    r[0] = (1 / (P * Q)) * g[0];
+    r[1] = even_a + odd_a;
+    r[2] = even_a - odd_a;
+    r[3] = even_b + odd_b;
+    r[4] = even_b - odd_b;
+    r[5] = g[3];
+}
+
+INLINE void transform_weights(const vreal m[6], vreal y[3])
+{
+    const vreal even_a = m[1] + m[2], odd_a = m[1] - m[2], even_b = m[3] + m[4], odd_b = m[3] - m[4];
+    y[0] = m[0] + (even_a + even_b);
+    y[1] = POINT_A * odd_a + POINT_B * odd_b;
+    y[2] = m[5] + (P * even_a + Q * even_b);
+}
+
 INLINE int all_small(vint large)
 {
     integer any = 0;
@@ -113,13 +135,14 @@ INLINE void pixels_of_row(const windows *g, const char *x, ptrdiff_t column, ptr
     }
 }
 
-static int input(const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t tiles, real *pixels, real *v,
-                 ptrdiff_t plane, ptrdiff_t tile)
+/* Tiles of n x n pixels, 4 apart: n is 6 for those of the image, 4 for those of dy. */
+INLINE int transform_tiles(const int n, const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t tiles,
+                           real *pixels, real *v, ptrdiff_t plane, ptrdiff_t tile)
 {
     assert(tiles <= WINOGRAD_TILES && channels >= 1 && channels <= LANES);
-    const ptrdiff_t width = 4 * tiles + 2;
+    const ptrdiff_t width = 4 * tiles + n - 4;
     vint large = {0};
-    for (ptrdiff_t i = 0; i < 6; i++) {
+    for (ptrdiff_t i = 0; i < n; i++) {
         real *const to = pixels + i * width * LANES;
         if (row + i >= 0 && row + i < g->h)
             pixels_of_row(g, g->x + (row + i) * g->row_stride, column, channels, width, to);
@@ -127,24 +150,42 @@ static int input(const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t ch
             memset(to, 0, (size_t)(width * LANES) * sizeof(number));
     }
     for (ptrdiff_t t = 0; t < tiles; t++) {
-        vreal half[6][6]; /* B' d */
-        for (int j = 0; j < 6; j++) {
+        vreal half[6][6]; /* B' d, or G d */
+        for (int j = 0; j < n; j++) {
             vreal d[6], r[6];
-            UNROLL for (int i = 0; i < 6; i++)
+            UNROLL for (int i = 0; i < n; i++)
             {
                 d[i] = vload(pixels + (i * width + 4 * t + j) * LANES);
                 large |= ~((d[i] <= LARGEST) & (d[i] >= -LARGEST));
             }
-            transform_pixels(d, r);
+            if (n == 6)
+                transform_pixels(d, r);
+            else
+                transform_gradient(d, r);
             UNROLL for (int i = 0; i < 6; i++) half[i][j] = r[i];
         }
         for (int i = 0; i < 6; i++) {
             vreal r[6];
-            transform_pixels(half[i], r);
+            if (n == 6)
+                transform_pixels(half[i], r);
+            else
+                transform_gradient(half[i], r);
             UNROLL for (int j = 0; j < 6; j++) vstore(v + (i * 6 + j) * plane + t * tile, r[j]);
         }
     }
     return all_small(large);
+}
+
+static int input(const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t tiles, real *pixels, real *v,
+                 ptrdiff_t plane, ptrdiff_t tile)
+{
+    return transform_tiles(6, g, row, column, channels, tiles, pixels, v, plane, tile);
+}
+
+static int gradient(const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t tiles, real *pixels,
+                    real *v, ptrdiff_t plane, ptrdiff_t tile)
+{
+    return transform_tiles(4, g, row, column, channels, tiles, pixels, v, plane, tile);
 }
 
 static void output(ptrdiff_t tiles, const real *m, ptrdiff_t plane, ptrdiff_t tile, const real *bias, ptrdiff_t channels,
@@ -189,4 +230,23 @@ static void store(ptrdiff_t channels, ptrdiff_t rows, ptrdiff_t columns, ptrdiff
         }
 }
 
-const winograd_primitives NAME(winograd) = {.kernels = kernels, .input = input, .output = output, .store = store};
+static void weights(ptrdiff_t channels, const real *m, ptrdiff_t plane, ptrdiff_t width, real *taps)
+{
+    for (ptrdiff_t c = 0; c < channels; c++) {
+        vreal half[3][6]; /* A' m */
+        for (int j = 0; j < 6; j++) {
+            vreal column[6], r[3];
+            UNROLL for (int i = 0; i < 6; i++) column[i] = vload(m + (i * 6 + j) * plane + c * width);
+            transform_weights(column, r);
+            UNROLL for (int i = 0; i < 3; i++) half[i][j] = r[i];
+        }
+        for (int i = 0; i < 3; i++) {
+            vreal r[3];
+            transform_weights(half[i], r);
+            UNROLL for (int j = 0; j < 3; j++) vstore(taps + (c * 9 + i * 3 + j) * LANES, r[j]);
+        }
+    }
+}
+
+const winograd_primitives NAME(winograd) = {
+    .kernels = kernels, .input = input, .output = output, .store = store, .gradient = gradient, .weights = weights};

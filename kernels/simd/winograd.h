@@ -31,6 +31,12 @@ typedef struct {
     /* y[l, i, j] = pixels[(i * width + j) * LANES + l] for l < channels, i < rows, j < columns; strides of y in bytes */
     void (*store)(ptrdiff_t channels, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t width, const real *pixels, char *y,
                   ptrdiff_t y_channel, ptrdiff_t y_row, ptrdiff_t y_column);
+    /* The gradient of the kernels, F(3x3, 4x4) at the same points: that of a tile is A' [(G dy G') * (B' d B)] A.
+     * As `input`, for tiles of 4 x 4 pixels of dy: v = G dy G'. pixels: WINOGRAD_OUT * 4 tiles vectors. */
+    int (*gradient)(const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t tiles, real *pixels,
+                    real *v, ptrdiff_t plane, ptrdiff_t tile);
+    /* taps[(c * 9 + t) * LANES + o] = (A' m A)[t], m at m[f * plane + c * width + o], for LANES outputs o */
+    void (*weights)(ptrdiff_t channels, const real *m, ptrdiff_t plane, ptrdiff_t width, real *taps);
 } winograd_primitives;
 
 #endif

@@ -1,139 +1,13 @@
 """Convolution (cross-correlation, as in every deep-learning library), its transpose in `conv_transpose`."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from . import _arguments as check
-from . import _conv, _depthwise, _weight_gradient, _winograd
-from ._windows import output_size
+from . import _conv, _depthwise, _weight_gradient, _winograd, _winograd_gradient
 from .activation import fused
-
-
-def conv_output_size(size, kernel_size, *, stride=1, padding=0, dilation=1, ceil_mode=False):
-    """Rows and columns that a convolution or a pooling makes of an image.
-
-    Parameters
-    ----------
-    size : int or (int, int)
-        Rows and columns of the image.
-    kernel_size, stride, dilation : int or (int, int)
-    padding : int, (int, int) or ((top, bottom), (left, right))
-    ceil_mode : bool
-        Count a last window that reaches beyond the image, as PyTorch's pooling does.
-
-    Returns
-    -------
-    (oh, ow) : tuple of int
-        ``floor((size + begin + end - dilation * (kernel - 1) - 1) / stride) + 1`` per axis.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not an int2, or the kernel is larger than the padded image.
-
-    References
-    ----------
-    .. [1] V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285, 2016.
-
-    Examples
-    --------
-    >>> import npkernels as nk
-    >>> nk.conv_output_size((224, 224), 7, stride=2, padding=3)
-    (112, 112)
-    """
-    size = check.pair("size", size, 0)
-    kernel = check.pair("kernel_size", kernel_size, 1)
-    stride, dilation = check.pair("stride", stride, 1), check.pair("dilation", dilation, 1)
-    pads = check.pads("padding", padding)
-    return tuple(
-        output_size(n, k, s, p, d, ceil_mode)
-        for n, k, s, p, d in zip(size, kernel, stride, pads, dilation, strict=True)
-    )
-
-
-class ReceptiveField(NamedTuple):
-    """What an element of a layer's output sees of the input: the number of its pixels, their distance from those of the
-    next element, and the centre of the first element, in pixels from the input's edge."""
-
-    size: int
-    jump: int
-    start: float
-
-
-def receptive_field(layers):
-    """Receptive field of a stack of convolutions and poolings along one axis.
-
-    Parameters
-    ----------
-    layers : sequence of (kernel, stride, padding)
-        From the input on; a dilated kernel counts with its span.
-
-    Returns
-    -------
-    ReceptiveField
-        ``size`` += (kernel - 1) jump, ``start`` += ((kernel - 1)/2 - padding) jump, ``jump`` *= stride, from
-        size 1, jump 1, start 0.5.
-
-    Raises
-    ------
-    TypeError
-        If a number is not an int.
-    ValueError
-        If a layer is not three numbers, kernel or stride is below 1 or padding below 0.
-
-    References
-    ----------
-    .. [1] A. Araujo, W. Norris and J. Sim, "Computing receptive fields of convolutional neural networks", Distill,
-       2019.
-
-    Examples
-    --------
-    >>> import npkernels as nk
-    >>> nk.receptive_field([(3, 1, 1), (2, 2, 0), (3, 1, 1)])
-    ReceptiveField(size=8, jump=2, start=1.0)
-    """
-    size, jump, start = 1, 1, 0.5
-    for i, layer in enumerate(layers):
-        if not isinstance(layer, (tuple, list)) or len(layer) != 3:
-            raise ValueError(f"layers[{i}] must be (kernel, stride, padding), got {layer!r}")
-        names = (f"{part} of layers[{i}]" for part in ("kernel", "stride", "padding"))
-        kernel, stride, padding = (check.integer(*each) for each in zip(names, layer, (1, 1, 0), strict=True))
-        size += (kernel - 1) * jump
-        start += ((kernel - 1) / 2 - padding) * jump
-        jump *= stride
-    return ReceptiveField(size, jump, start)
-
-
-def geometry_of(h, w, kh, kw, stride, padding, dilation):
-    """Kernel, stride, dilation, leading pads and output size, as the kernels take them."""
-    if (
-        stride == 1
-        and dilation == 1
-        and type(padding) is int
-        and padding >= 0
-        and type(stride) is type(dilation) is int
-    ):
-        oh, ow = h + 2 * padding - kh + 1, w + 2 * padding - kw + 1
-        if oh > 0 and ow > 0 and h + 2 * padding < check.INT64_MAX and kh > 0 and kw > 0:
-            return kh, kw, 1, 1, 1, 1, padding, padding, oh, ow
-    sh, sw = check.pair("stride", stride, 1)
-    dh, dw = check.pair("dilation", dilation, 1)
-    if isinstance(padding, str):
-        check.choice("padding", padding, ("valid", "same"))
-        if padding == "same" and (sh, sw) != (1, 1):
-            raise ValueError(f"padding='same' must go with stride 1, got stride {(sh, sw)}")
-        spans = (dh * (kh - 1), dw * (kw - 1)) if padding == "same" else (0, 0)
-        (top, bottom), (left, right) = ((span // 2, span - span // 2) for span in spans)
-    else:
-        (top, bottom), (left, right) = check.pads("padding", padding)
-    oh = output_size(h, kh, sh, (top, bottom), dh)
-    ow = output_size(w, kw, sw, (left, right), dw)
-    # A stride or dilation beyond the padded image is one that is never taken; smaller numbers cannot overflow.
-    sh, sw = min(sh, h + top + bottom), min(sw, w + left + right)
-    dh, dw = dh if kh > 1 else 1, dw if kw > 1 else 1
-    return kh, kw, sh, sw, dh, dw, top, left, oh, ow
+from .conv_geometry import geometry_of
 
 
 def _operands(x, w, groups):
@@ -244,16 +118,16 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
 WINOGRAD_WINDOW = (3, 3, 1, 1, 1, 1)  # kernel, stride, dilation
 
 
-def _winograd_pays(c, oc, geometry):
-    # Below, transforming costs more than it saves; a tile has 4 x 4 pixels, of which half should be wanted.
+def _winograd_tiles(geometry):
+    """Tiles of 4 x 4 pixels of an image; 0 if less than half of their pixels are wanted or the windows are others."""
     oh, ow = geometry[8:]
-    return (
-        c >= 32
-        and oc >= 32
-        and oh * ow >= 49
-        and geometry[:6] == WINOGRAD_WINDOW
-        and 2 * oh * ow >= 16 * -(-oh // 4) * -(-ow // 4)
-    )
+    tiles = -(-oh // 4) * -(-ow // 4)
+    return tiles if geometry[:6] == WINOGRAD_WINDOW and 2 * oh * ow >= 16 * tiles else 0
+
+
+def _winograd_pays(c, oc, geometry):
+    # Below, transforming costs more than it saves.
+    return c >= 32 and oc >= 32 and geometry[8] * geometry[9] >= 49 and _winograd_tiles(geometry) > 0
 
 
 def correlate(x, matrix, b, y, geometry, groups=1, function=-1, algorithm="auto"):
@@ -298,7 +172,9 @@ def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, need
     Returns
     -------
     dx : (n, c, h, w) array or None
+        By the form that ``algorithm="auto"`` of `conv2d` takes.
     dw : (oc, c/groups, kh, kw) array or None
+        By Winograd's F(3x3, 4x4) from 16 channels on both sides of a group and 8 tiles of 4 x 4 pixels on.
     db : (oc,) array or None
 
     Raises
@@ -346,8 +222,22 @@ def weight_gradient(dy, x, shape, geometry, groups):
     elif _is_depthwise(dw, groups, 4, geometry):
         _depthwise.weight_gradient(x, dy, dw, geometry)
     else:
-        _weight_gradient.weight_gradient(x, dy, dw.reshape(groups, shape[0] // groups, math.prod(shape[1:])), geometry)
+        c, oc = shape[1], shape[0] // groups
+        matrices = dw.reshape(groups, oc, math.prod(shape[1:]))
+        # Sums in 36 planes are worth their transform back if the tiles are more than a few.
+        pays = c >= 16 and oc >= 16 and len(x) * _winograd_tiles(geometry) >= 8
+        if not (pays and _by_winograd(x, dy, matrices, geometry)):
+            _weight_gradient.weight_gradient(x, dy, matrices, geometry)
     return dw
+
+
+def _by_winograd(x, dy, matrices, geometry):
+    """dw of every group by Winograd's form; whether pixels allowed it."""
+    c, oc = x.shape[1] // len(matrices), matrices.shape[1]
+    return all(
+        _winograd_gradient.weight_gradient(x[:, g * c : (g + 1) * c], dy[:, g * oc : (g + 1) * oc], dw, geometry)
+        for g, dw in enumerate(matrices)
+    )
 
 
 def image_gradient(dy, w, b, dx, geometry, groups):

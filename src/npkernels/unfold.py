@@ -2,7 +2,7 @@
 
 from . import _arguments as check
 from . import _unfold
-from .conv import geometry_of
+from .conv_geometry import geometry_of
 
 
 def im2col(x, kernel_size, *, stride=1, padding=0, dilation=1, out=None):

@@ -1,0 +1,201 @@
+"""The gradient of 3x3 kernels at stride 1 by fewer multiplications (kernels/simd/winograd.h).
+
+    V[f, t, c] = (B' d[t, c] B)[f]                  tiles t of 6 x 6 pixels of the image
+    U[f, t, o] = (G dy[t, o] G')[f]                 tiles of 4 x 4 pixels of dy
+    M[f, c, o] = sum over t of V[f, t, c] U[f, t, o]     36 products, the inner axis over the tiles of all images
+    dw'[c, o]  = A' M[., c, o] A                    3 x 3 taps
+
+V and U are held for a group of tiles, M for a range of channels and one of outputs: all threads transform a group's tiles, then
+all add its products to M, and so on. Every element of M is one chain of multiply-adds over the tiles in their order, so that
+neither groups nor ranges nor threads change a bit.
+"""
+cimport numpy as cnp
+from libc.string cimport memset
+
+from npkernels._primitives cimport (
+    START_C, START_ZERO, WINOGRAD_PLANES, WINOGRAD_TILES, panel_count, panel_start, primitives,
+    tile_fn, windows,
+)
+from npkernels._product cimport SERIAL_FLOP, ceil_div, odd_lines, round_to_line
+from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._windows cimport set_windows
+
+cnp.import_array()
+
+cdef enum:
+    GROUP_BYTES = 3500000            # of V and U
+    SUM_BYTES = 3600000              # of M
+    TAP_CHANNELS = 16                # whose taps are transformed at a time
+
+cdef struct Gradient:
+    const primitives* table
+    windows x, dy
+    Py_ssize_t images, channels, outputs
+    char* dw                                            # (oc, c * 9)
+    Py_ssize_t tile_rows, tile_columns, chunks, strips  # of an image; strips in a row of tiles; strips of all images
+    Py_ssize_t channel_count, output_count, strip_count  # in a range or a group, the last of which may be shorter
+    Py_ssize_t c0, c1, o0, o1, s0, s1                   # the range and the group at hand
+    bint keep                                           # V is that of this group already
+    Py_ssize_t v_tile, u_tile, v_plane, u_plane, m_plane
+    Py_ssize_t slices                                   # of the channels of a range, for the threads
+    char* v
+    char* u
+    char* m
+    char* scratch
+    size_t slot_bytes
+    bint bad
+
+
+cdef inline Py_ssize_t even_part(Py_ssize_t count, Py_ssize_t most, Py_ssize_t unit) noexcept nogil:
+    # The size of parts of at most `most`, all alike, in whole units
+    cdef Py_ssize_t parts = ceil_div(count, max(most // unit * unit, unit))
+    return ceil_div(ceil_div(count, parts), unit) * unit
+
+
+cdef void plan(Gradient* v, int threads) noexcept nogil:
+    cdef const primitives* t = v.table
+    cdef Py_ssize_t plane = WINOGRAD_PLANES * t.itemsize, widest = t.lanes * t.tile.vectors, chunk, tiles
+    v.tile_rows, v.tile_columns = ceil_div(v.dy.h, 4), ceil_div(v.dy.w, 4)
+    v.chunks = ceil_div(v.tile_columns, WINOGRAD_TILES)
+    chunk = ceil_div(v.tile_columns, v.chunks)
+    v.strips = v.images * v.tile_rows * v.chunks
+    v.channel_count = even_part(v.channels, SUM_BYTES // (plane * widest), t.lanes)
+    v.output_count = even_part(v.outputs, SUM_BYTES // (plane * v.channel_count), widest)
+    v.v_tile, v.u_tile = v.channel_count, v.output_count
+    v.strip_count = even_part(v.strips, GROUP_BYTES // (plane * (v.v_tile + v.u_tile) * chunk), 1)
+    tiles = v.strip_count * chunk
+    v.v_plane, v.u_plane = odd_lines(tiles * v.v_tile), odd_lines(tiles * v.u_tile)
+    v.m_plane = odd_lines(v.channel_count * v.output_count)
+    v.slices = max(1, min(ceil_div(3 * threads, WINOGRAD_PLANES), v.channel_count // (2 * t.tile.rows)))
+    v.slot_bytes = <size_t>(max(<Py_ssize_t>(6 * (4 * WINOGRAD_TILES + 2)), TAP_CHANNELS * 9) * t.lanes * t.itemsize)
+
+
+cdef inline Py_ssize_t first_tile(const Gradient* v, Py_ssize_t strip) noexcept nogil:
+    return strip // v.chunks * v.tile_columns + v.tile_columns * (strip % v.chunks) // v.chunks
+
+
+cdef void transform_strip(Gradient* v, Py_ssize_t strip, bint of_dy, char* pixels) noexcept nogil:
+    # V, or U, of one strip of the group
+    cdef Py_ssize_t row = strip // v.chunks % v.tile_rows, image = strip // v.chunks // v.tile_rows, lanes = v.table.lanes
+    cdef Py_ssize_t first = first_tile(v, strip), tiles = first_tile(v, strip + 1) - first, column = first % v.tile_columns
+    cdef Py_ssize_t c = v.o0 if of_dy else v.c0, end = v.o1 if of_dy else v.c1, size = v.table.itemsize
+    cdef Py_ssize_t place = first - first_tile(v, v.s0)
+    cdef char* to = v.u + place * v.u_tile * size if of_dy else v.v + place * v.v_tile * size
+    cdef windows x = v.dy if of_dy else v.x
+    cdef bint good
+    x.x += image * x.image_stride + c * x.channel_stride
+    while c < end:
+        if of_dy:
+            good = v.table.winograd.gradient(&x, 4 * row, 4 * column, min(lanes, end - c), tiles, pixels, to, v.u_plane, v.u_tile)
+        else:
+            good = v.table.winograd.input(&x, 4 * row - x.top, 4 * column - x.left, min(lanes, end - c), tiles, pixels, to,
+                                          v.v_plane, v.v_tile)
+        if not good:
+            v.bad = True
+            return
+        c += lanes
+        x.x += lanes * x.channel_stride
+        to += lanes * size
+
+
+cdef void transform(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef Gradient* v = <Gradient*>context
+    cdef Py_ssize_t task
+    for task in range(first, last):
+        transform_strip(v, v.s0 + task % (v.s1 - v.s0), task < v.s1 - v.s0, v.scratch + <size_t>slot * v.slot_bytes)
+
+
+cdef void multiply(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # A slice of the channels of one plane of M
+    cdef const Gradient* v = <const Gradient*>context
+    cdef const primitives* t = v.table
+    cdef Py_ssize_t task, f, c, end, s, i, rows, slivers, q, j, columns, size = t.itemsize, lanes = t.lanes
+    cdef Py_ssize_t tiles = first_tile(v, v.s1) - first_tile(v, v.s0), vectors = ceil_div(v.o1 - v.o0, lanes)
+    cdef Py_ssize_t panels = panel_count(vectors, t.tile.vectors), start = START_ZERO if v.s0 == 0 else START_C
+    cdef const tile_fn* by_columns = t.tile.tiles + t.tile.rows * t.tile.vectors
+    for task in range(first, last):
+        f = task // v.slices
+        c = (v.c1 - v.c0) * (task % v.slices) // v.slices
+        end = (v.c1 - v.c0) * (task % v.slices + 1) // v.slices
+        slivers = ceil_div(end - c, t.tile.rows)
+        for s in range(slivers):
+            i = c + (end - c) * s // slivers
+            rows = c + (end - c) * (s + 1) // slivers - i
+            for q in range(panels):
+                j, columns = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
+                columns -= j
+                by_columns[(rows - 1) * t.tile.vectors + columns // lanes - 1](
+                    tiles, v.v + (f * v.v_plane + i) * size, v.v_tile, v.u + (f * v.u_plane + j) * size, v.u_tile,
+                    v.m + (f * v.m_plane + i * v.output_count + j) * size, v.output_count, columns, <int>start, NULL)
+
+
+cdef void store(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # The taps of a vector of outputs and a few channels
+    cdef const Gradient* v = <const Gradient*>context
+    cdef Py_ssize_t parts = ceil_div(v.c1 - v.c0, TAP_CHANNELS), lanes = v.table.lanes, size = v.table.itemsize, task, o, c
+    cdef Py_ssize_t channels, row = v.channels * 9
+    cdef char* taps = v.scratch + <size_t>slot * v.slot_bytes
+    for task in range(first, last):
+        o, c = task // parts * lanes, task % parts * TAP_CHANNELS
+        channels = min(<Py_ssize_t>TAP_CHANNELS, v.c1 - v.c0 - c)
+        v.table.winograd.weights(channels, v.m + (c * v.output_count + o) * size, v.m_plane, v.output_count, taps)
+        v.table.pack.transpose(channels * 9, min(lanes, v.o1 - v.o0 - o), taps, lanes,
+                               v.dw + ((v.o0 + o) * row + (v.c0 + c) * 9) * size, row)
+
+
+cdef void run_range(Gradient* v, int threads) noexcept nogil:
+    cdef Py_ssize_t count
+    v.s0 = 0
+    while v.s0 < v.strips and not v.bad:
+        v.s1 = min(v.s0 + v.strip_count, v.strips)
+        count = v.s1 - v.s0
+        parallel_for(transform, v, count if v.keep else 2 * count, 1, threads)
+        v.keep = count == v.strips
+        parallel_for(multiply, v, WINOGRAD_PLANES * v.slices, 1, threads)
+        v.s0 = v.s1
+    if not v.bad:
+        parallel_for(store, v, ceil_div(v.o1 - v.o0, v.table.lanes) * ceil_div(v.c1 - v.c0, TAP_CHANNELS), 1, threads)
+
+
+cdef int run(Gradient* v, int threads) except -1 nogil:
+    cdef size_t size = <size_t>v.table.itemsize, v_bytes, u_bytes, m_bytes
+    plan(v, threads)
+    v_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.v_plane) * size)
+    u_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.u_plane) * size)
+    m_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.m_plane) * size)
+    v.v = <char*>workspace(v_bytes + u_bytes + m_bytes + v.slot_bytes * <size_t>threads)
+    if v.v == NULL:
+        raise MemoryError("no memory for the gradient of the weights")
+    v.u, v.m = v.v + v_bytes, v.v + v_bytes + u_bytes
+    v.scratch = v.m + m_bytes
+    v.c0 = 0
+    while v.c0 < v.channels and not v.bad:
+        v.c1, v.o0, v.keep = min(v.c0 + v.channel_count, v.channels), 0, False
+        while v.o0 < v.outputs and not v.bad:
+            v.o1 = min(v.o0 + v.output_count, v.outputs)
+            run_range(v, threads)
+            v.o0 = v.o1
+        v.c0 = v.c1
+    workspace_done()
+    return 0
+
+
+def weight_gradient(
+    cnp.ndarray x,           # IN (n, c, h, w), n, c > 0
+    cnp.ndarray dy,          # IN (n, oc, oh, ow), oc, oh, ow > 0
+    cnp.ndarray dw,          # OUT (oc, c * 9), C-contiguous
+    tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, oh, ow: 3, 3, 1, 1, 1, 1, ...
+):
+    """Whether dw was written; else pixels forbid this form."""
+    cdef Gradient v
+    cdef int threads = num_threads()
+    memset(&v, 0, sizeof(Gradient))
+    v.table, v.dw = primitives_for(cnp.PyArray_TYPE(x)), <char*>cnp.PyArray_DATA(dw)
+    set_windows(&v.x, x, 0, geometry)
+    set_windows(&v.dy, dy, 0, geometry)
+    v.images, v.channels, v.outputs = cnp.PyArray_DIMS(x)[0], cnp.PyArray_DIMS(x)[1], cnp.PyArray_DIMS(dy)[1]
+    if 4.5 * cnp.PyArray_SIZE(dy) * v.channels < SERIAL_FLOP:
+        threads = 1
+    with nogil:
+        run(&v, threads)
+    return not v.bad

@@ -1,0 +1,11 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from ._conv import Geometry
+
+def weight_gradient(
+    x: NDArray[np.floating],
+    dy: NDArray[np.floating],
+    dw: NDArray[np.floating],
+    geometry: Geometry,
+) -> bool: ...

@@ -1,0 +1,131 @@
+"""Sizes and receptive fields of convolutions and poolings."""
+
+from typing import NamedTuple
+
+from . import _arguments as check
+from ._windows import output_size
+
+
+def conv_output_size(size, kernel_size, *, stride=1, padding=0, dilation=1, ceil_mode=False):
+    """Rows and columns that a convolution or a pooling makes of an image.
+
+    Parameters
+    ----------
+    size : int or (int, int)
+        Rows and columns of the image.
+    kernel_size, stride, dilation : int or (int, int)
+    padding : int, (int, int) or ((top, bottom), (left, right))
+    ceil_mode : bool
+        Count a last window that reaches beyond the image, as PyTorch's pooling does.
+
+    Returns
+    -------
+    (oh, ow) : tuple of int
+        ``floor((size + begin + end - dilation * (kernel - 1) - 1) / stride) + 1`` per axis.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not an int2, or the kernel is larger than the padded image.
+
+    References
+    ----------
+    .. [1] V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285, 2016.
+
+    Examples
+    --------
+    >>> import npkernels as nk
+    >>> nk.conv_output_size((224, 224), 7, stride=2, padding=3)
+    (112, 112)
+    """
+    size = check.pair("size", size, 0)
+    kernel = check.pair("kernel_size", kernel_size, 1)
+    stride, dilation = check.pair("stride", stride, 1), check.pair("dilation", dilation, 1)
+    pads = check.pads("padding", padding)
+    return tuple(
+        output_size(n, k, s, p, d, ceil_mode)
+        for n, k, s, p, d in zip(size, kernel, stride, pads, dilation, strict=True)
+    )
+
+
+class ReceptiveField(NamedTuple):
+    """What an element of a layer's output sees of the input: the number of its pixels, their distance from those of the
+    next element, and the centre of the first element, in pixels from the input's edge."""
+
+    size: int
+    jump: int
+    start: float
+
+
+def receptive_field(layers):
+    """Receptive field of a stack of convolutions and poolings along one axis.
+
+    Parameters
+    ----------
+    layers : sequence of (kernel, stride, padding)
+        From the input on; a dilated kernel counts with its span.
+
+    Returns
+    -------
+    ReceptiveField
+        ``size`` += (kernel - 1) jump, ``start`` += ((kernel - 1)/2 - padding) jump, ``jump`` *= stride, from
+        size 1, jump 1, start 0.5.
+
+    Raises
+    ------
+    TypeError
+        If a number is not an int.
+    ValueError
+        If a layer is not three numbers, kernel or stride is below 1 or padding below 0.
+
+    References
+    ----------
+    .. [1] A. Araujo, W. Norris and J. Sim, "Computing receptive fields of convolutional neural networks", Distill,
+       2019.
+
+    Examples
+    --------
+    >>> import npkernels as nk
+    >>> nk.receptive_field([(3, 1, 1), (2, 2, 0), (3, 1, 1)])
+    ReceptiveField(size=8, jump=2, start=1.0)
+    """
+    size, jump, start = 1, 1, 0.5
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, (tuple, list)) or len(layer) != 3:
+            raise ValueError(f"layers[{i}] must be (kernel, stride, padding), got {layer!r}")
+        names = (f"{part} of layers[{i}]" for part in ("kernel", "stride", "padding"))
+        kernel, stride, padding = (check.integer(*each) for each in zip(names, layer, (1, 1, 0), strict=True))
+        size += (kernel - 1) * jump
+        start += ((kernel - 1) / 2 - padding) * jump
+        jump *= stride
+    return ReceptiveField(size, jump, start)
+
+
+def geometry_of(h, w, kh, kw, stride, padding, dilation):
+    """Kernel, stride, dilation, leading pads and output size, as the kernels take them."""
+    if (
+        stride == 1
+        and dilation == 1
+        and type(padding) is int
+        and padding >= 0
+        and type(stride) is type(dilation) is int
+    ):
+        oh, ow = h + 2 * padding - kh + 1, w + 2 * padding - kw + 1
+        if oh > 0 and ow > 0 and h + 2 * padding < check.INT64_MAX and kh > 0 and kw > 0:
+            return kh, kw, 1, 1, 1, 1, padding, padding, oh, ow
+    sh, sw = check.pair("stride", stride, 1)
+    dh, dw = check.pair("dilation", dilation, 1)
+    if isinstance(padding, str):
+        check.choice("padding", padding, ("valid", "same"))
+        if padding == "same" and (sh, sw) != (1, 1):
+            raise ValueError(f"padding='same' must go with stride 1, got stride {(sh, sw)}")
+        spans = (dh * (kh - 1), dw * (kw - 1)) if padding == "same" else (0, 0)
+        (top, bottom), (left, right) = ((span // 2, span - span // 2) for span in spans)
+    else:
+        (top, bottom), (left, right) = check.pads("padding", padding)
+    oh = output_size(h, kh, sh, (top, bottom), dh)
+    ow = output_size(w, kw, sw, (left, right), dw)
+    # A stride or dilation beyond the padded image is one that is never taken; smaller numbers cannot overflow.
+    sh, sw = min(sh, h + top + bottom), min(sw, w + left + right)
+    dh, dw = dh if kh > 1 else 1, dw if kw > 1 else 1
+    return kh, kw, sh, sw, dh, dw, top, left, oh, ow

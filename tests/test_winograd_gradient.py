@@ -1,0 +1,111 @@
+"""The Winograd form of the gradient of a convolution's weights."""
+
+import numpy as np
+import pytest
+from test_winograd import SHAPES as FORWARD_SHAPES
+from test_winograd import transforms
+
+import npkernels as nk
+from npkernels import _weight_gradient, _winograd_gradient, reference
+from npkernels.conv_geometry import geometry_of
+from npkernels.reference._common import pad_pairs
+
+# n, c, h, w, oc, padding: as for the result, and several groups of tiles, ranges of outputs and ranges of channels
+SHAPES = [*FORWARD_SHAPES, (2, 16, 56, 55, 17, 1), (1, 130, 12, 9, 200, 1), (1, 530, 4, 9, 16, 1)]
+
+
+def operands(rng, shape, dtype):
+    n, c, h, w, oc, padding = shape
+    geometry = geometry_of(h, w, 3, 3, 1, padding, 1)
+    return *(rng.standard_normal(s).astype(dtype) for s in ((n, c, h, w), (n, oc, *geometry[8:]))), padding, geometry
+
+
+def gradient(x, dy, geometry, module=_winograd_gradient):
+    dw = np.full((dy.shape[1], x.shape[1], 3, 3), 99, x.dtype)
+    if module is _weight_gradient:
+        module.weight_gradient(x, dy, dw.reshape(1, len(dw), -1), geometry)
+    else:
+        assert module.weight_gradient(x, dy, dw.reshape(len(dw), -1), geometry)
+    return dw
+
+
+def largest_terms(x, dy, padding):
+    """What rounding errors are relative to: absolute values all through the form, tile by tile."""
+    powers, _, pixels = transforms()
+    points = np.array([0, np.sqrt(0.5), -np.sqrt(0.5), np.sqrt(2), -np.sqrt(2)])
+    scale = [np.prod([a - b for b in points if b != a]) for a in points]
+    kernel = abs(np.vstack([np.vander(points, 4, increasing=True) / np.array(scale)[:, None], [0, 0, 0, 1]]))
+    result = np.hstack([powers[:3, :5], [[0], [0], [1]]])
+    (top, bottom), (left, right) = pad_pairs(padding)
+    oh, ow = dy.shape[2:]
+    rows, columns = -(-oh // 4), -(-ow // 4)
+    extra = rows * 4 - oh, columns * 4 - ow
+    padded = np.pad(abs(x), ((0, 0), (0, 0), (top, bottom + extra[0]), (left, right + extra[1])))
+    tiles = np.lib.stride_tricks.sliding_window_view(padded, (6, 6), axis=(2, 3))[:, :, ::4, ::4]
+    of_dy = np.pad(abs(dy), ((0, 0), (0, 0), (0, extra[0]), (0, extra[1])))
+    of_dy = of_dy.reshape(*dy.shape[:2], rows, 4, columns, 4).swapaxes(3, 4)
+    v = np.einsum("fi,ncabij,gj->fgcnab", pixels, tiles, pixels, optimize=True).reshape(36, x.shape[1], -1)
+    u = np.einsum("fi,noabij,gj->fgonab", kernel, of_dy, kernel, optimize=True).reshape(36, dy.shape[1], -1)
+    m = (u @ v.swapaxes(1, 2)).reshape(6, 6, dy.shape[1], x.shape[1])
+    return np.einsum("if,fgoc,jg->ocij", result, m, result), u.shape[2]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_it_is_within_its_bound(isa, dtype, eps, rng, shape):
+    x, dy, padding, geometry = operands(rng, shape, dtype)
+    dw = gradient(x, dy, geometry)
+    x, dy = x.astype(np.float64), dy.astype(np.float64)
+    wanted = reference.conv2d_backward(dy, x, np.zeros(dw.shape), padding=padding)[1]
+    # a product for every tile; two passes over tiles and sums, each of at most 6 terms with rounded coefficients
+    most, tiles = largest_terms(x, dy, padding)
+    assert (abs(dw - wanted) <= (tiles + 40) * eps * most).all()
+
+
+def test_its_error_is_near_that_of_the_direct_form(isa, rng):
+    for mean in (0, 100):
+        x = (rng.standard_normal((8, 16, 24, 24)) + mean).astype(np.float32)
+        dy = rng.standard_normal((8, 16, 24, 24)).astype(np.float32)
+        geometry = geometry_of(24, 24, 3, 3, 1, 1, 1)
+        wanted = gradient(x.astype(np.float64), dy.astype(np.float64), geometry, _weight_gradient)
+        winograd, direct = (gradient(x, dy, geometry, m) for m in (_winograd_gradient, _weight_gradient))
+        assert abs(winograd - wanted).max() <= 4 * abs(direct - wanted).max()
+
+
+def test_it_is_chosen_by_sizes(dtype, rng):
+    for n, c, size, chosen in ((2, 16, 8, True), (1, 16, 8, False), (2, 15, 8, False), (9, 16, 5, False)):
+        x, dy, _, geometry = operands(rng, (n, c, size, size, 16, 1), dtype)
+        dw = nk.conv2d_backward(dy, x, np.zeros((16, c, 3, 3), dtype), padding=1, needs=("w",))[1]
+        modules = (_winograd_gradient, _weight_gradient)[:: 1 if chosen else -1]
+        assert np.array_equal(dw, gradient(x, dy, geometry, modules[0]))
+        assert not np.array_equal(dw, gradient(x, dy, geometry, modules[1]))
+
+
+def test_it_has_the_same_bits_for_any_threads_and_layout(isa, dtype, rng, layouts, same_for_any_threads):
+    for shape in ((3, 20, 21, 35, 50, 1), (2, 200, 10, 9, 150, 1)):
+        x, dy, _, geometry = operands(rng, shape, dtype)
+        dw = same_for_any_threads(lambda x=x, dy=dy, geometry=geometry: gradient(x, dy, geometry))
+        for other in layouts(x):
+            assert np.array_equal(gradient(other, dy, geometry), dw)
+        for other in layouts(dy):
+            assert np.array_equal(gradient(x, other, geometry), dw)
+        last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        assert np.array_equal(gradient(last, dy, geometry), dw)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, "large"])
+def test_pixels_that_could_overflow_get_the_direct_form(isa, dtype, rng, value):
+    value = np.finfo(dtype).max / 4 if value == "large" else value
+    x, dy, padding, geometry = operands(rng, (2, 40, 9, 10, 34, 1), dtype)
+    x[1, 38, 4, 9] = value
+    for a, b in ((x, dy), (dy, x)):
+        w = np.zeros((b.shape[1], a.shape[1], 3, 3), dtype)
+        dw = nk.conv2d_backward(b, a, w, padding=padding, needs=("w",))[1]
+        assert np.array_equal(dw, gradient(a, b, geometry, _weight_gradient), equal_nan=True)
+
+
+def test_groups_are_gradients_of_their_own(isa, dtype, rng):
+    x, dy, _, geometry = operands(rng, (2, 36, 9, 9, 40, 1), dtype)
+    dw = nk.conv2d_backward(dy, x, np.zeros((40, 18, 3, 3), dtype), padding=1, groups=2, needs=("w",))[1]
+    for g in range(2):
+        inner, outer = slice(18 * g, 18 * g + 18), slice(20 * g, 20 * g + 20)
+        assert np.array_equal(dw[outer], gradient(x[:, inner], dy[:, outer], geometry))
