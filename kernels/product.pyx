@@ -73,7 +73,7 @@ cdef size_t product_plan(Product* g, int threads) noexcept nogil:
     plan_tasks(g, threads)
     plan_blocks(g)
     g.a_in_place = g.pack_a == NULL and g.a_row % size == 0 and (g.a_k == size or g.k <= 1)
-    g.a_by_columns = g.pack_a == NULL and not g.a_in_place and g.a_row == size
+    g.a_by_columns = g.pack_a == NULL and not g.a_in_place and g.a_row == size and g.unit_runs == 0
     # A panel of B that is used by few tiles is read where it lies.
     g.b_in_place = (g.pack_b == NULL and g.b_column == size and g.b_k % size == 0
                     and ceil_div(g.m, g.row_tasks) <= 2 * rows)

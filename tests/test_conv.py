@@ -105,6 +105,13 @@ def test_strides_change_no_bit(isa, dtype, rng, layouts):
             assert np.array_equal(one, other)
 
 
+def test_weights_whose_matrix_is_transposed_change_no_bit(isa, dtype, rng):
+    # one input channel and a flat kernel: the axes of weights in Fortran's order fold without a copy
+    x, w = rng.standard_normal((1, 1, 16, 120)).astype(dtype), rng.standard_normal((40, 1, 1, 7)).astype(dtype)
+    y = nk.conv2d(x, w, padding=(0, 3))
+    assert np.array_equal(nk.conv2d(x, np.asfortranarray(w), padding=(0, 3)), y)
+
+
 def test_an_image_does_not_depend_on_its_batch(isa, dtype, rng):
     x, w, b = normal(rng, (9, 20, 7, 7), dtype), normal(rng, (33, 20, 3, 3), dtype), normal(rng, 33, dtype)
     y = nk.conv2d(x, w, b, padding=1)
