@@ -11,7 +11,6 @@ cdef extern from "primitives.h" nogil:
         START_COLUMN_BIAS
         LAYOUT_ROWS
         LAYOUT_COLUMNS
-        THIN_ROWS
         BLOCK_PANELS
     Py_ssize_t panel_count(Py_ssize_t vectors, Py_ssize_t widest)
     Py_ssize_t panel_start(Py_ssize_t vectors, Py_ssize_t panels, Py_ssize_t q)
@@ -31,6 +30,7 @@ cdef extern from "primitives.h" nogil:
         const tile_runs_fn* runs
         const tile_lines_fn* lines
         row_runs_fn row_runs
+        tile_fn row_lines
         const tile_fn* thin
 
 cdef extern from "primitives.h" nogil:

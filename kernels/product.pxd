@@ -20,6 +20,7 @@ ctypedef char* (*place_fn)(const Product* product, Py_ssize_t j0, Py_ssize_t col
 
 cdef enum:
     SERIAL_FLOP = 3000000         # below, a second thread costs more than it brings
+    FLOP_PER_BYTE = 4             # in the time that a byte takes from beyond L2
 
 cdef struct Product:
     # What the caller says; strides in bytes. Zero-initialised by `product_begin`.
@@ -47,7 +48,7 @@ cdef struct Product:
     # What `product_plan` chooses.
     Py_ssize_t run_length
     Py_ssize_t k_block, column_block, row_tasks, column_tasks
-    bint a_in_place, a_by_columns, b_in_place, thin
+    bint a_in_place, a_by_columns, b_in_place, by_lines, thin
     size_t a_bytes, b_bytes, c_bytes, scratch_bytes
     char* scratch
 

@@ -1,7 +1,7 @@
 from libc.string cimport memset
 
 from npkernels._primitives cimport (
-    BLOCK_PANELS, START_C, START_COLUMN_BIAS, START_ROW_BIAS, START_ZERO, THIN_ROWS, panel_count, panel_start, primitives,
+    BLOCK_PANELS, START_C, START_COLUMN_BIAS, START_ROW_BIAS, START_ZERO, panel_count, panel_start, primitives,
     tile_fn,
 )
 from npkernels._runtime cimport (
@@ -9,6 +9,9 @@ from npkernels._runtime cimport (
 )
 
 cdef Py_ssize_t SCRATCH_LIMIT = 8 << 20
+
+cdef enum:
+    LINE_BLOCK = 16                # lines of B at a time where it is read once
 
 
 cdef inline Py_ssize_t clamp(Py_ssize_t x, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
@@ -25,13 +28,16 @@ cdef void product_begin(Product* g, int typenum, Py_ssize_t m, Py_ssize_t n, Py_
 
 cdef void plan_tasks(Product* g, int threads) noexcept nogil:
     # Tasks are ranges of columns where there are enough of them, since then no panel of B is packed twice; else also of
-    # rows. Three tasks a thread let a thread that the system holds up be overtaken.
+    # rows, and of rows alone where k is so short that C is all that counts: they lie together. Three tasks a thread let a
+    # thread that the system holds up be overtaken.
     cdef const primitives* t = g.table
     cdef Py_ssize_t vectors = ceil_div(g.n, t.lanes), wanted = 3 * threads
+    cdef double flop = 2.0 * g.m * g.n * g.k, elements = <double>g.m * g.k + <double>g.k * g.n + <double>g.m * g.n
     g.row_tasks = g.column_tasks = 1
-    if threads <= 1 or 2.0 * g.m * g.n * g.k < SERIAL_FLOP:
+    if threads <= 1 or flop + FLOP_PER_BYTE * elements * t.itemsize < SERIAL_FLOP:
         return
-    g.column_tasks = clamp(vectors // t.tile.vectors, 1, wanted)
+    if g.k > t.tile.rows:
+        g.column_tasks = clamp(vectors // t.tile.vectors, 1, wanted)
     if g.column_tasks < wanted:
         g.row_tasks = clamp(ceil_div(wanted, g.column_tasks), 1, ceil_div(g.m, 2 * t.tile.rows))
 
@@ -69,16 +75,20 @@ cdef void plan_runs(Product* g, Py_ssize_t bytes, Py_ssize_t widest) noexcept no
 
 cdef size_t product_plan(Product* g, int threads) noexcept nogil:
     cdef const primitives* t = g.table
-    cdef Py_ssize_t size = t.itemsize, rows = t.tile.rows
+    cdef Py_ssize_t size = t.itemsize, rows = t.tile.rows, columns
     plan_tasks(g, threads)
     plan_blocks(g)
+    columns = ceil_div(ceil_div(g.n, t.lanes), g.column_tasks) * t.lanes
     g.a_in_place = g.pack_a == NULL and g.a_row % size == 0 and (g.a_k == size or g.k <= 1)
     g.a_by_columns = g.pack_a == NULL and not g.a_in_place and g.a_row == size and g.unit_runs == 0
     # A panel of B that is used by few tiles is read where it lies.
     g.b_in_place = (g.pack_b == NULL and g.b_column == size and g.b_k % size == 0
                     and ceil_div(g.m, g.row_tasks) <= 2 * rows)
-    g.thin = (g.a_in_place and g.m <= THIN_ROWS and g.pack_b == NULL and g.b_k == size and g.b_column % size == 0
+    g.thin = (g.a_in_place and g.m <= rows and g.pack_b == NULL and g.b_k == size and g.b_column % size == 0
               and not g.b_in_place)
+    g.by_lines = g.b_in_place and g.m == 1 and g.c != NULL
+    if g.by_lines:                            # whole lines of B, a few at a time: what is read lies together
+        g.k_block, g.column_block = min(g.k, <Py_ssize_t>LINE_BLOCK), max(1, columns)
     g.a_bytes = 0 if g.a_in_place else round_to_line(
         <size_t>(g.k_block * (ceil_div(rows, t.lanes) * t.lanes if g.a_by_columns else rows) * size))
     g.b_bytes = round_to_line(<size_t>(g.k_block * g.column_block * size))
@@ -130,7 +140,7 @@ cdef void run_block(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t j
         p = 0
         while True:
             k_count = min(g.k_block, g.k - p)
-            if not g.thin:
+            if not (g.thin or g.by_lines):
                 pack_panels(g, p, k_count, j, columns, scratch)
             run_slivers(g, i0, i1, p, k_count, j, columns, scratch)
             p += k_count
@@ -229,6 +239,10 @@ cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char*
     tiles += height
     if begin == START_ROW_BIAS:
         bias += i * size
+    if g.by_lines:
+        t.tile.row_lines(k_count, a, a_stride, g.b + p * g.b_k + j * size, g.b_k // size, c, stride, columns, begin,
+                         bias + j * size if begin == START_COLUMN_BIAS else bias)
+        return
     if g.runs != NULL and rows == 1:
         t.tile.row_runs(k_count, a, scratch + g.a_bytes, g.runs, c, columns, begin,
                         bias + j * size if begin == START_COLUMN_BIAS else bias)

@@ -91,8 +91,8 @@ INLINE void tile_lines(const int rows, const int vectors, ptrdiff_t lines, ptrdi
 
 enum { ROW_VECTORS = 8 }; /* chains that hide the latency of a multiply-add */
 
-INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, const real *b, const ptrdiff_t *runs, real *c,
-                      ptrdiff_t columns, int start, const real *bias)
+INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, const real *b, ptrdiff_t b_stride,
+                      const ptrdiff_t *runs, real *c, ptrdiff_t columns, int start, const real *bias)
 {
     const ptrdiff_t last = columns - (vectors - 1) * LANES;
     vreal acc[ROW_VECTORS];
@@ -105,15 +105,15 @@ INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, const real 
     }
     for (ptrdiff_t p = 0; p < k; p++) {
         const vreal ap = vsplat(a[p]);
-        const real *const row = b + runs[p];
+        const real *const row = b + (runs != NULL ? runs[p] : p * b_stride);
         UNROLL for (int v = 0; v < vectors; v++) acc[v] += ap * vload(row + v * LANES);
     }
     UNROLL for (int v = 0; v < vectors - 1; v++) vstore(c + v * LANES, acc[v]);
     store_last(c + (vectors - 1) * LANES, acc[vectors - 1], last);
 }
 
-static void row_runs(ptrdiff_t k, const real *a, const real *b, const ptrdiff_t *runs, real *c, ptrdiff_t columns,
-                     int start, const real *bias)
+INLINE void row(ptrdiff_t k, const real *a, const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs, real *c,
+                ptrdiff_t columns, int start, const real *bias)
 {
     const ptrdiff_t vectors = (columns + LANES - 1) / LANES, blocks = panel_count(vectors, ROW_VECTORS);
     for (ptrdiff_t q = 0; q < blocks; q++) {
@@ -121,15 +121,37 @@ static void row_runs(ptrdiff_t k, const real *a, const real *b, const ptrdiff_t 
         const ptrdiff_t j = first * LANES, count = min_size(end * LANES, columns) - j;
         const real *const begin = start == START_COLUMN_BIAS ? bias + j : bias;
         switch (end - first) {
-        case 1: row_block(1, k, a, b + j, runs, c + j, count, start, begin); break;
-        case 2: row_block(2, k, a, b + j, runs, c + j, count, start, begin); break;
-        case 3: row_block(3, k, a, b + j, runs, c + j, count, start, begin); break;
-        case 4: row_block(4, k, a, b + j, runs, c + j, count, start, begin); break;
-        case 5: row_block(5, k, a, b + j, runs, c + j, count, start, begin); break;
-        case 6: row_block(6, k, a, b + j, runs, c + j, count, start, begin); break;
-        case 7: row_block(7, k, a, b + j, runs, c + j, count, start, begin); break;
-        default: row_block(8, k, a, b + j, runs, c + j, count, start, begin); break;
+        case 1: row_block(1, k, a, b + j, b_stride, runs, c + j, count, start, begin); break;
+        case 2: row_block(2, k, a, b + j, b_stride, runs, c + j, count, start, begin); break;
+        case 3: row_block(3, k, a, b + j, b_stride, runs, c + j, count, start, begin); break;
+        case 4: row_block(4, k, a, b + j, b_stride, runs, c + j, count, start, begin); break;
+        case 5: row_block(5, k, a, b + j, b_stride, runs, c + j, count, start, begin); break;
+        case 6: row_block(6, k, a, b + j, b_stride, runs, c + j, count, start, begin); break;
+        case 7: row_block(7, k, a, b + j, b_stride, runs, c + j, count, start, begin); break;
+        default: row_block(8, k, a, b + j, b_stride, runs, c + j, count, start, begin); break;
         }
+    }
+}
+
+static void row_runs(ptrdiff_t k, const real *a, const real *b, const ptrdiff_t *runs, real *c, ptrdiff_t columns,
+                     int start, const real *bias)
+{
+    row(k, a, b, 0, runs, c, columns, start, bias);
+}
+
+static void row_lines(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b, ptrdiff_t b_stride, real *c,
+                      ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias)
+{
+    (void)a_stride, (void)c_stride;
+    const ptrdiff_t whole = columns / LANES * LANES, rest = columns - whole;
+    if (whole)
+        row(k, a, b, b_stride, NULL, c, whole, start, bias);
+    if (rest) { /* a vector read whole could end beyond B */
+        const real *const begin = start == START_C ? c + whole : bias + whole;
+        vreal acc = start == START_ZERO ? (vreal){0} : start == START_ROW_BIAS ? vsplat(bias[0]) : vload_part(begin, rest);
+        for (ptrdiff_t p = 0; p < k; p++)
+            acc += vsplat(a[p]) * vload_part(b + p * b_stride + whole, rest);
+        vstore_part(c + whole, acc, rest);
     }
 }
 
@@ -202,9 +224,10 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
 #define TILES(rows) TILE(rows, 1) TILE(rows, 2) RUNS(rows, 1) RUNS(rows, 2) LINES(rows, 1) LINES(rows, 2)
 #define ROW(layout, rows) {layout##_##rows##x1, layout##_##rows##x2}
 #endif
-THINS(1) THINS(2) THINS(3) THINS(4)
+THINS(1) THINS(2) THINS(3) THINS(4) THINS(5) THINS(6)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #if TILE_ROWS == 8
+THINS(7) THINS(8)
 TILES(7) TILES(8)
 #define ROWS(layout)                                                                                                   \
     {ROW(layout, 1), ROW(layout, 2), ROW(layout, 3), ROW(layout, 4),                                                   \
@@ -219,8 +242,8 @@ static const tile_runs_fn runs[TILE_ROWS][TILE_VECTORS] = ROWS(runs);
 
 static const tile_lines_fn lines[TILE_ROWS][TILE_VECTORS] = ROWS(lines);
 
-static const tile_fn thins[THIN_ROWS][TILE_VECTORS] = {ROW(thin, 1), ROW(thin, 2), ROW(thin, 3), ROW(thin, 4)};
+static const tile_fn thins[TILE_ROWS][TILE_VECTORS] = ROWS(thin);
 
 const tile_primitives NAME(tile) = {
     .rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0][0], .runs = &runs[0][0], .lines = &lines[0][0],
-    .row_runs = row_runs, .thin = &thins[0][0]};
+    .row_runs = row_runs, .row_lines = row_lines, .thin = &thins[0][0]};

@@ -13,7 +13,6 @@
 
 enum { START_ZERO, START_C, START_ROW_BIAS, START_COLUMN_BIAS };
 enum { LAYOUT_ROWS, LAYOUT_COLUMNS };
-enum { THIN_ROWS = 4 };
 
 /* A block of columns of B is packed into panels, one after the other, each k x (its vectors * lanes). Its vectors are
  * split evenly, so that 4 are 2 + 2 and not 3 + 1: panel q holds the vectors from panel_start(q) to panel_start(q + 1). */
@@ -43,6 +42,7 @@ typedef struct {
     const tile_runs_fn *runs; /* [rows - 1][vectors - 1] */
     const tile_lines_fn *lines; /* [rows - 1][vectors - 1] */
     row_runs_fn row_runs;
+    tile_fn row_lines;       /* one row and any number of columns, B where it lies, nothing beyond `columns` is read */
     /* The same for few rows and a B whose columns are contiguous, b[j * b_stride + p] with j < columns: it is transposed
      * in registers on its way into the tile, read once and never packed. a in rows layout. [rows - 1][vectors - 1] */
     const tile_fn *thin;
