@@ -160,6 +160,7 @@ cdef extern from "primitives.h" nogil:
     enum:
         WINOGRAD_PLANES
         WINOGRAD_TILES
+        WINOGRAD_PIXELS
     ctypedef struct winograd_primitives:
         bint (*kernels)(Py_ssize_t channels, Py_ssize_t width, const void* taps, void* u, Py_ssize_t plane) noexcept nogil
         bint (*input)(const windows* x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t channels, Py_ssize_t tiles, void* pixels,

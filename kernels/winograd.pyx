@@ -1,9 +1,9 @@
-"""Convolution with 3x3 kernels at stride 1 by fewer multiplications (kernels/simd/winograd.h).
+"""Convolution with 3x3 or 5x5 kernels at stride 1 by fewer multiplications (kernels/simd/winograd.h).
 
     U[f, c, o] = (G w[o, c] G')[f]                  kernels, for a range of outputs
     V[f, t, c] = (B' d[t, c] B)[f]                  tiles t of 6 x 6 pixels, for a block of them
     M[f, t, o] = sum over c of V[f, t, c] U[f, c, o]     36 products
-    y          = A' M[., t, o] A + bias             4 x 4 pixels of every tile
+    y          = A' M[., t, o] A + bias             4 x 4 or 2 x 2 pixels of every tile
 
 A strip is up to 16 neighbouring tiles of one image; a block of strips may be of several images. Where the tiles are many, a
 block is a task, and U is held for as many outputs as the cache takes. Where they are few beside the kernels, V is held for
@@ -14,7 +14,8 @@ cimport numpy as cnp
 from libc.string cimport memset
 
 from npkernels._primitives cimport (
-    START_C, START_ZERO, WINOGRAD_PLANES, WINOGRAD_TILES, activation_fn, panel_count, panel_start, primitives, windows,
+    START_C, START_ZERO, WINOGRAD_PIXELS, WINOGRAD_PLANES, WINOGRAD_TILES, activation_fn, panel_count, panel_start,
+    primitives, windows, winograd_primitives,
 )
 from npkernels._product cimport SERIAL_FLOP, ceil_div, odd_lines, round_to_line
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
@@ -32,11 +33,13 @@ cdef enum:
 
 cdef struct Winograd:
     const primitives* table
+    const winograd_primitives* form
+    Py_ssize_t step, taps            # pixels of the result from tile to tile, one way; taps of a kernel
     windows x
     char* y
     Py_ssize_t y_image, y_channel, y_row, y_column
     bint by_outputs
-    const char* w                    # (oc, c * 9)
+    const char* w                    # (oc, c * taps)
     Py_ssize_t w_output, w_tap
     const char* bias
     activation_fn activation
@@ -59,10 +62,10 @@ cdef void plan(Winograd* v, int threads) noexcept nogil:
     cdef const primitives* t = v.table
     cdef Py_ssize_t size = t.itemsize, widest = t.lanes * t.tile.vectors, all_tiles
     v.padded = ceil_div(v.channels, t.lanes) * t.lanes
-    v.tile_rows, v.tile_columns = ceil_div(v.x.oh, 4), ceil_div(v.x.ow, 4)
+    v.tile_rows, v.tile_columns = ceil_div(v.x.oh, v.step), ceil_div(v.x.ow, v.step)
     v.chunks = ceil_div(v.tile_columns, WINOGRAD_TILES)
     v.v_tile, v.channel_block = v.padded, v.channels
-    v.pixel_bytes = round_to_line(<size_t>max(6 * (4 * WINOGRAD_TILES + 2) * t.lanes, PACKED_CHANNELS * 9 * widest) * size)
+    v.pixel_bytes = round_to_line(<size_t>max(<Py_ssize_t>WINOGRAD_PIXELS * t.lanes, PACKED_CHANNELS * v.taps * widest) * size)
     all_tiles = v.images * v.tile_rows * v.tile_columns
     v.by_outputs = (WINOGRAD_PLANES * v.channels * v.outputs * size > RANGE_BYTES
                     and WINOGRAD_PLANES * odd_lines(all_tiles * v.v_tile) * size <= TILE_BYTES)
@@ -123,10 +126,10 @@ cdef void transform_kernels(void* context, Py_ssize_t first, Py_ssize_t last, in
         end = panel_start(vectors, v.panels, task // parts + 1) * lanes
         c = task % parts * PACKED_CHANNELS
         channels = min(<Py_ssize_t>PACKED_CHANNELS, v.channels - c)
-        v.table.pack.panel(channels * 9, min(end, v.outputs - v.first) - start, end - start,
-                           v.w + (v.first + start) * v.w_output + c * 9 * v.w_tap, v.w_tap, v.w_output, taps)
-        if not v.table.winograd.kernels(channels, end - start, taps, v.u + (start * v.channels + c * (end - start)) * size,
-                                        v.u_plane):
+        v.table.pack.panel(channels * v.taps, min(end, v.outputs - v.first) - start, end - start,
+                           v.w + (v.first + start) * v.w_output + c * v.taps * v.w_tap, v.w_tap, v.w_output, taps)
+        if not v.form.kernels(channels, end - start, taps, v.u + (start * v.channels + c * (end - start)) * size,
+                            v.u_plane):
             v.bad_weights = True
 
 
@@ -149,8 +152,8 @@ cdef Py_ssize_t transform_tiles(const Winograd* v, Py_ssize_t first, Py_ssize_t 
         x.x += image * x.image_stride
         c = 0
         while c < v.channels:
-            if not v.table.winograd.input(&x, 4 * row - x.top, 4 * column - x.left, min(v.table.lanes, v.channels - c), tiles,
-                                          pixels, to + (done * v.v_tile + c) * size, v.v_plane, v.v_tile):
+            if not v.form.input(&x, v.step * row - x.top, v.step * column - x.left, min(v.table.lanes, v.channels - c), tiles,
+                              pixels, to + (done * v.v_tile + c) * size, v.v_plane, v.v_tile):
                 v.bad_images[image] = 1
             x.x += v.table.lanes * x.channel_stride
             c += v.table.lanes
@@ -186,13 +189,13 @@ cdef void store_tiles(const Winograd* v, Py_ssize_t first, Py_ssize_t last, Py_s
         while o < min(o1, v.outputs - v.first):
             output = v.first + o
             count = min(lanes, v.outputs - output)
-            v.table.winograd.output(tiles, m + (done * v.part + o - o0) * size, v.m_plane, v.part,
-                                    v.bias + output * size if v.bias != NULL else NULL, count, pixels)
+            v.form.output(tiles, m + (done * v.part + o - o0) * size, v.m_plane, v.part,
+                        v.bias + output * size if v.bias != NULL else NULL, count, pixels)
             if v.activation != NULL:
-                v.activation(16 * tiles * lanes, pixels, pixels, NULL)
-            y = v.y + image * v.y_image + output * v.y_channel + 4 * row * v.y_row + 4 * column * v.y_column
-            v.table.winograd.store(count, min(4, v.x.oh - 4 * row), min(4 * tiles, v.x.ow - 4 * column), 4 * tiles, pixels, y,
-                                   v.y_channel, v.y_row, v.y_column)
+                v.activation(v.step * v.step * tiles * lanes, pixels, pixels, NULL)
+            y = v.y + image * v.y_image + output * v.y_channel + v.step * (row * v.y_row + column * v.y_column)
+            v.form.store(count, min(v.step, v.x.oh - v.step * row), min(v.step * tiles, v.x.ow - v.step * column),
+                         v.step * tiles, pixels, y, v.y_channel, v.y_row, v.y_column)
             o += lanes
         done += tiles
 
@@ -258,7 +261,7 @@ cdef void run_panels(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
         v.panels = 1
         c = 0
         while c < whole.channels:
-            v.channels, v.w = min(whole.channel_block, whole.channels - c), whole.w + c * 9 * v.w_tap
+            v.channels, v.w = min(whole.channel_block, whole.channels - c), whole.w + c * v.taps * v.w_tap
             transform_kernels(&v, 0, ceil_div(v.channels, PACKED_CHANNELS), 0)
             if v.bad_weights:
                 whole.bad_weights = True
@@ -295,10 +298,10 @@ cdef int run(Winograd* v, int threads) except -1 nogil:
 
 def forward(
     cnp.ndarray x,           # IN (n, c, h, w), n, c > 0
-    cnp.ndarray w,           # IN (oc, c * 9), oc > 0
+    cnp.ndarray w,           # IN (oc, c * taps), oc > 0
     cnp.ndarray bias,        # IN (oc,), contiguous, or None
     cnp.ndarray y,           # OUT (n, oc, oh, ow), any strides
-    tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, oh, ow: 3, 3, 1, 1, 1, 1, ...
+    tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, oh, ow: 3, 3 or 5, 5, then 1, 1, 1, 1, ...
     int activation=-1,
 ):
     """Whether each image was done: 0 where it was, 1 where its pixels or the weights forbid this form, as uint8 (n,)."""
@@ -310,6 +313,7 @@ def forward(
     memset(&v, 0, sizeof(Winograd))
     v.table, v.y = primitives_for(cnp.PyArray_TYPE(x)), <char*>cnp.PyArray_DATA(y)
     set_windows(&v.x, x, 0, geometry)
+    v.form, v.step, v.taps = &v.table.winograd[v.x.kh == 5], 7 - v.x.kh, v.x.kh * v.x.kw
     v.y_image, v.y_channel, v.y_row, v.y_column = s[0], s[1], s[2], s[3]
     v.w, v.w_output, v.w_tap = <const char*>cnp.PyArray_DATA(w), cnp.PyArray_STRIDES(w)[0], cnp.PyArray_STRIDES(w)[1]
     v.images, v.channels, v.outputs = n, cnp.PyArray_DIMS(x)[1], cnp.PyArray_DIMS(w)[0]
@@ -318,7 +322,7 @@ def forward(
         v.bias = <const char*>cnp.PyArray_DATA(bias)
     if activation >= 0:
         v.activation = v.table.activation.forward[activation]
-    if 4.5 * cnp.PyArray_SIZE(y) * v.channels < SERIAL_FLOP:
+    if 72.0 / (v.step * v.step) * cnp.PyArray_SIZE(y) * v.channels < SERIAL_FLOP:
         threads = 1
     with nogil:
         run(&v, threads)

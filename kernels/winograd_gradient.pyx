@@ -1,7 +1,7 @@
-"""The gradient of 3x3 kernels at stride 1 by fewer multiplications (kernels/simd/winograd.h).
+"""The gradient of 3x3 or 5x5 kernels at stride 1 by fewer multiplications (kernels/simd/winograd.h).
 
     V[f, t, c] = (B' d[t, c] B)[f]                  tiles t of 6 x 6 pixels of the image
-    U[f, t, o] = (G dy[t, o] G')[f]                 tiles of 4 x 4 pixels of dy
+    U[f, t, o] = (G dy[t, o] G')[f]                 tiles of 4 x 4 or 2 x 2 pixels of dy
     M[f, c, o] = sum over t of V[f, t, c] U[f, t, o]     36 products, the inner axis over the tiles of all images
     dw'[c, o]  = A' M[., c, o] A                    3 x 3 taps
 
@@ -13,8 +13,8 @@ cimport numpy as cnp
 from libc.string cimport memset
 
 from npkernels._primitives cimport (
-    START_C, START_ZERO, WINOGRAD_PLANES, WINOGRAD_TILES, panel_count, panel_start, primitives,
-    tile_fn, windows,
+    START_C, START_ZERO, WINOGRAD_PIXELS, WINOGRAD_PLANES, WINOGRAD_TILES, panel_count, panel_start, primitives, tile_fn, windows,
+    winograd_primitives,
 )
 from npkernels._product cimport SERIAL_FLOP, ceil_div, odd_lines, round_to_line
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
@@ -29,9 +29,11 @@ cdef enum:
 
 cdef struct Gradient:
     const primitives* table
+    const winograd_primitives* form
+    Py_ssize_t step, taps                               # pixels of dy in a tile, one way; taps of a kernel
     windows x, dy
     Py_ssize_t images, channels, outputs
-    char* dw                                            # (oc, c * 9)
+    char* dw                                            # (oc, c * taps)
     Py_ssize_t tile_rows, tile_columns, chunks, strips  # of an image; strips in a row of tiles; strips of all images
     Py_ssize_t channel_count, output_count, strip_count  # in a range or a group, the last of which may be shorter
     Py_ssize_t c0, c1, o0, o1, s0, s1                   # the range and the group at hand
@@ -55,7 +57,7 @@ cdef inline Py_ssize_t even_part(Py_ssize_t count, Py_ssize_t most, Py_ssize_t u
 cdef void plan(Gradient* v, int threads) noexcept nogil:
     cdef const primitives* t = v.table
     cdef Py_ssize_t plane = WINOGRAD_PLANES * t.itemsize, widest = t.lanes * t.tile.vectors, chunk, tiles
-    v.tile_rows, v.tile_columns = ceil_div(v.dy.h, 4), ceil_div(v.dy.w, 4)
+    v.tile_rows, v.tile_columns = ceil_div(v.dy.h, v.step), ceil_div(v.dy.w, v.step)
     v.chunks = ceil_div(v.tile_columns, WINOGRAD_TILES)
     chunk = ceil_div(v.tile_columns, v.chunks)
     v.strips = v.images * v.tile_rows * v.chunks
@@ -67,7 +69,7 @@ cdef void plan(Gradient* v, int threads) noexcept nogil:
     v.v_plane, v.u_plane = odd_lines(tiles * v.v_tile), odd_lines(tiles * v.u_tile)
     v.m_plane = odd_lines(v.channel_count * v.output_count)
     v.slices = max(1, min(ceil_div(3 * threads, WINOGRAD_PLANES), v.channel_count // (2 * t.tile.rows)))
-    v.slot_bytes = <size_t>(max(<Py_ssize_t>(6 * (4 * WINOGRAD_TILES + 2)), TAP_CHANNELS * 9) * t.lanes * t.itemsize)
+    v.slot_bytes = <size_t>(max(<Py_ssize_t>WINOGRAD_PIXELS, TAP_CHANNELS * v.taps) * t.lanes * t.itemsize)
 
 
 cdef inline Py_ssize_t first_tile(const Gradient* v, Py_ssize_t strip) noexcept nogil:
@@ -86,10 +88,11 @@ cdef void transform_strip(Gradient* v, Py_ssize_t strip, bint of_dy, char* pixel
     x.x += image * x.image_stride + c * x.channel_stride
     while c < end:
         if of_dy:
-            good = v.table.winograd.gradient(&x, 4 * row, 4 * column, min(lanes, end - c), tiles, pixels, to, v.u_plane, v.u_tile)
+            good = v.form.gradient(&x, v.step * row, v.step * column, min(lanes, end - c), tiles, pixels, to, v.u_plane,
+                                   v.u_tile)
         else:
-            good = v.table.winograd.input(&x, 4 * row - x.top, 4 * column - x.left, min(lanes, end - c), tiles, pixels, to,
-                                          v.v_plane, v.v_tile)
+            good = v.form.input(&x, v.step * row - x.top, v.step * column - x.left, min(lanes, end - c), tiles, pixels, to,
+                                v.v_plane, v.v_tile)
         if not good:
             v.bad = True
             return
@@ -133,14 +136,14 @@ cdef void store(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noex
     # The taps of a vector of outputs and a few channels
     cdef const Gradient* v = <const Gradient*>context
     cdef Py_ssize_t parts = ceil_div(v.c1 - v.c0, TAP_CHANNELS), lanes = v.table.lanes, size = v.table.itemsize, task, o, c
-    cdef Py_ssize_t channels, row = v.channels * 9
+    cdef Py_ssize_t channels, row = v.channels * v.taps
     cdef char* taps = v.scratch + <size_t>slot * v.slot_bytes
     for task in range(first, last):
         o, c = task // parts * lanes, task % parts * TAP_CHANNELS
         channels = min(<Py_ssize_t>TAP_CHANNELS, v.c1 - v.c0 - c)
-        v.table.winograd.weights(channels, v.m + (c * v.output_count + o) * size, v.m_plane, v.output_count, taps)
-        v.table.pack.transpose(channels * 9, min(lanes, v.o1 - v.o0 - o), taps, lanes,
-                               v.dw + ((v.o0 + o) * row + (v.c0 + c) * 9) * size, row)
+        v.form.weights(channels, v.m + (c * v.output_count + o) * size, v.m_plane, v.output_count, taps)
+        v.table.pack.transpose(channels * v.taps, min(lanes, v.o1 - v.o0 - o), taps, lanes,
+                               v.dw + ((v.o0 + o) * row + (v.c0 + c) * v.taps) * size, row)
 
 
 cdef void run_range(Gradient* v, int threads) noexcept nogil:
@@ -183,8 +186,8 @@ cdef int run(Gradient* v, int threads) except -1 nogil:
 def weight_gradient(
     cnp.ndarray x,           # IN (n, c, h, w), n, c > 0
     cnp.ndarray dy,          # IN (n, oc, oh, ow), oc, oh, ow > 0
-    cnp.ndarray dw,          # OUT (oc, c * 9), C-contiguous
-    tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, oh, ow: 3, 3, 1, 1, 1, 1, ...
+    cnp.ndarray dw,          # OUT (oc, c * taps), C-contiguous
+    tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, oh, ow: 3, 3 or 5, 5, then 1, 1, 1, 1, ...
 ):
     """Whether dw was written; else pixels forbid this form."""
     cdef Gradient v
@@ -193,8 +196,9 @@ def weight_gradient(
     v.table, v.dw = primitives_for(cnp.PyArray_TYPE(x)), <char*>cnp.PyArray_DATA(dw)
     set_windows(&v.x, x, 0, geometry)
     set_windows(&v.dy, dy, 0, geometry)
+    v.form, v.step, v.taps = &v.table.winograd[v.x.kh == 5], 7 - v.x.kh, v.x.kh * v.x.kw
     v.images, v.channels, v.outputs = cnp.PyArray_DIMS(x)[0], cnp.PyArray_DIMS(x)[1], cnp.PyArray_DIMS(dy)[1]
-    if 4.5 * cnp.PyArray_SIZE(dy) * v.channels < SERIAL_FLOP:
+    if 72.0 / (v.step * v.step) * cnp.PyArray_SIZE(dy) * v.channels < SERIAL_FLOP:
         threads = 1
     with nogil:
         run(&v, threads)

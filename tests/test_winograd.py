@@ -9,8 +9,8 @@ import npkernels as nk
 from npkernels import reference
 from npkernels.reference._common import pad_pairs
 
-# n, c, h, w, oc, padding: tiles cut off at either end, a pixel, channels around a vector, several ranges of
-# outputs, kernels that outweigh the tiles
+# n, c, h, w, oc, padding for 3x3 kernels: tiles cut off at either end, a pixel, channels around a vector, several
+# ranges of outputs, kernels that outweigh the tiles
 SHAPES = [
     (2, 1, 9, 7, 3, 1),
     (1, 17, 3, 3, 5, 0),
@@ -22,62 +22,78 @@ SHAPES = [
 A, B = math.sqrt(0.5), math.sqrt(2)
 
 
-def transforms():
-    """The absolute values of A', G and B' (kernels/simd/winograd.c)."""
+def transforms(result, kernel):
+    """The absolute values of A', G and B' (kernels/simd/winograd.c) for so many coefficients, one way."""
     points = np.array([0, A, -A, B, -B])
-    powers = np.vander(points, 4, increasing=True).T
-    result = np.hstack([powers, [[0], [0], [0], [1]]])
+    powers = np.vander(points, result, increasing=True).T
     others = [np.prod([x - y for y in points if y != x]) for x in points]
-    kernel = np.vstack([np.vander(points, 3, increasing=True) / np.array(others)[:, None], [0, 0, 1]])
+    values = np.vander(points, kernel, increasing=True) / np.array(others)[:, None]
     rows = [np.poly([y for y in points if y != x])[::-1] for x in points]
     pixels = np.vstack([np.pad(rows, ((0, 0), (0, 1))), np.poly(points)[::-1]])
-    return abs(result), abs(kernel), abs(pixels)
+    return abs(np.hstack([powers, np.eye(result)[:, -1:]])), abs(np.vstack([values, np.eye(kernel)[-1]])), abs(pixels)
 
 
-def largest_terms(x, w, padding):
+def tiles_of(x, padding, rows, columns, step):
+    """(n, c, rows, columns, 6, 6): tiles of the padded image, `step` apart."""
+    (top, _), (left, _) = pad_pairs(padding)
+    h, w = (rows - 1) * step + 6, (columns - 1) * step + 6
+    extent = max(h - top - x.shape[2], 0), max(w - left - x.shape[3], 0)
+    padded = np.pad(x, ((0, 0), (0, 0), (top, extent[0]), (left, extent[1])))[:, :, :h, :w]
+    return np.lib.stride_tricks.sliding_window_view(padded, (6, 6), axis=(2, 3))[:, :, ::step, ::step]
+
+
+def largest_terms(x, w, padding, size):
     """What the rounding errors of the Winograd form are relative to: absolute values all through it, tile by tile."""
-    result, kernel, pixels = transforms()
-    (top, bottom), (left, right) = pad_pairs(padding)
-    h, width = x.shape[2] + top + bottom, x.shape[3] + left + right
-    rows, columns = -(-(h - 2) // 4), -(-(width - 2) // 4)
-    padded = np.pad(abs(x), ((0, 0), (0, 0), (top, rows * 4 + 2 - h + bottom), (left, columns * 4 + 2 - width + right)))
-    tiles = np.lib.stride_tricks.sliding_window_view(padded, (6, 6), axis=(2, 3))[:, :, ::4, ::4]
+    taps, (oh, ow) = w.shape[2], size
+    step = 7 - taps
+    result, kernel, pixels = transforms(step, taps)
     u = np.einsum("fi,ocij,gj->ocfg", kernel, abs(w), kernel)
-    v = np.einsum("fi,ncabij,gj->ncabfg", pixels, tiles, pixels)
-    m = np.einsum("ocfg,ncabfg->noabfg", u, v)
-    y = np.einsum("if,noabfg,jg->noaibj", result, m, result)
-    return y.reshape(len(x), len(w), rows * 4, columns * 4)[:, :, : h - 2, : width - 2]
+    tiles = tiles_of(abs(x), padding, -(-oh // step), -(-ow // step), step)
+    v = np.einsum("fi,ncabij,gj->ncabfg", pixels, tiles, pixels, optimize=True)
+    m = np.einsum("ocfg,ncabfg->noabfg", u, v, optimize=True)
+    y = np.einsum("if,noabfg,jg->noaibj", result, m, result, optimize=True)
+    return y.reshape(*y.shape[:2], y.shape[2] * step, y.shape[4] * step)[:, :, :oh, :ow]
 
 
-def operands(rng, shape, dtype):
+def operands(rng, shape, dtype, taps=3):
+    """Larger kernels get larger padding, so that results have the same size."""
     n, c, h, w, oc, padding = shape
-    x, weights, b = (rng.standard_normal(s).astype(dtype) for s in ((n, c, h, w), (oc, c, 3, 3), (oc,)))
-    return x, weights, b, padding
+    x, weights, b = (rng.standard_normal(s).astype(dtype) for s in ((n, c, h, w), (oc, c, taps, taps), (oc,)))
+    return x, weights, b, tuple((i + taps // 2 - 1, j + taps // 2 - 1) for i, j in pad_pairs(padding))
 
 
+@pytest.mark.parametrize("taps", [3, 5])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_winograd_is_within_its_bound(isa, dtype, eps, rng, shape):
-    x, w, b, padding = operands(rng, shape, dtype)
+def test_winograd_is_within_its_bound(isa, dtype, eps, rng, shape, taps):
+    x, w, b, padding = operands(rng, shape, dtype, taps)
     y = nk.conv2d(x, w, b, padding=padding, algorithm="winograd")
     x, w, b = (a.astype(np.float64) for a in (x, w, b))
     # c products; two passes over tile, kernel and result, each of sums of at most 6 terms with rounded coefficients
-    bound = (x.shape[1] + 40) * eps * (largest_terms(x, w, padding) + abs(b)[:, None, None])
+    bound = (x.shape[1] + 40) * eps * (largest_terms(x, w, padding, y.shape[2:]) + abs(b)[:, None, None])
     assert (abs(y - reference.conv2d(x, w, b, padding=padding)) <= bound).all()
 
 
 def test_winograd_is_chosen_by_the_sizes_of_an_image_alone(dtype, rng):
-    w = rng.standard_normal((32, 32, 3, 3)).astype(dtype)
-    for n in (1, 3):
-        for size, chosen in ((7, "winograd"), (6, "direct"), (8, "winograd")):
-            x = rng.standard_normal((n, 32, size, size)).astype(dtype)
-            assert np.array_equal(nk.conv2d(x, w, padding=1), nk.conv2d(x, w, padding=1, algorithm=chosen))
-            other = "direct" if chosen == "winograd" else "winograd"
-            assert not np.array_equal(nk.conv2d(x, w, padding=1), nk.conv2d(x, w, padding=1, algorithm=other))
+    for n, taps, c, oc, size, winograd in (
+        (1, 3, 16, 32, 7, True),
+        (3, 3, 16, 32, 7, True),
+        (3, 3, 16, 32, 6, False),
+        (3, 3, 15, 32, 7, False),
+        (3, 3, 16, 31, 7, False),
+        (3, 5, 16, 16, 7, True),
+        (3, 5, 16, 15, 7, False),
+    ):
+        x, w, _, padding = operands(rng, (n, c, size, size, oc, 1), dtype, taps)
+        forms = [nk.conv2d(x, w, padding=padding, algorithm=name) for name in ("direct", "winograd")]
+        y = nk.conv2d(x, w, padding=padding)
+        assert np.array_equal(y, forms[winograd])
+        assert not np.array_equal(y, forms[not winograd])
 
 
+@pytest.mark.parametrize("taps", [3, 5])
 @pytest.mark.parametrize("mean", [0, 100])
-def test_error_of_winograd_is_near_that_of_the_direct_form(isa, rng, mean):
-    x, w = rng.standard_normal((1, 512, 12, 12)) + mean, rng.standard_normal((16, 512, 3, 3))
+def test_error_of_winograd_is_near_that_of_the_direct_form(isa, rng, mean, taps):
+    x, w = rng.standard_normal((1, 512, 12, 12)) + mean, rng.standard_normal((16, 512, taps, taps))
     x, w = x.astype(np.float32), w.astype(np.float32)
     definition = reference.conv2d(x.astype(np.float64), w.astype(np.float64))
     error = {name: abs(nk.conv2d(x, w, algorithm=name) - definition).max() for name in ("direct", "winograd")}
@@ -85,8 +101,9 @@ def test_error_of_winograd_is_near_that_of_the_direct_form(isa, rng, mean):
 
 
 def test_winograd_has_the_same_bits_for_any_threads_batch_and_layout(isa, dtype, rng, layouts, same_for_any_threads):
-    for shape in ((5, 20, 21, 35, 50, 1), (3, 200, 10, 9, 150, 1)):  # many tiles, many kernels
-        check_bits(*operands(rng, shape, dtype), layouts, same_for_any_threads)
+    # many tiles, many kernels
+    for shape, taps in (((5, 20, 21, 35, 50, 1), 3), ((3, 200, 10, 9, 150, 1), 3), ((2, 20, 9, 13, 33, 1), 5)):
+        check_bits(*operands(rng, shape, dtype, taps), layouts, same_for_any_threads)
 
 
 def check_bits(x, w, b, padding, layouts, same_for_any_threads):
@@ -128,13 +145,14 @@ def test_groups_bias_and_out(isa, dtype, eps, rng):
         assert np.array_equal(y[:, outer], nk.conv2d(x[:, inner], w[outer], b[outer], algorithm="winograd"))
 
 
-def test_gradient_of_the_image_is_within_its_bound(isa, dtype, eps, rng):
-    x, w, _, padding = operands(rng, (2, 35, 11, 9, 37, 1), dtype)
+@pytest.mark.parametrize("taps", [3, 5])
+def test_gradient_of_the_image_is_within_its_bound(isa, dtype, eps, rng, taps):
+    x, w, _, padding = operands(rng, (2, 35, 11, 9, 37, 1), dtype, taps)
     dy = rng.standard_normal((2, 37, 11, 9)).astype(dtype)
     dx = nk.conv2d_backward(dy, x, w, padding=padding, needs=("x",))[0]
     x, w, dy = (a.astype(np.float64) for a in (x, w, dy))
     flipped = np.flip(w, (2, 3)).swapaxes(0, 1)
-    bound = (w.shape[0] + 40) * eps * largest_terms(dy, flipped, padding)
+    bound = (w.shape[0] + 40) * eps * largest_terms(dy, flipped, padding, x.shape[2:])
     wanted = reference.conv2d_backward(dy, x, w, padding=padding)[0]
     assert (abs(dx - wanted) <= bound).all()
 
@@ -144,10 +162,10 @@ def test_algorithm_is_checked():
     with pytest.raises(ValueError, match="algorithm must be"):
         nk.conv2d(x, w, algorithm="fft")
     for bad in ({"stride": 2}, {"dilation": 2}):
-        with pytest.raises(ValueError, match="algorithm='winograd' must have a 3x3 kernel"):
+        with pytest.raises(ValueError, match="algorithm='winograd' must have a 3x3 or 5x5 kernel"):
             nk.conv2d(x, w, algorithm="winograd", **bad)
-    with pytest.raises(ValueError, match="algorithm='winograd' must have a 3x3 kernel"):
-        nk.conv2d(x, np.ones((3, 2, 5, 5)), algorithm="winograd")
+    with pytest.raises(ValueError, match="algorithm='winograd' must have a 3x3 or 5x5 kernel"):
+        nk.conv2d(x, np.ones((3, 2, 7, 7)), algorithm="winograd")
     assert nk.conv2d(x[:0], w, algorithm="winograd").shape == (0, 3, 6, 6)
     assert np.array_equal(
         nk.conv2d(x[:, :0], w[:, :0], np.arange(3.0), algorithm="winograd")[0, :, 0, 0], np.arange(3.0)

@@ -10,7 +10,7 @@ extern const gram_primitives NAME(gram);
 extern const conv_primitives NAME(conv);
 extern const flat_primitives NAME(flat);
 extern const depthwise_primitives NAME(depthwise);
-extern const winograd_primitives NAME(winograd);
+extern const winograd_primitives NAME(winograd)[2];
 extern const row_primitives NAME(rows);
 extern const softmax_primitives NAME(softmax);
 extern const strided_primitives NAME(strided);
@@ -35,7 +35,7 @@ const primitives NAME(primitives) = {
     .conv = &NAME(conv),
     .flat = &NAME(flat),
     .depthwise = &NAME(depthwise),
-    .winograd = &NAME(winograd),
+    .winograd = NAME(winograd),
     .rows = &NAME(rows),
     .softmax = &NAME(softmax),
     .strided = &NAME(strided),

@@ -44,7 +44,7 @@ typedef struct {
     const conv_primitives *conv;
     const flat_primitives *flat;
     const depthwise_primitives *depthwise;
-    const winograd_primitives *winograd;
+    const winograd_primitives *winograd; /* of 3x3 and of 5x5 kernels */
     const row_primitives *rows;
     const softmax_primitives *softmax;
     const strided_primitives *strided;

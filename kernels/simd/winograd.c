@@ -10,19 +10,26 @@
 /* Beyond this a sum of thousands of products of transformed pixels and weights could overflow. */
 #define LARGEST ((number)(REAL_BITS == 32 ? 0x1p50 : 0x1p450))
 
-/* One line of each transform. */
-INLINE void transform_kernel(const vreal g[3], vreal r[6])
+/* One line of each transform; n is constant where they are inlined. */
+
+/* A polynomial of n coefficients, 2 <= n <= 5, at the points, divided by the product of (x - other points). */
+INLINE void evaluate(const int n, const vreal g[], vreal r[6])
 {
-    /* (1, x, x^2) / product of (x - other points) */
     const number na = 1 / (2 * P * (P - Q)), nb = 1 / (2 * Q * (Q - P));
-    const vreal even_a = na * (g[0] + P * g[2]), odd_a = (na * POINT_A) * g[1];
-    const vreal even_b = nb * (g[0] + Q * g[2]), odd_b = (nb * POINT_B) * g[1];
+    vreal even_a = g[0], even_b = g[0], odd_a = g[1], odd_b = g[1];
+    if (n > 2)
+        even_a += P * g[2], even_b += Q * g[2];
+    if (n > 3)
+        odd_a += P * g[3], odd_b += Q * g[3];
+    if (n > 4)
+        even_a += (P * P) * g[4], even_b += (Q * Q) * g[4];
+    even_a *= na, even_b *= nb, odd_a *= na * POINT_A, odd_b *= nb * POINT_B;
     r[0] = (1 / (P * Q)) * g[0];
     r[1] = even_a + odd_a;
     r[2] = even_a - odd_a;
     r[3] = even_b + odd_b;
     r[4] = even_b - odd_b;
-    r[5] = g[2];
+    r[5] = g[n - 1];
 }
 
 INLINE void transform_pixels(const vreal d[6], vreal r[6])
@@ -38,36 +45,19 @@ INLINE void transform_pixels(const vreal d[6], vreal r[6])
     r[5] = (P * Q) * d[1] - (P + Q) * d[3] + d[5];
 }
 
-INLINE void transform_result(const vreal m[6], vreal y[4])
-{
-    /* sums of m times the powers 0 to 3 of the points */
-    const vreal even_a = m[1] + m[2], odd_a = m[1] - m[2], even_b = m[3] + m[4], odd_b = m[3] - m[4];
-    y[0] = m[0] + (even_a + even_b);
-    y[1] = POINT_A * odd_a + POINT_B * odd_b;
-    y[2] = P * even_a + Q * even_b;
-    y[3] = m[5] + ((P * POINT_A) * odd_a + (Q * POINT_B) * odd_b);
-}
-
-/* The gradient of the kernels is F(3x3, 4x4): 4x4 pixels of dy are the kernel, at the same points. */
-INLINE void transform_gradient(const vreal g[4], vreal r[6])
-{
-    const number na = 1 / (2 * P * (P - Q)), nb = 1 / (2 * Q * (Q - P));
-    const vreal even_a = na * (g[0] + P * g[2]), odd_a = (na * POINT_A) * (g[1] + P * g[3]);
-    const vreal even_b = nb * (g[0] + Q * g[2]), odd_b = (nb * POINT_B) * (g[1] + Q * g[3]);
-    r[0] = (1 / (P * Q)) * g[0];
-    r[1] = even_a + odd_a;
-    r[2] = even_a - odd_a;
-    r[3] = even_b + odd_b;
-    r[4] = even_b - odd_b;
-    r[5] = g[3];
-}
-
-INLINE void transform_weights(const vreal m[6], vreal y[3])
+/* Sums of m times the powers 0 to n - 1 of the points, 2 <= n <= 5. */
+INLINE void sum_powers(const int n, const vreal m[6], vreal y[])
 {
     const vreal even_a = m[1] + m[2], odd_a = m[1] - m[2], even_b = m[3] + m[4], odd_b = m[3] - m[4];
     y[0] = m[0] + (even_a + even_b);
     y[1] = POINT_A * odd_a + POINT_B * odd_b;
-    y[2] = m[5] + (P * even_a + Q * even_b);
+    if (n > 2)
+        y[2] = P * even_a + Q * even_b;
+    if (n > 3)
+        y[3] = (P * POINT_A) * odd_a + (Q * POINT_B) * odd_b;
+    if (n > 4)
+        y[4] = (P * P) * even_a + (Q * Q) * even_b;
+    y[n - 1] += m[5]; /* infinity */
 }
 
 INLINE int all_small(vint large)
@@ -77,25 +67,25 @@ INLINE int all_small(vint large)
     return any == 0;
 }
 
-static int kernels(ptrdiff_t channels, ptrdiff_t width, const real *taps, real *u, ptrdiff_t plane)
+INLINE int kernels(const int size, ptrdiff_t channels, ptrdiff_t width, const real *taps, real *u, ptrdiff_t plane)
 {
     vint large = {0};
     for (ptrdiff_t c = 0; c < channels; c++)
         for (ptrdiff_t o = 0; o < width; o += LANES) {
-            vreal half[6][3]; /* G g */
-            for (int j = 0; j < 3; j++) {
-                vreal g[3], r[6];
-                UNROLL for (int i = 0; i < 3; i++)
+            vreal half[6][5]; /* G g */
+            for (int j = 0; j < size; j++) {
+                vreal g[5], r[6];
+                UNROLL for (int i = 0; i < size; i++)
                 {
-                    g[i] = vload(taps + (c * 9 + i * 3 + j) * width + o);
+                    g[i] = vload(taps + ((c * size + i) * size + j) * width + o);
                     large |= ~((g[i] <= LARGEST) & (g[i] >= -LARGEST));
                 }
-                transform_kernel(g, r);
+                evaluate(size, g, r);
                 UNROLL for (int i = 0; i < 6; i++) half[i][j] = r[i];
             }
             for (int i = 0; i < 6; i++) {
                 vreal r[6];
-                transform_kernel(half[i], r);
+                evaluate(size, half[i], r);
                 UNROLL for (int j = 0; j < 6; j++) vstore(u + (i * 6 + j) * plane + c * width + o, r[j]);
             }
         }
@@ -120,7 +110,7 @@ INLINE void pixels_of_row(const windows *g, const char *x, ptrdiff_t column, ptr
             for (int l = 0; l < LANES; l++) {
                 const char *const row = x + l * g->channel_stride + e * size;
                 block[l] = l < channels ? vload_mask((const real *)row, mask) : (vreal){0};
-                __builtin_prefetch(row + WINOGRAD_OUT * g->row_stride);
+                __builtin_prefetch(row + 4 * g->row_stride);
             }
             transpose(block);
             for (ptrdiff_t i = 0; i < min_size(count - e, LANES); i++)
@@ -135,12 +125,12 @@ INLINE void pixels_of_row(const windows *g, const char *x, ptrdiff_t column, ptr
     }
 }
 
-/* Tiles of n x n pixels, 4 apart: n is 6 for those of the image, 4 for those of dy. */
-INLINE int transform_tiles(const int n, const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t tiles,
-                           real *pixels, real *v, ptrdiff_t plane, ptrdiff_t tile)
+/* Tiles of n x n pixels, `step` apart: 6 of the image, `step` of dy. */
+INLINE int transform_tiles(const int n, const int step, const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels,
+                           ptrdiff_t tiles, real *pixels, real *v, ptrdiff_t plane, ptrdiff_t tile)
 {
     assert(tiles <= WINOGRAD_TILES && channels >= 1 && channels <= LANES);
-    const ptrdiff_t width = 4 * tiles + n - 4;
+    const ptrdiff_t width = step * tiles + n - step;
     vint large = {0};
     for (ptrdiff_t i = 0; i < n; i++) {
         real *const to = pixels + i * width * LANES;
@@ -155,13 +145,13 @@ INLINE int transform_tiles(const int n, const windows *g, ptrdiff_t row, ptrdiff
             vreal d[6], r[6];
             UNROLL for (int i = 0; i < n; i++)
             {
-                d[i] = vload(pixels + (i * width + 4 * t + j) * LANES);
+                d[i] = vload(pixels + (i * width + step * t + j) * LANES);
                 large |= ~((d[i] <= LARGEST) & (d[i] >= -LARGEST));
             }
             if (n == 6)
                 transform_pixels(d, r);
             else
-                transform_gradient(d, r);
+                evaluate(n, d, r);
             UNROLL for (int i = 0; i < 6; i++) half[i][j] = r[i];
         }
         for (int i = 0; i < 6; i++) {
@@ -169,42 +159,46 @@ INLINE int transform_tiles(const int n, const windows *g, ptrdiff_t row, ptrdiff
             if (n == 6)
                 transform_pixels(half[i], r);
             else
-                transform_gradient(half[i], r);
+                evaluate(n, half[i], r);
             UNROLL for (int j = 0; j < 6; j++) vstore(v + (i * 6 + j) * plane + t * tile, r[j]);
         }
     }
     return all_small(large);
 }
 
-static int input(const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t tiles, real *pixels, real *v,
-                 ptrdiff_t plane, ptrdiff_t tile)
+/* r = A' m A, n x n, of m at m[f * plane] */
+INLINE void transform_sums(const int n, const real *m, ptrdiff_t plane, vreal r[5][5])
 {
-    return transform_tiles(6, g, row, column, channels, tiles, pixels, v, plane, tile);
+    vreal half[5][6];
+    for (int j = 0; j < 6; j++) {
+        vreal column[6], y[5];
+        UNROLL for (int i = 0; i < 6; i++) column[i] = vload(m + (i * 6 + j) * plane);
+        sum_powers(n, column, y);
+        UNROLL for (int i = 0; i < n; i++) half[i][j] = y[i];
+    }
+    for (int i = 0; i < n; i++)
+        sum_powers(n, half[i], r[i]);
 }
 
-static int gradient(const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t tiles, real *pixels,
-                    real *v, ptrdiff_t plane, ptrdiff_t tile)
-{
-    return transform_tiles(4, g, row, column, channels, tiles, pixels, v, plane, tile);
-}
-
-static void output(ptrdiff_t tiles, const real *m, ptrdiff_t plane, ptrdiff_t tile, const real *bias, ptrdiff_t channels,
-                   real *pixels)
+INLINE void output(const int step, ptrdiff_t tiles, const real *m, ptrdiff_t plane, ptrdiff_t tile, const real *bias,
+                   ptrdiff_t channels, real *pixels)
 {
     const vreal start = bias != NULL ? vload_part(bias, channels) : (vreal){0};
     for (ptrdiff_t t = 0; t < tiles; t++) {
-        vreal half[4][6]; /* A' m */
-        for (int j = 0; j < 6; j++) {
-            vreal column[6], r[4];
-            UNROLL for (int i = 0; i < 6; i++) column[i] = vload(m + (i * 6 + j) * plane + t * tile);
-            transform_result(column, r);
-            UNROLL for (int i = 0; i < 4; i++) half[i][j] = r[i];
-        }
-        for (int i = 0; i < 4; i++) {
-            vreal r[4];
-            transform_result(half[i], r);
-            UNROLL for (int j = 0; j < 4; j++) vstore(pixels + ((i * tiles + t) * 4 + j) * LANES, r[j] + start);
-        }
+        vreal y[5][5];
+        transform_sums(step, m + t * tile, plane, y);
+        for (int i = 0; i < step; i++)
+            UNROLL for (int j = 0; j < step; j++) vstore(pixels + ((i * tiles + t) * step + j) * LANES, y[i][j] + start);
+    }
+}
+
+INLINE void weights(const int size, ptrdiff_t channels, const real *m, ptrdiff_t plane, ptrdiff_t width, real *taps)
+{
+    for (ptrdiff_t c = 0; c < channels; c++) {
+        vreal y[5][5];
+        transform_sums(size, m + c * width, plane, y);
+        for (int i = 0; i < size; i++)
+            UNROLL for (int j = 0; j < size; j++) vstore(taps + ((c * size + i) * size + j) * LANES, y[i][j]);
     }
 }
 
@@ -230,23 +224,35 @@ static void store(ptrdiff_t channels, ptrdiff_t rows, ptrdiff_t columns, ptrdiff
         }
 }
 
-static void weights(ptrdiff_t channels, const real *m, ptrdiff_t plane, ptrdiff_t width, real *taps)
-{
-    for (ptrdiff_t c = 0; c < channels; c++) {
-        vreal half[3][6]; /* A' m */
-        for (int j = 0; j < 6; j++) {
-            vreal column[6], r[3];
-            UNROLL for (int i = 0; i < 6; i++) column[i] = vload(m + (i * 6 + j) * plane + c * width);
-            transform_weights(column, r);
-            UNROLL for (int i = 0; i < 3; i++) half[i][j] = r[i];
-        }
-        for (int i = 0; i < 3; i++) {
-            vreal r[3];
-            transform_weights(half[i], r);
-            UNROLL for (int j = 0; j < 3; j++) vstore(taps + (c * 9 + i * 3 + j) * LANES, r[j]);
-        }
+/* F(step x step, size x size) with step + size = 7 */
+#define FORM(size, step)                                                                                               \
+    static int kernels_##size(ptrdiff_t channels, ptrdiff_t width, const real *taps, real *u, ptrdiff_t plane)         \
+    {                                                                                                                  \
+        return kernels(size, channels, width, taps, u, plane);                                                         \
+    }                                                                                                                  \
+    static int input_##size(const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t tiles,    \
+                            real *pixels, real *v, ptrdiff_t plane, ptrdiff_t tile)                                    \
+    {                                                                                                                  \
+        return transform_tiles(6, step, g, row, column, channels, tiles, pixels, v, plane, tile);                      \
+    }                                                                                                                  \
+    static int gradient_##size(const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t tiles, \
+                               real *pixels, real *v, ptrdiff_t plane, ptrdiff_t tile)                                 \
+    {                                                                                                                  \
+        return transform_tiles(step, step, g, row, column, channels, tiles, pixels, v, plane, tile);                   \
+    }                                                                                                                  \
+    static void output_##size(ptrdiff_t tiles, const real *m, ptrdiff_t plane, ptrdiff_t tile, const real *bias,       \
+                              ptrdiff_t channels, real *pixels)                                                        \
+    {                                                                                                                  \
+        output(step, tiles, m, plane, tile, bias, channels, pixels);                                                   \
+    }                                                                                                                  \
+    static void weights_##size(ptrdiff_t channels, const real *m, ptrdiff_t plane, ptrdiff_t width, real *taps)        \
+    {                                                                                                                  \
+        weights(size, channels, m, plane, width, taps);                                                                \
     }
-}
+#define FORM_ENTRY(size)                                                                                               \
+    {.kernels = kernels_##size, .input = input_##size, .output = output_##size, .store = store,                        \
+     .gradient = gradient_##size, .weights = weights_##size}
+FORM(3, 4)
+FORM(5, 2)
 
-const winograd_primitives NAME(winograd) = {
-    .kernels = kernels, .input = input, .output = output, .store = store, .gradient = gradient, .weights = weights};
+const winograd_primitives NAME(winograd)[2] = {FORM_ENTRY(3), FORM_ENTRY(5)};
