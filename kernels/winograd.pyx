@@ -129,7 +129,7 @@ cdef void transform_kernels(void* context, Py_ssize_t first, Py_ssize_t last, in
         v.table.pack.panel(channels * v.taps, min(end, v.outputs - v.first) - start, end - start,
                            v.w + (v.first + start) * v.w_output + c * v.taps * v.w_tap, v.w_tap, v.w_output, taps)
         if not v.form.kernels(channels, end - start, taps, v.u + (start * v.channels + c * (end - start)) * size,
-                            v.u_plane):
+                              v.u_plane):
             v.bad_weights = True
 
 
@@ -153,7 +153,7 @@ cdef Py_ssize_t transform_tiles(const Winograd* v, Py_ssize_t first, Py_ssize_t 
         c = 0
         while c < v.channels:
             if not v.form.input(&x, v.step * row - x.top, v.step * column - x.left, min(v.table.lanes, v.channels - c), tiles,
-                              pixels, to + (done * v.v_tile + c) * size, v.v_plane, v.v_tile):
+                                pixels, to + (done * v.v_tile + c) * size, v.v_plane, v.v_tile):
                 v.bad_images[image] = 1
             x.x += v.table.lanes * x.channel_stride
             c += v.table.lanes
@@ -190,7 +190,7 @@ cdef void store_tiles(const Winograd* v, Py_ssize_t first, Py_ssize_t last, Py_s
             output = v.first + o
             count = min(lanes, v.outputs - output)
             v.form.output(tiles, m + (done * v.part + o - o0) * size, v.m_plane, v.part,
-                        v.bias + output * size if v.bias != NULL else NULL, count, pixels)
+                          v.bias + output * size if v.bias != NULL else NULL, count, pixels)
             if v.activation != NULL:
                 v.activation(v.step * v.step * tiles * lanes, pixels, pixels, NULL)
             y = v.y + image * v.y_image + output * v.y_channel + v.step * (row * v.y_row + column * v.y_column)

@@ -112,6 +112,33 @@ INLINE vreal vgather_mask(const char *p, ptrdiff_t step, unsigned mask)
 }
 #endif
 
+/* Lane l from offsets[l] bytes behind p, for any offsets; WIDE_GATHER: this is one instruction. */
+#if defined __AVX512F__
+enum { WIDE_GATHER = 1 };
+#if REAL_BITS == 32
+INLINE vreal vgather_offsets(const char *p, const int32_t offsets[LANES], unsigned mask)
+{
+    return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), (__mmask16)mask, _mm512_loadu_si512(offsets), p, 1);
+}
+#else
+INLINE vreal vgather_offsets(const char *p, const int32_t offsets[LANES], unsigned mask)
+{
+    const __m256i offset = _mm256_loadu_si256((const __m256i *)offsets);
+    return _mm512_mask_i32gather_pd(_mm512_setzero_pd(), (__mmask8)mask, offset, p, 1);
+}
+#endif
+#else
+enum { WIDE_GATHER = 0 };
+INLINE vreal vgather_offsets(const char *p, const int32_t offsets[LANES], unsigned mask)
+{
+    number lanes[LANES] = {0};
+    for (int l = 0; l < LANES; l++)
+        if (mask >> l & 1)
+            lanes[l] = *(const real *)(p + offsets[l]);
+    return vload(lanes);
+}
+#endif
+
 /* The first `count` lanes, 0 <= count <= LANES; the others are 0 and their memory is not touched. */
 INLINE vreal vload_part(const real *p, ptrdiff_t count) { return vload_mask(p, (1u << count) - 1); }
 
