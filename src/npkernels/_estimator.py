@@ -1,6 +1,7 @@
 """What the estimators share: scikit-learn's contract for parameters, input and errors, in its own words."""
 
 import numbers
+import sys
 import warnings
 
 import numpy as np
@@ -121,6 +122,12 @@ def _feature_names(X):
     return names if kinds == ["str"] else None
 
 
+def is_dask_array(value):
+    """Where dask has not been imported nothing is one, and it stays so."""
+    module = sys.modules.get("dask.array")
+    return module is not None and isinstance(value, module.Array)
+
+
 def as_real(name, value):
     """float32 and float64 as they are, other kinds of numbers as float64."""
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
@@ -158,6 +165,26 @@ def require_finite(array, name, estimator):
             if np.isnan(block).any():
                 raise ValueError(f"Input {name} contains NaN.\n{estimator} does not accept missing values.")
             raise ValueError(f"Input {name} contains infinity or a value too large for {array.dtype!r}.")
+
+
+def require_one_each(weights, n):
+    """Raises where weights are not those of n samples."""
+    if weights.ndim != 1:
+        raise ValueError(
+            f"Sample weights must be 1D array or scalar, got {weights.ndim}D array. Expected either a scalar value "
+            f"or a 1D array of length {n}."
+        )
+    if weights.shape != (n,):
+        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n,)}!")
+
+
+def require_weights(weights, name):
+    """Raises where weights are not finite, negative or all zero."""
+    require_finite(weights, "sample_weight", name)
+    if (weights < 0).any():
+        raise ValueError("Negative values in data passed to `sample_weight`.")
+    if not weights.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
 
 
 class Estimator:
@@ -234,13 +261,17 @@ class Estimator:
         elif names is not None and not np.array_equal(names, fitted):
             raise ValueError(self._names_differ(names, fitted))
 
-    def _samples(self, X, fitting=False, like=None):
+    def _samples(self, X, fitting=False, like=None, blocks=False):
         """X as an array (n, d) of float32 or float64, that of `like` if given. NaN and inf are for the caller to find.
-        A fit takes the number and the names of the features from it, other methods compare them."""
+        A fit takes the number and the names of the features from it, other methods compare them. A dask array stays one
+        if `blocks` says so."""
         name = type(self).__name__
         if not fitting:
             self._check_names(X)
-        x = as_real("X", X)
+        if blocks and is_dask_array(X):
+            x = X.astype(as_real("X", X._meta).dtype)  # without a copy where it has this dtype
+        else:
+            x = as_real("X", X)
         _two_axes(x, name)
         for axis, what in enumerate(("sample", "feature")):
             if x.shape[axis] == 0:
@@ -264,23 +295,12 @@ class Estimator:
         """Weights as contiguous float64, None where all are 1."""
         if sample_weight is None:
             return None
-        n, name = len(x), type(self).__name__
         if isinstance(sample_weight, numbers.Number):
-            weights = np.full(n, float(sample_weight))
+            weights = np.full(len(x), float(sample_weight))
         else:
             weights = np.ascontiguousarray(as_real("sample_weight", sample_weight), dtype=np.float64)
-        if weights.ndim != 1:
-            raise ValueError(
-                f"Sample weights must be 1D array or scalar, got {weights.ndim}D array. Expected either a scalar value "
-                f"or a 1D array of length {n}."
-            )
-        if weights.shape != (n,):
-            raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n,)}!")
-        require_finite(weights, "sample_weight", name)
-        if (weights < 0).any():
-            raise ValueError("Negative values in data passed to `sample_weight`.")
-        if not weights.any():
-            raise ValueError("Sample weights must contain at least one non-zero number.")
+        require_one_each(weights, len(x))
+        require_weights(weights, type(self).__name__)
         return weights
 
     def get_feature_names_out(self, input_features=None):

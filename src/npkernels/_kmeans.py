@@ -4,88 +4,8 @@ import warnings
 
 import numpy as np
 
-from . import _cluster, _distance
 from . import _estimator as base
-from .cluster import Totals, plus_plus
-
-
-def nearest(x, weights, centres, name):
-    """labels (n,) int32 and inertia of x; `name` is that of the estimator, for the message if x is not finite."""
-    labels, totals = np.empty(len(x), np.int32), Totals(x, weights, len(centres))
-    if not totals.take(centres, labels, sums=False, inertia=True):
-        base.require_finite(x, "X", name)
-    return labels, totals.inertia()
-
-
-def mean_variance(x):
-    """The mean over features of their variances."""
-    labels, totals = np.empty(len(x), np.int32), Totals(x, None, 1)
-    totals.take(np.ascontiguousarray(x[:1]), labels)
-    totals.take((totals.sums() / len(x)).astype(x.dtype), labels, sums=False, inertia=True)
-    return totals.inertia() / x.size
-
-
-def averages(sums, counts, dtype):
-    """Centres of clusters from sums and sums of weights; an empty cluster gets the centre of the largest."""
-    empty = counts <= 0
-    if empty.any():
-        sums, counts = sums.copy(), counts.copy()
-        most = counts.argmax()
-        sums[empty], counts[empty] = sums[most], counts[most]
-    return (sums / counts[:, None]).astype(dtype)
-
-
-def relocate(x, weights, centres, sums, counts, labels):
-    """Moves every empty cluster to one of the samples farthest from their centre, which leaves its own cluster."""
-    empty = np.flatnonzero(counts <= 0)
-    if not len(empty):
-        return
-    distances = np.empty(len(x), x.dtype)
-    _cluster.assign(x, centres, np.empty_like(labels), distances)
-    if weights is not None:
-        distances[weights == 0] = 0
-    farthest = np.argpartition(distances, -len(empty))[: -len(empty) - 1 : -1]
-    for cluster, sample in zip(empty, farthest, strict=True):
-        if distances[sample] > 0:
-            weight = 1.0 if weights is None else weights[sample]
-            moved = weight * x[sample].astype(np.float64)
-            sums[labels[sample]] -= moved
-            counts[labels[sample]] -= weight
-            sums[cluster], counts[cluster] = moved, weight
-
-
-def lloyd(x, weights, centres, max_iter, tol, verbose):
-    """(labels, inertia, centres, iterations) of Lloyd's algorithm from `centres`, which ends when no label changes or
-    when the squared shift of all centres is at most `tol`."""
-    totals = Totals(x, weights, len(centres))
-    labels, before = np.empty(len(x), np.int32), np.full(len(x), -1, np.int32)
-    for iteration in range(1, max_iter + 1):
-        if not totals.take(centres, labels, inertia=verbose):
-            base.require_finite(x, "X", "KMeans")
-        sums, counts = totals.sums(), totals.counts()
-        relocate(x, weights, centres, sums, counts, labels)
-        previous, centres = centres, averages(sums, counts, x.dtype)
-        if verbose:
-            print(f"Iteration {iteration}, inertia {totals.inertia()}.")
-        if np.array_equal(labels, before):
-            if verbose:
-                print(f"Converged at iteration {iteration}: no label changed.")
-            break
-        shift = np.square(centres - previous, dtype=np.float64).sum()
-        if shift <= tol:
-            if verbose:
-                print(f"Converged at iteration {iteration}: center shift {shift} within tolerance {tol}.")
-            break
-        labels, before = before, labels
-    totals.take(centres, labels, sums=False, inertia=True)
-    return labels, totals.inertia(), centres, iteration
-
-
-def same_clustering(labels, other, k):
-    """Whether two labellings differ in the names of the clusters only."""
-    names = np.full(k, -1, np.int32)
-    names[labels] = other
-    return np.array_equal(names[labels], other)
+from ._lloyd import Samples, distances, lloyd, nearest
 
 
 class BaseKMeans(base.Estimator):
@@ -98,9 +18,9 @@ class BaseKMeans(base.Estimator):
     _estimator_type = "clusterer"
     _fitted = "cluster_centers_"
 
-    def _check_size(self, x):
-        if len(x) < self.n_clusters:
-            raise ValueError(f"n_samples={len(x)} should be >= n_clusters={self.n_clusters}.")
+    def _check_size(self, data):
+        if len(data) < self.n_clusters:
+            raise ValueError(f"n_samples={len(data)} should be >= n_clusters={self.n_clusters}.")
 
     def _runs(self, default):
         """How many first centres are tried."""
@@ -132,24 +52,17 @@ class BaseKMeans(base.Estimator):
         base.require_finite(centres, "init", type(self).__name__)
         return centres
 
-    def _first_centres(self, x, weights, state, rng):
+    def _first_centres(self, data, state, rng):
         """Centres to start from. `state` is the parameter random_state, `rng` a Generator made of it."""
         if callable(self.init):
-            return self._array_of_centres(self.init(x, self.n_clusters, random_state=state), x)
+            return self._array_of_centres(self.init(data.x, self.n_clusters, random_state=state), data.x)
         if not isinstance(self.init, str):
-            return self._array_of_centres(self.init, x).copy()
-        if self.init == "random":
-            share = None if weights is None else weights / weights.sum()
-            chosen = rng.choice(len(x), self.n_clusters, replace=False, p=share)
-        else:
-            chosen, finite = plus_plus(x, self.n_clusters, rng, weights)
-            if not finite:
-                base.require_finite(x, "X", type(self).__name__)
-        return np.ascontiguousarray(x[chosen])
+            return self._array_of_centres(self.init, data.x).copy()
+        return data.random(rng) if self.init == "random" else data.plus_plus(rng)
 
     def _fitted_samples(self, X):
         self._check_fitted()
-        return self._samples(X, like=self.cluster_centers_)
+        return self._samples(X, like=self.cluster_centers_, blocks=True)
 
     @property
     def _n_features_out(self):
@@ -175,6 +88,10 @@ class BaseKMeans(base.Estimator):
         labels : (n,) array of int32
         """
         x = self._fitted_samples(X)
+        if base.is_dask_array(x):
+            from . import _distributed
+
+            return _distributed.labels(x, self.cluster_centers_, type(self).__name__)
         return nearest(x, None, self.cluster_centers_, type(self).__name__)[0]
 
     def transform(self, X):
@@ -190,11 +107,11 @@ class BaseKMeans(base.Estimator):
             Square roots of sums of squared differences: nothing cancels.
         """
         x = self._fitted_samples(X)
-        distances = np.empty((len(x), len(self.cluster_centers_)), x.dtype)
-        _distance.distances(x, self.cluster_centers_, distances)
-        if not np.isfinite(distances[:, 0]).all():
-            base.require_finite(x, "X", type(self).__name__)
-        return distances
+        if base.is_dask_array(x):
+            from . import _distributed
+
+            return _distributed.distances(x, self.cluster_centers_, type(self).__name__)
+        return distances(x, self.cluster_centers_, type(self).__name__)
 
     def score(self, X, y=None, sample_weight=None):
         """Minus the weighted sum of the squared distances to the nearest centres.
@@ -209,8 +126,12 @@ class BaseKMeans(base.Estimator):
         -------
         score : float
         """
-        x = self._fitted_samples(X)
-        return -nearest(x, self._weights(sample_weight, x), self.cluster_centers_, type(self).__name__)[1]
+        x, centres, name = self._fitted_samples(X), self.cluster_centers_, type(self).__name__
+        if base.is_dask_array(x):
+            from . import _distributed
+
+            return -_distributed.Blocks(x, sample_weight, len(centres), name).finish(centres)[1]
+        return -nearest(x, self._weights(sample_weight, x), centres, name)[1]
 
 
 class KMeans(BaseKMeans):
@@ -242,6 +163,7 @@ class KMeans(BaseKMeans):
     ----------
     cluster_centers_ : (k, d) array, float32 for X in float32, else float64
     labels_ : (n,) array of int32
+        For a dask array one too, computed when it is needed.
     inertia_ : float
         Weighted sum of squared distances to the nearest centres.
     n_iter_ : int
@@ -254,10 +176,18 @@ class KMeans(BaseKMeans):
     Results are the same bits for any number of threads. An empty cluster moves to the sample farthest from its centre.
     If there are fewer distinct samples than clusters a ``ConvergenceWarning`` says so.
 
+    X may be a dask array (``pip install 'npkernels[distributed]'``), `sample_weight` then one too. Workers sum up their
+    blocks, partial sums meet in a tree, and from the same first centres come the labels of the fit in memory, whatever
+    the blocks; where a worker dies others do its work. ``init="k-means++"`` is k-means|| [3]_. Each iteration goes
+    through X once: call ``X.persist()`` before where it fits in the memory of the workers. A block takes one thread,
+    so there should be more of them than threads. `predict` and `transform` return dask arrays, in which NaN is found
+    when they are computed. Clusters that run empty cost a number for each sample in the memory of one worker.
+
     References
     ----------
     .. [1] S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory 28(2), 1982.
     .. [2] D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
+    .. [3] B. Bahmani, B. Moseley, A. Vattani, R. Kumar, S. Vassilvitskii, "Scalable k-means++", VLDB 2012.
 
     Examples
     --------
@@ -313,7 +243,7 @@ class KMeans(BaseKMeans):
 
         Parameters
         ----------
-        X : (n, d) array-like
+        X : (n, d) array-like or dask array
             float32 stays, other numbers become float64; any strides, read in place.
         y : ignored
         sample_weight : number or (n,) array-like, optional
@@ -332,9 +262,8 @@ class KMeans(BaseKMeans):
             it can be.
         """
         self._check_parameters()
-        x = self._samples(X, fitting=True)
-        self._check_size(x)
-        weights = self._weights(sample_weight, x)
+        data = self._data(X, sample_weight)
+        self._check_size(data)
         runs = self._runs(default=10)
         if self.algorithm == "elkan" and self.n_clusters == 1:
             warnings.warn(
@@ -344,20 +273,28 @@ class KMeans(BaseKMeans):
             )
         state = base.legacy_random_state(self.random_state)
         rng = base.generator(state)
-        tol = self.tol * mean_variance(x) if self.tol else 0.0
+        tol = self.tol * data.mean_variance() if self.tol else 0.0
         best = None
         for _ in range(runs):
-            centres = self._first_centres(x, weights, state, rng)
+            centres = self._first_centres(data, state, rng)
             if self.verbose:
                 print("Initialization complete")
-            run = lloyd(x, weights, centres, self.max_iter, tol, bool(self.verbose))
-            if best is None or (run[1] < best[1] and not same_clustering(run[0], best[0], self.n_clusters)):
+            run = lloyd(data, centres, self.max_iter, tol, bool(self.verbose))
+            if best is None or (run.inertia < best.inertia and not data.same(run, best)):
                 best = run
-        self.labels_, self.inertia_, self.cluster_centers_, self.n_iter_ = best
-        distinct = np.count_nonzero(np.bincount(self.labels_, minlength=self.n_clusters))
-        if distinct < self.n_clusters:
+        self.labels_, self.inertia_, self.cluster_centers_, self.n_iter_, clusters = best
+        if clusters < self.n_clusters:
             base.warn_of_convergence(
-                f"Number of distinct clusters ({distinct}) found smaller than n_clusters ({self.n_clusters}). Possibly "
+                f"Number of distinct clusters ({clusters}) found smaller than n_clusters ({self.n_clusters}). Possibly "
                 "due to duplicate points in X."
             )
         return self
+
+    def _data(self, X, sample_weight):
+        """X and its weights, checked, as a fit goes through them."""
+        x = self._samples(X, fitting=True, blocks=True)
+        if base.is_dask_array(x):
+            from . import _distributed
+
+            return _distributed.Blocks(x, sample_weight, self.n_clusters, "KMeans")
+        return Samples(x, self._weights(sample_weight, x), self.n_clusters, "KMeans")

@@ -3,7 +3,8 @@
 import numpy as np
 
 from . import _estimator as base
-from ._kmeans import BaseKMeans, mean_variance, nearest
+from ._kmeans import BaseKMeans
+from ._lloyd import Samples, mean_variance, nearest
 from .cluster import Totals
 
 
@@ -146,7 +147,8 @@ class MiniBatchKMeans(BaseKMeans):
         held_out = some()
         tried = []
         for _ in range(runs):
-            centres = self._first_centres(*some(), self._state, self._rng)
+            data = Samples(*some(), self.n_clusters, type(self).__name__)
+            centres = self._first_centres(data, self._state, self._rng)
             tried.append((nearest(*held_out, centres, type(self).__name__)[1], centres))
             if self.verbose:
                 print(f"Initialization complete, inertia {tried[-1][0]} of {size} samples.")
