@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from . import _arguments as check
+from ._containers import SetOutput
 
 
 class InvalidParameterError(ValueError, TypeError):
@@ -187,7 +188,7 @@ def require_weights(weights, name):
         raise ValueError("Sample weights must contain at least one non-zero number.")
 
 
-class Estimator:
+class Estimator(SetOutput):
     """Parameters, representation and checked input of an estimator. A subclass has `_constraints`, {name: the
     alternatives of a parameter}, for every parameter of its `__init__`, which only stores them, `_fitted`, the name of
     an attribute that a fit sets, and `_n_features_out`."""

@@ -317,6 +317,7 @@ class PCA(base.Estimator):
         Returns
         -------
         y : (n, k) array
+            A data frame if `set_output` says so.
         """
         self._check_fitted()
         x = self._samples(X, like=self.components_)
@@ -327,7 +328,7 @@ class PCA(base.Estimator):
             matmul(block, self.components_.T, out=y[rows])
         if self.whiten:
             y /= self._scale()
-        return y
+        return self._in_container(y, X)
 
     def inverse_transform(self, X):
         """The samples of given coordinates: the inverse of `transform` where no component is left out.
