@@ -7,7 +7,9 @@ image n (kernels/simd/conv.h). Groups are products of their own.
 """
 cimport numpy as cnp
 
-from npkernels._primitives cimport START_ROW_BIAS, flat_layout, flat_layout_of, primitives, windows
+from npkernels._primitives cimport (
+    START_ROW_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, primitives, windows,
+)
 from npkernels._product cimport SERIAL_FLOP, Product, ceil_div, product_begin, product_plan, product_run, product_serial
 from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
 from npkernels._windows cimport set_windows
@@ -28,9 +30,29 @@ cdef void set_result(Convolution* conv, cnp.ndarray y, Py_ssize_t channel) noexc
     conv.y_image, conv.y_channel, conv.y_row, conv.y_column = s[0], s[1], s[2], s[3]
 
 
+cdef inline bint pixels_are_rows(const windows* v, Py_ssize_t size) noexcept nogil:
+    # Is the image (h w, c) in memory, channels last, and a patch a pixel?
+    return (v.channel_stride == size and v.row_stride == v.w * v.column_stride and v.kh * v.kw == 1
+            and v.oh == v.h and v.ow == v.w and v.top == 0 and v.left == 0)
+
+
 cdef void pack_patches(const Product* g, Py_ssize_t p0, Py_ssize_t k_count, Py_ssize_t j0, Py_ssize_t columns,
                        char* to) noexcept nogil:
-    g.table.conv.patch_block(&(<const Convolution*>g.context).patches, p0, k_count, j0, columns, to)
+    cdef const windows* v = &(<const Convolution*>g.context).patches
+    cdef Py_ssize_t lanes = g.table.lanes, size = g.table.itemsize, vectors = ceil_div(columns, lanes), plane = v.h * v.w
+    cdef Py_ssize_t panels = panel_count(vectors, g.table.tile.vectors), q, start, end, count, pixel
+    cdef char* panel
+    if not pixels_are_rows(v, size):
+        g.table.conv.patch_block(v, p0, k_count, j0, columns, to)
+        return
+    for q in range(panels):
+        start, end = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
+        count, pixel, panel = min(end, columns) - start, (j0 + start) % plane, to + start * k_count * size
+        if pixel + count <= plane:
+            g.table.pack.panel(k_count, count, end - start, v.x + (j0 + start) // plane * v.image_stride
+                               + p0 * size + pixel * v.column_stride, size, v.column_stride, panel)
+        else:
+            g.table.conv.patch_block(v, p0, k_count, j0 + start, count, panel)
 
 
 cdef char* place(const Product* g, Py_ssize_t j0, Py_ssize_t columns, Py_ssize_t* stride) noexcept nogil:

@@ -105,6 +105,16 @@ def test_strides_change_no_bit(isa, dtype, rng, layouts):
             assert np.array_equal(one, other)
 
 
+def test_1x1_reads_channels_last_images_in_place(isa, dtype, rng):
+    # panels of pixels inside one image and across two, a vector's width of channels and not
+    for c, size in ((16, 13), (5, 6)):
+        x, w = rng.standard_normal((3, c, size, size)).astype(dtype), rng.standard_normal((9, c, 1, 1)).astype(dtype)
+        last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        for options in ({}, {"padding": 1}, {"stride": 2}):
+            assert np.array_equal(nk.conv2d(last, w, **options), nk.conv2d(x, w, **options))
+        assert np.array_equal(nk.conv2d(last[:, :, ::-1, 1:], w), nk.conv2d(x[:, :, ::-1, 1:], w))
+
+
 def test_weights_whose_matrix_is_transposed_change_no_bit(isa, dtype, rng):
     # one input channel and a flat kernel: the axes of weights in Fortran's order fold without a copy
     x, w = rng.standard_normal((1, 1, 16, 120)).astype(dtype), rng.standard_normal((40, 1, 1, 7)).astype(dtype)
