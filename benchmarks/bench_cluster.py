@@ -22,6 +22,9 @@ class KmeansAssign(Operation):
         labels = result[0] if isinstance(result, tuple) else result
         return [((self.x - self.centroids[np.asarray(labels).ravel()]) ** 2).sum(1)]
 
+    def flop(self):
+        return 2 * self.x.size * len(self.centroids)
+
     def npkernels(self):
         return lambda: nk.kmeans_assign(self.x, self.centroids)
 

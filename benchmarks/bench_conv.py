@@ -16,6 +16,10 @@ class Conv2d(Operation):
         self.b = self.normal(s.oc)
         self.window = {"stride": s.stride, "padding": s.padding, "groups": s.groups}
 
+    def flop(self):
+        s = self.layer
+        return 2 * s.n * ((s.h + 2 * s.padding - s.kernel) // s.stride + 1) ** 2 * self.w.size
+
     def npkernels(self):
         return lambda: nk.conv2d(self.x, self.w, self.b, **self.window)
 
@@ -37,6 +41,9 @@ class Conv2dBackward(Conv2d):
         super().prepare(s)
         oh = (s.h + 2 * s.padding - s.kernel) // s.stride + 1
         self.dy = self.normal(s.n, s.oc, oh, oh)
+
+    def flop(self):
+        return 2 * super().flop()
 
     def npkernels(self):
         return lambda: nk.conv2d_backward(self.dy, self.x, self.w, **self.window)

@@ -15,6 +15,9 @@ class DenseRelu(Operation):
     def prepare(self, s):
         self.x, self.w, self.b = self.normal(s.n, s.k), self.normal(s.units, s.k), self.normal(s.units)
 
+    def flop(self):
+        return 2 * self.x.size * len(self.w)
+
     def npkernels(self):
         return lambda: nk.dense(self.x, self.w, self.b, activation="relu")
 
@@ -40,6 +43,9 @@ class DenseBackward(Operation):
     def prepare(self, s):
         self.dy, self.x, self.w = self.normal(s.n, s.units), self.normal(s.n, s.k), self.normal(s.units, s.k)
 
+    def flop(self):
+        return 4 * self.x.size * len(self.w)
+
     def npkernels(self):
         return lambda: nk.dense_backward(self.dy, self.x, self.w)
 
@@ -56,6 +62,9 @@ class Matmul(Operation):
 
     def prepare(self, s):
         self.a, self.b = self.normal(s.batch, s.m, s.k), self.normal(s.batch, s.k, s.n)
+
+    def flop(self):
+        return 2 * self.a.size * self.b.shape[-1]
 
     def npkernels(self):
         return lambda: nk.matmul(self.a, self.b)

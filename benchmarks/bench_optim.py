@@ -30,6 +30,9 @@ class Step(Operation):
 
         return call
 
+    def moved(self):
+        return (3 + 2 * self.states) * self.p.nbytes
+
     def npkernels(self):
         return self.step(nk)
 

@@ -56,6 +56,17 @@ class Operation:
         parts = result if isinstance(result, tuple | list) else [result]
         return [np.asarray(part.detach() if hasattr(part, "detach") else part) for part in parts]
 
+    def flop(self):
+        """Floating-point operations by the definition, None where memory is what counts."""
+        return None
+
+    def moved(self):
+        """Bytes that must be read and written: the operands once and the results once."""
+        operands = [part for value in vars(self).values() for part in (value if isinstance(value, list) else [value])]
+        results = self.npkernels()()
+        results = results if isinstance(results, tuple | list) else [results]
+        return sum(array.nbytes for array in [*operands, *results] if isinstance(array, np.ndarray))
+
     @functools.cached_property
     def expected(self):
         """The outcome by NumPy, or by npkernels where NumPy has no such function."""

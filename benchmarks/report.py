@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import chart
 import engine
+import limits
 import rivals
 
 import npkernels as nk
@@ -39,7 +40,7 @@ TOPICS = (
 
 
 class Row(NamedTuple):
-    """One operation at one layer, and the seconds of every contender."""
+    """One operation at one layer, the seconds of every contender, the work and what the machine could do of it."""
 
     topic: str
     operation: str
@@ -47,6 +48,14 @@ class Row(NamedTuple):
     shape: str
     threads: int
     seconds: dict
+    flop: float | None
+    moved: int
+    limit: float  # operations a second if there is `flop`, else bytes
+
+    @property
+    def rate(self):
+        """Operations or bytes a second of npkernels."""
+        return (self.flop or self.moved) / self.seconds["npkernels"]
 
     @property
     def best_peer(self):
@@ -68,7 +77,9 @@ def measured(topic, threads, dtype, rounds, seconds):
             for rival, call in calls.items():
                 case.check(rival, call)
             times = engine.measure(calls, rounds, seconds)
-            yield Row(topic, operation.name, layer.name, layer.shape, threads, times)
+            flop, moved = case.flop(), case.moved()
+            limit = limits.flops(dtype, threads) if flop else limits.copied(moved, threads)
+            yield Row(topic, operation.name, layer.name, layer.shape, threads, times, flop, moved, limit)
 
 
 def number(value, digits=3):
@@ -91,21 +102,25 @@ def table(rows, threads):
     """The Markdown table of the rows of one thread count; times in milliseconds."""
     rows = [row for row in rows if row.threads == threads]
     peers = [name for name in rivals.INSTALLED if name != "npkernels" and any(name in row.seconds for row in rows)]
-    ratios = ["best peer / npkernels", "numpy / npkernels"]
-    yield line(["operation", "layer", "sizes", "npkernels", *peers, "best peer", *ratios])
-    yield line(["---"] * 3 + ["---:"] * (1 + len(peers)) + ["---", "---:", "---:"])
+    ratios, work = ["best peer / npkernels", "numpy / npkernels"], ["work", "rate", "of the limit"]
+    yield line(["operation", "layer", "sizes", "npkernels", *peers, "best peer", *ratios, *work])
+    yield line(["---"] * 3 + ["---:"] * (1 + len(peers)) + ["---"] + ["---:"] * 5)
     for row in rows:
         cells = [number(1e3 * row.seconds.get(name, math.nan)) for name in ("npkernels", *peers)]
         ratios = number(row.ratio(row.best_peer)), number(row.ratio("numpy"))
-        yield line([row.operation, row.layer, row.shape, *cells, row.best_peer or "-", *ratios])
+        unit, scale = ("GFLOP", 1e9) if row.flop else ("MB", 1e6)
+        rate = f"{number(row.rate / 1e9)} {unit if row.flop else 'GB'}/s"
+        work = f"{number((row.flop or row.moved) / scale)} {unit}", rate, f"{100 * row.rate / row.limit:.0f} %"
+        yield line([row.operation, row.layer, row.shape, *cells, row.best_peer or "-", *ratios, *work])
     peer_mean = geometric_mean([row.ratio(row.best_peer) for row in rows])
     numpy_mean = geometric_mean([row.ratio("numpy") for row in rows])
     blank = [""] * (len(peers) + 4)
-    yield line(["**geometric mean**", *blank, f"**{number(peer_mean)}**", f"**{number(numpy_mean)}**"])
+    yield line(["**geometric mean**", *blank, f"**{number(peer_mean)}**", f"**{number(numpy_mean)}**", "", "", ""])
 
 
-def conditions(dtype, rounds, load):
+def conditions(dtype, threads, rounds, load):
     """What the figures were measured on."""
+    peaks = ", ".join(f"{number(limits.flops(dtype, count) / 1e9)} ({count}t)" for count in threads)
     versions = ", ".join(f"{name} {version}" for name, version in rivals.versions().items())
     return [
         f"Measured on {date.today()}: {rivals.machine()}, {len(os.sched_getaffinity(0))} CPUs, {sys.platform}.",
@@ -113,13 +128,16 @@ def conditions(dtype, rounds, load):
         f"Times in milliseconds, the best of up to {rounds} rounds; the contenders of a row run in turn, every round.",
         f"Load of the machine before the run: {load:.1f}. Every contender has the number of threads stated.",
         "Ratios above 1: npkernels is faster. The best peer is the fastest of the others, NumPy among them.",
+        "Work: operations by the definition, of which Winograd's forms do fewer, or the bytes of operands and results,",
+        f"each once. Limits, measured in the same run: a pure loop of multiply-adds, {peaks} GFLOP/s;",
+        "`numpy.copyto` of as many bytes in as many threads.",
     ]
 
 
 def markdown(rows, dtype, rounds, load):
     yield "# Benchmarks\n"
     yield "Made by `python benchmarks/report.py`.\n"
-    yield from conditions(dtype, rounds, load)
+    yield from conditions(dtype, sorted({row.threads for row in rows}), rounds, load)
     yield "\n![Best peer's time over npkernels' time](results.png)"
     for threads in sorted({row.threads for row in rows}):
         yield f"\n## {threads} thread{'s' * (threads > 1)}\n"
