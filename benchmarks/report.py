@@ -89,6 +89,12 @@ def number(value, digits=3):
     return f"{value:.{max(0, digits - 1 - math.floor(math.log10(value)))}f}"
 
 
+def amount(value, unit):
+    """The value with a decimal prefix: 0.0336e9 FLOP are 33.6 MFLOP."""
+    power = min(max(0, math.floor(math.log10(value) / 3)), 4)
+    return f"{number(value / 1000**power)} {' kMGT'[power].strip()}{unit}"
+
+
 def geometric_mean(ratios):
     logs = [math.log(ratio) for ratio in ratios if not math.isnan(ratio)]
     return math.exp(sum(logs) / len(logs)) if logs else math.nan
@@ -108,9 +114,8 @@ def table(rows, threads):
     for row in rows:
         cells = [number(1e3 * row.seconds.get(name, math.nan)) for name in ("npkernels", *peers)]
         ratios = number(row.ratio(row.best_peer)), number(row.ratio("numpy"))
-        unit, scale = ("GFLOP", 1e9) if row.flop else ("MB", 1e6)
-        rate = f"{number(row.rate / 1e9)} {unit if row.flop else 'GB'}/s"
-        work = f"{number((row.flop or row.moved) / scale)} {unit}", rate, f"{100 * row.rate / row.limit:.0f} %"
+        unit, share = "FLOP" if row.flop else "B", f"{100 * row.rate / row.limit:.0f} %"
+        work = amount(row.flop or row.moved, unit), amount(row.rate, f"{unit}/s"), share
         yield line([row.operation, row.layer, row.shape, *cells, row.best_peer or "-", *ratios, *work])
     peer_mean = geometric_mean([row.ratio(row.best_peer) for row in rows])
     numpy_mean = geometric_mean([row.ratio("numpy") for row in rows])

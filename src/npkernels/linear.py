@@ -140,8 +140,11 @@ def dense_backward(dy, x, w, *, needs=("x", "w", "b")):
     dx = dw = db = None
     if need_x:
         dx = check.empty(x.shape, x.dtype)
-        for rows, result in _matrices(dy, dx):
-            product(rows, w, result, False, False)
+        if dx.ndim == 2:
+            product(dy, w, dx, False, False)
+        else:
+            for rows, result in _matrices(dy, dx):
+                product(rows, w, result, False, False)
     if need_w or need_b:
         # The sum over samples needs one axis of samples; only leading axes that do not fold into one are copied.
         dy2, x2 = _samples(dy, n), _samples(x, k)
