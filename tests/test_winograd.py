@@ -1,12 +1,11 @@
 """The Winograd form of `conv2d` and `conv2d_backward`."""
 
-import math
-
 import numpy as np
 import pytest
 
 import npkernels as nk
 from npkernels import reference
+from npkernels._main_job.winograd import largest_result
 from npkernels.reference._common import pad_pairs
 
 # n, c, h, w, oc, padding for 3x3 kernels: tiles cut off at either end, a pixel, channels around a vector, several
@@ -19,40 +18,6 @@ SHAPES = [
     (2, 33, 13, 6, 49, ((3, 0), (0, 2))),
     (1, 380, 7, 6, 77, 1),
 ]
-A, B = math.sqrt(0.5), math.sqrt(2)
-
-
-def transforms(result, kernel):
-    """The absolute values of A', G and B' (kernels/simd/winograd.c) for so many coefficients, one way."""
-    points = np.array([0, A, -A, B, -B])
-    powers = np.vander(points, result, increasing=True).T
-    others = [np.prod([x - y for y in points if y != x]) for x in points]
-    values = np.vander(points, kernel, increasing=True) / np.array(others)[:, None]
-    rows = [np.poly([y for y in points if y != x])[::-1] for x in points]
-    pixels = np.vstack([np.pad(rows, ((0, 0), (0, 1))), np.poly(points)[::-1]])
-    return abs(np.hstack([powers, np.eye(result)[:, -1:]])), abs(np.vstack([values, np.eye(kernel)[-1]])), abs(pixels)
-
-
-def tiles_of(x, padding, rows, columns, step):
-    """(n, c, rows, columns, 6, 6): tiles of the padded image, `step` apart."""
-    (top, _), (left, _) = pad_pairs(padding)
-    h, w = (rows - 1) * step + 6, (columns - 1) * step + 6
-    extent = max(h - top - x.shape[2], 0), max(w - left - x.shape[3], 0)
-    padded = np.pad(x, ((0, 0), (0, 0), (top, extent[0]), (left, extent[1])))[:, :, :h, :w]
-    return np.lib.stride_tricks.sliding_window_view(padded, (6, 6), axis=(2, 3))[:, :, ::step, ::step]
-
-
-def largest_terms(x, w, padding, size):
-    """What the rounding errors of the Winograd form are relative to: absolute values all through it, tile by tile."""
-    taps, (oh, ow) = w.shape[2], size
-    step = 7 - taps
-    result, kernel, pixels = transforms(step, taps)
-    u = np.einsum("fi,ocij,gj->ocfg", kernel, abs(w), kernel)
-    tiles = tiles_of(abs(x), padding, -(-oh // step), -(-ow // step), step)
-    v = np.einsum("fi,ncabij,gj->ncabfg", pixels, tiles, pixels, optimize=True)
-    m = np.einsum("ocfg,ncabfg->noabfg", u, v, optimize=True)
-    y = np.einsum("if,noabfg,jg->noaibj", result, m, result, optimize=True)
-    return y.reshape(*y.shape[:2], y.shape[2] * step, y.shape[4] * step)[:, :, :oh, :ow]
 
 
 def operands(rng, shape, dtype, taps=3):
@@ -69,7 +34,7 @@ def test_winograd_is_within_its_bound(isa, dtype, eps, rng, shape, taps):
     y = nk.conv2d(x, w, b, padding=padding, algorithm="winograd")
     x, w, b = (a.astype(np.float64) for a in (x, w, b))
     # c products; two passes over tile, kernel and result, each of sums of at most 6 terms with rounded coefficients
-    bound = (x.shape[1] + 40) * eps * (largest_terms(x, w, padding, y.shape[2:]) + abs(b)[:, None, None])
+    bound = (x.shape[1] + 40) * eps * (largest_result(x, w, padding, y.shape[2:]) + abs(b)[:, None, None])
     assert (abs(y - reference.conv2d(x, w, b, padding=padding)) <= bound).all()
 
 
@@ -152,7 +117,7 @@ def test_gradient_of_the_image_is_within_its_bound(isa, dtype, eps, rng, taps):
     dx = nk.conv2d_backward(dy, x, w, padding=padding, needs=("x",))[0]
     x, w, dy = (a.astype(np.float64) for a in (x, w, dy))
     flipped = np.flip(w, (2, 3)).swapaxes(0, 1)
-    bound = (w.shape[0] + 40) * eps * largest_terms(dy, flipped, padding, x.shape[2:])
+    bound = (w.shape[0] + 40) * eps * largest_result(dy, flipped, padding, x.shape[2:])
     wanted = reference.conv2d_backward(dy, x, w, padding=padding)[0]
     assert (abs(dx - wanted) <= bound).all()
 

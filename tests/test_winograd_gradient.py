@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from test_winograd import SHAPES as FORWARD_SHAPES
-from test_winograd import tiles_of, transforms
 
 import npkernels as nk
 from npkernels import _weight_gradient, _winograd_gradient, reference
+from npkernels._main_job.winograd import largest_gradient
 from npkernels.conv_geometry import geometry_of
 from npkernels.reference._common import pad_pairs
 
@@ -31,20 +31,6 @@ def gradient(x, dy, geometry, module=_winograd_gradient):
     return dw
 
 
-def largest_terms(x, dy, padding, taps):
-    """What rounding errors are relative to: absolute values all through the form, tile by tile. And their number."""
-    step, (oh, ow) = 7 - taps, dy.shape[2:]
-    result, kernel, pixels = transforms(taps, step)
-    rows, columns = -(-oh // step), -(-ow // step)
-    of_dy = np.pad(abs(dy), ((0, 0), (0, 0), (0, rows * step - oh), (0, columns * step - ow)))
-    of_dy = of_dy.reshape(*dy.shape[:2], rows, step, columns, step).swapaxes(3, 4)
-    tiles = tiles_of(abs(x), padding, rows, columns, step)
-    v = np.einsum("fi,ncabij,gj->fgcnab", pixels, tiles, pixels, optimize=True).reshape(36, x.shape[1], -1)
-    u = np.einsum("fi,noabij,gj->fgonab", kernel, of_dy, kernel, optimize=True).reshape(36, dy.shape[1], -1)
-    m = (u @ v.swapaxes(1, 2)).reshape(6, 6, dy.shape[1], x.shape[1])
-    return np.einsum("if,fgoc,jg->ocij", result, m, result), u.shape[2]
-
-
 @pytest.mark.parametrize("taps", [3, 5])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_it_is_within_its_bound(isa, dtype, eps, rng, shape, taps):
@@ -53,7 +39,7 @@ def test_it_is_within_its_bound(isa, dtype, eps, rng, shape, taps):
     x, dy = x.astype(np.float64), dy.astype(np.float64)
     wanted = reference.conv2d_backward(dy, x, np.zeros(dw.shape), padding=padding)[1]
     # a product for every tile; two passes over tiles and sums, each of at most 6 terms with rounded coefficients
-    most, tiles = largest_terms(x, dy, padding, taps)
+    most, tiles = largest_gradient(x, dy, padding, taps)
     assert (abs(dw - wanted) <= (tiles + 40) * eps * most).all()
 
 

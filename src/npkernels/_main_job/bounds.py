@@ -12,6 +12,8 @@ import numpy as np
 
 from npkernels import reference
 
+from .winograd import largest_gradient, largest_result
+
 EPS = float(np.finfo(np.float32).eps)
 
 
@@ -36,6 +38,20 @@ def sums(call, *terms):
     return lambda a, expected: tuple(
         (k + 2) * EPS * m for k, m in zip(terms, as_tuple(call(reference, mapped(a, np.abs))), strict=True)
     )
+
+
+def conv2d(a, expected):
+    # a product for each channel; two passes over tile, kernel and result, each of sums of at most 6 terms
+    most = largest_result(a.x, a.filters, 1, expected[0].shape[2:]) + np.abs(a.biases)[:, None, None]
+    return ((a.x.shape[1] + 40) * EPS * most,)
+
+
+def conv2d_backward(a, expected):
+    # dx, of too few channels for Winograd's form, and db are plain sums
+    dx, _, db = reference.conv2d_backward(*map(np.abs, (a.dmaps, a.x, a.filters)), padding=1)
+    most, tiles = largest_gradient(a.x, a.dmaps, 1, 3)
+    pixels = a.dmaps.size // a.dmaps.shape[1]
+    return (9 * a.dmaps.shape[1] + 2) * EPS * dx, (tiles + 40) * EPS * most, (pixels + 2) * EPS * db
 
 
 def dense_gelu(a, expected):

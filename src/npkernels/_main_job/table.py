@@ -70,8 +70,12 @@ def tanh_slope(x):
 
 POOL = {"stride": 2, "padding": 1}
 ROWS = [
-    Row("conv2d", lambda lib, a: lib.conv2d(a.x, a.filters, a.biases, padding=1), (145,)),
-    Row("conv2d_backward", lambda lib, a: lib.conv2d_backward(a.dmaps, a.x, a.filters, padding=1), (288, 32768, 32768)),
+    Row("conv2d", lambda lib, a: lib.conv2d(a.x, a.filters, a.biases, padding=1), bounds.conv2d),
+    Row(
+        "conv2d_backward",
+        lambda lib, a: lib.conv2d_backward(a.dmaps, a.x, a.filters, padding=1),
+        bounds.conv2d_backward,
+    ),
     Row("im2col", lambda lib, a: lib.im2col(a.x, 3, padding=1), exact),
     Row("col2im", lambda lib, a: lib.col2im(a.cols, (8, 8), 3, padding=1), (9,)),
     Row("max_pool2d", lambda lib, a: lib.max_pool2d(a.x, 3, **POOL), exact),
