@@ -40,5 +40,6 @@ def contender(request, benchmark):
     if call is None:
         pytest.skip(f"{rival} has no {operation.name} of {layer.name} in {row.dtype}")
     row.check(rival, call)
+    benchmark.extra_info.update(row.facts(call()))
     benchmark.group = f"{operation.name}, {layer.name} {layer.shape}, {row.dtype}, threads: {row.threads}"
     return call

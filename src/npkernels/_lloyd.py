@@ -8,6 +8,8 @@ from . import _cluster, _distance
 from . import _estimator as base
 from .cluster import Totals, plus_plus
 
+BLOCK = 1 << 16  # labels that are looked at at a time: an index takes twice their memory
+
 
 class Run(NamedTuple):
     """What Lloyd's algorithm finds; `clusters` is the number of those that have samples."""
@@ -137,8 +139,10 @@ class Samples:
     def finish(self, centres):
         """(labels, inertia, number of clusters that have samples) of the centres found."""
         self._totals.take(centres, self._labels, sums=False, inertia=True)
-        clusters = np.count_nonzero(np.bincount(self._labels, minlength=self.k))
-        return self._labels, self._totals.inertia(), clusters
+        found = np.zeros(self.k, bool)
+        for first in range(0, len(self), BLOCK):
+            found[self._labels[first : first + BLOCK]] = True
+        return self._labels, self._totals.inertia(), np.count_nonzero(found)
 
     def same(self, run, other):
         """Whether two runs differ in the names of the clusters only."""
