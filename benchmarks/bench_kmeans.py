@@ -39,8 +39,16 @@ class KmeansFit(Operation):
     def facts(self, result):
         return {"inertia": self.inertia(result)}
 
+    def flop(self):
+        """Of samples times centroids, in every iteration and for the labels at the end."""
+        iterations = self.made(nk.KMeans).fit(self.x).n_iter_
+        return 2 * self.x.size * len(self.init) * (iterations + 1)
+
+    def made(self, kind):
+        return kind(len(self.init), init=self.init, n_init=1, max_iter=ITERATIONS, tol=0)
+
     def estimator(self, kind):
-        made = kind(len(self.init), init=self.init, n_init=1, max_iter=ITERATIONS, tol=0)
+        made = self.made(kind)
         return lambda: made.fit(self.x).cluster_centers_
 
     def npkernels(self):
@@ -73,9 +81,8 @@ class KmeansFitFromRandom(KmeansFit):
             self.own = self.inertia(self.npkernels()())
         return [np.array(self.inertia(result) / self.own).round(1)]
 
-    def estimator(self, kind):
-        made = kind(len(self.init), init="random", n_init=1, max_iter=ITERATIONS, tol=0, random_state=0)
-        return lambda: made.fit(self.x).cluster_centers_
+    def made(self, kind):
+        return kind(len(self.init), init="random", n_init=1, max_iter=ITERATIONS, tol=0, random_state=0)
 
     def faiss(self):
         return super().faiss(init_centroids=None)
