@@ -1,26 +1,23 @@
 """Pooling and its gradients.
 
 Units of work are rows of the output (of dx in `mean_backward`), plane after plane. A row is a function of the input alone,
-so any split into tasks gives the same bits. Rows of x whose columns are contiguous are read in place, others through a
-band of gathered rows; channels that lie next to each other are gathered together.
+so any split into tasks gives the same bits. Rows of x whose columns are contiguous are read in place, and so are channels
+that lie next to each other, a vector of planes at a time; others, and those whose indices are wanted, through a band of
+gathered rows.
 """
 cimport numpy as cnp
 from libc.math cimport INFINITY
 from libc.string cimport memchr, memset
 
-from npkernels._primitives cimport UNSIGNED_INDEX, pool_gradients, pooling, primitives, windows
+from npkernels._primitives cimport UNSIGNED_INDEX, pool_gradients, pooling, primitives
+from npkernels._planes cimport POOL_GRAIN, Planes, plane_at, set_planes
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
 
 cnp.import_array()
 
 cdef enum:
-    GRAIN = 65536                            # elements of the input that are worth a thread
     BAND_BYTES = 1 << 16                     # gathered rows stay in L2
-    PIECE = 1024                             # elements of a plane that are summed in one go
-
-cdef struct Planes:
-    const char* data
-    Py_ssize_t channels, image, channel, row, column         # strides in bytes
+    LANE_ELEMENTS = 1 << 16                  # of a row of a vector of planes
 
 cdef struct Pool:
     const primitives* table
@@ -28,21 +25,11 @@ cdef struct Pool:
     Planes x
     char* y                                  # contiguous, as are the indices
     int* indices                             # NULL if not wanted
-    bint mean, include_pad, gathered
+    bint mean, include_pad, gathered, lanes  # lanes: a vector of planes is read in place
     Py_ssize_t group, groups, band           # planes gathered at once; such groups in an image; rows of y in a band
     Py_ssize_t pitch, left, right            # of the gathered rows: their distance, pads on both sides
     char* scratch                            # of all threads
     size_t scratch_bytes, line_bytes         # of one thread; of it before the gathered band
-
-
-cdef void set_planes(Planes* v, cnp.ndarray x) noexcept:
-    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(x)
-    v.data, v.channels = <const char*>cnp.PyArray_DATA(x), cnp.PyArray_DIMS(x)[1]
-    v.image, v.channel, v.row, v.column = s[0], s[1], s[2], s[3]
-
-
-cdef const char* plane_at(const Planes* v, Py_ssize_t index) noexcept nogil:
-    return v.data + index // v.channels * v.image + index % v.channels * v.channel
 
 
 cdef int set_pooling(pooling* g, Py_ssize_t h, Py_ssize_t w, tuple geometry) except -1:
@@ -80,6 +67,22 @@ cdef const char* gather_band(const Pool* v, const char* x, Py_ssize_t planes, Py
     return band + v.left * v.table.itemsize - first * row_bytes
 
 
+cdef void pool_lanes(const Pool* v, Py_ssize_t image, Py_ssize_t i, char* scratch) noexcept nogil:
+    # Row i of all planes of an image: what lies together is read together.
+    cdef Py_ssize_t c = 0, planes, lanes = v.table.lanes, size = v.table.itemsize
+    cdef const char* x = v.x.data + image * v.x.image
+    cdef char* y = v.y + (image * v.x.channels * v.g.oh + i) * v.g.ow * size
+    while c < v.x.channels:
+        planes = min(lanes, v.x.channels - c)
+        if v.mean:
+            v.table.pool.mean_lanes(&v.g, x, v.x.row, v.x.column, planes, i, i + 1, v.include_pad, scratch, y)
+        else:
+            v.table.pool.max_lanes(&v.g, x, v.x.row, v.x.column, planes, i, i + 1, scratch, y)
+        c += planes
+        x += planes * size
+        y += planes * v.g.oh * v.g.ow * size
+
+
 cdef void pool_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Pool* v = <const Pool*>context
     cdef const pooling* g = &v.g
@@ -93,6 +96,10 @@ cdef void pool_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slot) 
         planes, plane = min(v.group, v.x.channels - channel), part // v.groups * v.x.channels + channel
         x = plane_at(&v.x, plane)
         count = min(last - first, g.oh - i)
+        if v.lanes:
+            pool_lanes(v, part, i, scratch)
+            first += 1
+            continue
         if v.gathered:
             count = min(count, v.band)
             x = gather_band(v, x, planes, i, count, scratch + v.line_bytes, &plane_stride)
@@ -139,14 +146,19 @@ cdef size_t run_pool(Pool* v, Py_ssize_t images) noexcept nogil:
     if size < 0:
         return <size_t>-1
     v.line_bytes = whole_lines(size * v.table.itemsize)
-    if v.gathered:
+    v.lanes = (v.indices == NULL and v.x.channel == v.table.itemsize != v.x.column
+               and <double>g.span * v.table.lanes <= LANE_ELEMENTS)
+    if v.lanes:
+        v.group = v.x.channels
+        v.line_bytes = whole_lines(g.span * v.table.lanes * v.table.itemsize)
+    elif v.gathered:
         band = band_bytes(v)
         if band == 0:
             return <size_t>-1
     v.groups = (v.x.channels - 1) // v.group + 1
     v.scratch_bytes = v.line_bytes + band
     units = images * v.groups * g.oh
-    grain = max(1, GRAIN // v.group // g.w // min(g.sh, g.h))
+    grain = max(1, POOL_GRAIN // v.group // g.w // min(g.sh, g.h))
     threads = team(units, grain, v.scratch_bytes)
     v.scratch = <char*>workspace(v.scratch_bytes * threads)
     if v.scratch == NULL:
@@ -236,7 +248,7 @@ def max_backward(
     if g.dy_row == g.columns * g.dy_column and g.index_row == g.columns * g.index_column:
         g.rows, g.columns = 1, g.rows * g.columns
     g.size = cnp.PyArray_DIMS(dx)[2] * cnp.PyArray_DIMS(dx)[3]
-    grain = max(1, GRAIN // (g.size + 1))
+    grain = max(1, POOL_GRAIN // (g.size + 1))
     threads = team(planes, grain, 0)
     with nogil:
         parallel_for(scatter_planes, &v, planes, grain, threads)
@@ -285,7 +297,7 @@ def mean_backward(
         no_memory(<size_t>-1)
     v.scratch_bytes = whole_lines(size * v.table.itemsize)
     units = cnp.PyArray_DIMS(dx)[0] * cnp.PyArray_DIMS(dx)[1] * v.g.h
-    grain = max(1, GRAIN // v.g.w)
+    grain = max(1, POOL_GRAIN // v.g.w)
     threads = team(units, grain, v.scratch_bytes)
     v.scratch = <char*>workspace(v.scratch_bytes * threads)
     if v.scratch == NULL:
@@ -293,105 +305,3 @@ def mean_backward(
     with nogil:
         parallel_for(mean_backward_rows, &v, units, grain, threads)
         workspace_done()
-
-
-cdef struct Global:
-    const primitives* table
-    windows pixels                           # 1 x 1 windows: patch[c, (n, i, j)] = x[n, c, i, j]
-    Planes x
-    Py_ssize_t size                          # h * w
-    char* y
-    bint single, mean, contiguous, short_means   # short_means: of planes a constant step apart, of one piece each
-
-
-cdef void reduce_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    # Pieces of a fixed length, gathered into L1 where the plane is not contiguous.
-    cdef const Global* v = <const Global*>context
-    cdef double gathered[PIECE]
-    cdef double all
-    cdef const char* piece
-    cdef Py_ssize_t plane, done, count
-    if v.short_means:
-        v.table.rows.means(last - first, v.size, plane_at(&v.x, first), v.x.channel, v.y + first * v.table.itemsize)
-        return
-    for plane in range(first, last):
-        all, done = 0 if v.mean else -INFINITY, 0
-        while done < v.size:
-            count = min(PIECE, v.size - done)
-            piece = plane_at(&v.x, plane) + done * v.table.itemsize
-            if not v.contiguous:
-                v.table.conv.patch_rows(&v.pixels, plane % v.x.channels, 1, plane // v.x.channels * v.size + done, count,
-                                        gathered, count)
-                piece = <const char*>gathered
-            if v.mean:
-                all += v.table.rows.sum(count, piece)
-            else:
-                all = v.table.pool.largest(count, piece, all)
-            done += count
-        if v.mean:
-            all /= v.size
-        if v.single:
-            (<float*>v.y)[plane] = <float>all
-        else:
-            (<double*>v.y)[plane] = all
-
-
-def global_forward(
-    cnp.ndarray x,           # IN (n, c, h, w), h and w at least 1
-    cnp.ndarray y,           # OUT (n, c), C-contiguous
-    bint mean,               # else the maximum
-):
-    # y[n, c] = mean or max of x[n, c, :, :]
-    cdef Global v
-    cdef windows* g = &v.pixels
-    cdef Py_ssize_t planes = cnp.PyArray_SIZE(y)
-    if planes == 0:
-        return
-    v.table, v.y, v.mean = primitives_for(cnp.PyArray_TYPE(x)), <char*>cnp.PyArray_DATA(y), mean
-    v.single = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT
-    set_planes(&v.x, x)
-    g.x, g.image_stride, g.channel_stride, g.row_stride, g.column_stride = (
-        v.x.data, v.x.image, v.x.channel, v.x.row, v.x.column)
-    g.h = g.oh = cnp.PyArray_DIMS(x)[2]
-    g.w = g.ow = cnp.PyArray_DIMS(x)[3]
-    g.kh = g.kw = g.sh = g.sw = g.dh = g.dw = 1
-    g.top = g.left = 0
-    v.size = g.h * g.w
-    v.contiguous = v.x.column == v.table.itemsize and v.x.row == g.w * v.x.column
-    v.short_means = mean and v.contiguous and v.size <= PIECE and v.x.image == v.x.channels * v.x.channel
-    with nogil:
-        parallel_for(reduce_planes, &v, planes, max(1, GRAIN // v.size), num_threads())
-
-
-cdef struct Spread:
-    const primitives* table
-    Py_ssize_t size
-    const char* dy
-    Py_ssize_t channels, image, channel
-    char* dx
-
-
-cdef void spread_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    cdef const Spread* v = <const Spread*>context
-    cdef Py_ssize_t plane
-    for plane in range(first, last):
-        v.table.pool_backward.spread(
-            v.size, v.dy + plane // v.channels * v.image + plane % v.channels * v.channel, <double>v.size,
-            v.dx + plane * v.size * v.table.itemsize)
-
-
-def global_mean_backward(
-    cnp.ndarray dy,          # IN (n, c)
-    cnp.ndarray dx,          # OUT (n, c, h, w), C-contiguous
-):
-    # dx[n, c, :, :] = dy[n, c] / (h w)
-    cdef Spread v
-    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(dy)
-    if cnp.PyArray_SIZE(dx) == 0:
-        return
-    v.table, v.dy, v.dx = (primitives_for(cnp.PyArray_TYPE(dy)), <const char*>cnp.PyArray_DATA(dy),
-                           <char*>cnp.PyArray_DATA(dx))
-    v.channels, v.image, v.channel = cnp.PyArray_DIMS(dy)[1], s[0], s[1]
-    v.size = cnp.PyArray_DIMS(dx)[2] * cnp.PyArray_DIMS(dx)[3]
-    with nogil:
-        parallel_for(spread_planes, &v, cnp.PyArray_SIZE(dy), max(1, GRAIN // v.size), num_threads())

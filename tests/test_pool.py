@@ -147,6 +147,23 @@ def test_layouts_give_the_same_bits(isa, dtype, rng, layouts, kernel, options):
     same(nk.max_pool2d(row, kernel, **options), nk.max_pool2d(row.copy(), kernel, **options))
 
 
+@pytest.mark.parametrize("channels", [2, 16, 35])
+def test_channels_last_images_are_read_in_place(isa, dtype, rng, channels, same_for_any_threads):
+    x = rng.standard_normal((2, channels, 9, 23)).astype(dtype)
+    x[1, channels - 1, 4, 11] = np.nan
+    last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    for kernel, options in ((2, {}), (3, {"stride": 2, "padding": 1}), ((1, 4), {"stride": (3, 1), "padding": (0, 2)})):
+        for function in (nk.max_pool2d, nk.avg_pool2d):
+            y = function(x, kernel, **options)
+            assert (
+                same_for_any_threads(lambda f=function, k=kernel, o=options: f(last, k, **o)).tobytes() == y.tobytes()
+            )
+            assert (
+                function(last[:, 1:, ::-1], kernel, **options).tobytes()
+                == function(x[:, 1:, ::-1], kernel, **options).tobytes()
+            )
+
+
 def test_any_number_of_threads_gives_the_same_bits(isa, dtype, rng, same_for_any_threads):
     for shape in [(1, 1, 700, 301), (4, 33, 40, 45)]:
         x = normal(rng, shape, dtype)

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import _arguments as check
-from . import _pool
+from . import _global_pool, _pool
 from ._windows import pooled_size
 
 
@@ -251,7 +251,7 @@ def _whole_planes(name, value, mean):
     if x.shape[2] == 0 or x.shape[3] == 0:
         raise ValueError(f"{name} must have at least one row and one column, got {x.shape}")
     y = check.empty(x.shape[:2], x.dtype)
-    _pool.global_forward(x, y, mean)
+    _global_pool.forward(x, y, mean)
     return y
 
 
@@ -322,7 +322,7 @@ def global_avg_pool2d_backward(dy, input_size):
     check.rank("dy", dy, 2, "(n, c)")
     h, w = check.pair("input_size", input_size, 1)
     dx = check.empty((*dy.shape, h, w), dy.dtype)
-    _pool.global_mean_backward(dy, dx)
+    _global_pool.mean_backward(dy, dx)
     return dx
 
 

@@ -1,0 +1,113 @@
+"""Pooling of whole planes, and the gradient of the mean."""
+cimport numpy as cnp
+from libc.math cimport INFINITY
+
+from npkernels._planes cimport POOL_GRAIN, Planes, plane_at, set_planes
+from npkernels._primitives cimport primitives, windows
+from npkernels._runtime cimport num_threads, parallel_for, primitives_for
+
+cnp.import_array()
+
+cdef enum:
+    PIECE = 1024                             # elements of a plane that are summed in one go
+
+cdef struct Global:
+    const primitives* table
+    windows pixels                           # 1 x 1 windows: patch[c, (n, i, j)] = x[n, c, i, j]
+    Planes x
+    Py_ssize_t size                          # h * w
+    char* y
+    bint single, mean, contiguous, short_means   # short_means: of planes a constant step apart, of one piece each
+
+
+cdef void reduce_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # Pieces of a fixed length, gathered into L1 where the plane is not contiguous.
+    cdef const Global* v = <const Global*>context
+    cdef double gathered[PIECE]
+    cdef double all
+    cdef const char* piece
+    cdef Py_ssize_t plane, done, count
+    if v.short_means:
+        v.table.rows.means(last - first, v.size, plane_at(&v.x, first), v.x.channel, v.y + first * v.table.itemsize)
+        return
+    for plane in range(first, last):
+        all, done = 0 if v.mean else -INFINITY, 0
+        while done < v.size:
+            count = min(PIECE, v.size - done)
+            piece = plane_at(&v.x, plane) + done * v.table.itemsize
+            if not v.contiguous:
+                v.table.conv.patch_rows(&v.pixels, plane % v.x.channels, 1, plane // v.x.channels * v.size + done, count,
+                                        gathered, count)
+                piece = <const char*>gathered
+            if v.mean:
+                all += v.table.rows.sum(count, piece)
+            else:
+                all = v.table.pool.largest(count, piece, all)
+            done += count
+        if v.mean:
+            all /= v.size
+        if v.single:
+            (<float*>v.y)[plane] = <float>all
+        else:
+            (<double*>v.y)[plane] = all
+
+
+def forward(
+    cnp.ndarray x,           # IN (n, c, h, w), h and w at least 1
+    cnp.ndarray y,           # OUT (n, c), C-contiguous
+    bint mean,               # else the maximum
+):
+    # y[n, c] = mean or max of x[n, c, :, :]
+    cdef Global v
+    cdef windows* g = &v.pixels
+    cdef Py_ssize_t planes = cnp.PyArray_SIZE(y)
+    if planes == 0:
+        return
+    v.table, v.y, v.mean = primitives_for(cnp.PyArray_TYPE(x)), <char*>cnp.PyArray_DATA(y), mean
+    v.single = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT
+    set_planes(&v.x, x)
+    g.x, g.image_stride, g.channel_stride, g.row_stride, g.column_stride = (
+        v.x.data, v.x.image, v.x.channel, v.x.row, v.x.column)
+    g.h = g.oh = cnp.PyArray_DIMS(x)[2]
+    g.w = g.ow = cnp.PyArray_DIMS(x)[3]
+    g.kh = g.kw = g.sh = g.sw = g.dh = g.dw = 1
+    g.top = g.left = 0
+    v.size = g.h * g.w
+    v.contiguous = v.x.column == v.table.itemsize and v.x.row == g.w * v.x.column
+    v.short_means = mean and v.contiguous and v.size <= PIECE and v.x.image == v.x.channels * v.x.channel
+    with nogil:
+        parallel_for(reduce_planes, &v, planes, max(1, POOL_GRAIN // v.size), num_threads())
+
+
+cdef struct Spread:
+    const primitives* table
+    Py_ssize_t size
+    const char* dy
+    Py_ssize_t channels, image, channel
+    char* dx
+
+
+cdef void spread_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Spread* v = <const Spread*>context
+    cdef Py_ssize_t plane
+    for plane in range(first, last):
+        v.table.pool_backward.spread(
+            v.size, v.dy + plane // v.channels * v.image + plane % v.channels * v.channel, <double>v.size,
+            v.dx + plane * v.size * v.table.itemsize)
+
+
+def mean_backward(
+    cnp.ndarray dy,          # IN (n, c)
+    cnp.ndarray dx,          # OUT (n, c, h, w), C-contiguous
+):
+    # dx[n, c, :, :] = dy[n, c] / (h w)
+    cdef Spread v
+    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(dy)
+    if cnp.PyArray_SIZE(dx) == 0:
+        return
+    v.table, v.dy, v.dx = (primitives_for(cnp.PyArray_TYPE(dy)), <const char*>cnp.PyArray_DATA(dy),
+                           <char*>cnp.PyArray_DATA(dx))
+    v.channels, v.image, v.channel = cnp.PyArray_DIMS(dy)[1], s[0], s[1]
+    v.size = cnp.PyArray_DIMS(dx)[2] * cnp.PyArray_DIMS(dx)[3]
+    with nogil:
+        parallel_for(spread_planes, &v, cnp.PyArray_SIZE(dy), max(1, POOL_GRAIN // v.size), num_threads())
