@@ -150,7 +150,7 @@ cdef size_t run_pool(Pool* v, Py_ssize_t images) noexcept nogil:
                and <double>g.span * v.table.lanes <= LANE_ELEMENTS)
     if v.lanes:
         v.group = v.x.channels
-        v.line_bytes = whole_lines(g.span * v.table.lanes * v.table.itemsize)
+        v.line_bytes = whole_lines((g.ow + g.span * v.table.lanes) * v.table.itemsize)
     elif v.gathered:
         band = band_bytes(v)
         if band == 0:

@@ -165,81 +165,81 @@ INLINE void divide(number rows, int one, const real *columns, ptrdiff_t count, r
     }
 }
 
-static void divide_rows(const pooling *g, ptrdiff_t first, ptrdiff_t last, int include_pad, real *columns, real *y)
+static void mean_rows(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last,
+                      int include_pad, real *scratch, real *y)
 {
+    fold_plane(SUM, g, x, row_stride, first, last, scratch, y);
     const number whole = (number)g->kw;
     if (all_whole(g->h, g->kh, g->sh, g->top, g->bottom, g->oh, include_pad) &&
         all_whole(g->w, g->kw, g->sw, g->left, g->right, g->ow, include_pad)) {
         divide((number)g->kh, 1, (const real *)&whole, (last - first) * g->ow, y);
         return;
     }
+    real *const columns = scratch + g->line;
     divisors(g->w, g->kw, g->sw, g->left, g->right, g->ow, include_pad, columns);
     for (ptrdiff_t i = first; i < last; i++, y += g->ow)
         divide((number)divisor(g->h, i * g->sh, g->kh, g->top, g->bottom, include_pad), 0, columns, g->ow, y);
 }
 
-static void mean_rows(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last,
-                      int include_pad, real *scratch, real *y)
-{
-    fold_plane(SUM, g, x, row_stride, first, last, scratch, y);
-    divide_rows(g, first, last, include_pad, scratch + g->line, y);
-}
-
 /* The same with planes in the lanes: LANES windows of up to LANES planes are transposed when they are finished. */
 INLINE void fold_lanes(int op, const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride,
-                       const bool whole, ptrdiff_t planes, ptrdiff_t first, ptrdiff_t last, real *line, real *y)
+                       const bool whole, ptrdiff_t planes, ptrdiff_t first, ptrdiff_t last, int include_pad, real *scratch,
+                       real *y)
 {
-    real *const seen = line + g->left * LANES;
+    const ptrdiff_t ahead = min_size(g->sh, 2);
+    real *const columns = scratch, *const line = scratch + g->ow, *const seen = line + g->left * LANES;
+    if (op == SUM)
+        divisors(g->w, g->kw, g->sw, g->left, g->right, g->ow, include_pad, columns);
     fill(nothing(op), g->left * LANES, line);
     fill(nothing(op), (g->span - g->left - g->seen) * LANES, seen + g->seen * LANES);
     for (ptrdiff_t i = first; i < last; i++, y += g->ow) {
-        const ptrdiff_t row = i * g->sh - g->top;
-        const range a = taps_inside(g->h, row, g->dh, g->kh);
-        const char *from = x + (row + a.first * g->dh) * row_stride;
+        const range a = taps_inside(g->h, i * g->sh - g->top, g->dh, g->kh);
+        const number rows = (number)divisor(g->h, i * g->sh, g->kh, g->top, g->bottom, include_pad);
+        const char *from = x + (i * g->sh - g->top + a.first * g->dh) * row_stride;
         for (ptrdiff_t c = 0; c < g->seen; c++, from += column_stride) {
             vreal all = load_some((const real *)from, whole ? LANES : planes);
             for (ptrdiff_t r = 1; r < a.last - a.first; r++)
                 all = combine(op, all, load_some((const real *)(from + r * g->dh * row_stride), whole ? LANES : planes));
             vstore(seen + c * LANES, all);
+            for (ptrdiff_t r = 0; r < ahead; r++) /* pixels of a row may lie far apart, where no hardware looks */
+                __builtin_prefetch((const void *)((uintptr_t)from + (uintptr_t)((g->kh + r) * row_stride)));
         }
         for (ptrdiff_t j = 0; j < g->ow; j += LANES) {
-            const ptrdiff_t count = min_size(LANES, g->ow - j);
             vreal block[LANES];
             for (ptrdiff_t q = 0; q < LANES; q++) {
-                const real *const window = line + min_size(j + q, g->ow - 1) * g->sw * LANES;
-                vreal all = vload(window);
+                const ptrdiff_t window = min_size(j + q, g->ow - 1);
+                block[q] = vload(line + window * g->sw * LANES);
                 for (ptrdiff_t t = 1; t < g->kw; t++)
-                    all = combine(op, all, vload(window + t * g->dw * LANES));
-                block[q] = all;
+                    block[q] = combine(op, block[q], vload(line + (window * g->sw + t * g->dw) * LANES));
+                if (op == SUM)
+                    block[q] /= vsplat(rows * columns[window]);
             }
             transpose(block);
             for (ptrdiff_t p = 0; p < (whole ? LANES : planes); p++)
-                store_some(y + p * g->oh * g->ow + j, block[p], count);
+                store_some(y + p * g->oh * g->ow + j, block[p], g->ow - j);
         }
     }
 }
 
 INLINE void fold_planes(int op, const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride,
-                        ptrdiff_t planes, ptrdiff_t first, ptrdiff_t last, real *line, real *y)
+                        ptrdiff_t planes, ptrdiff_t first, ptrdiff_t last, int include_pad, real *scratch, real *y)
 {
     if (planes == LANES)
-        fold_lanes(op, g, x, row_stride, column_stride, true, LANES, first, last, line, y);
+        fold_lanes(op, g, x, row_stride, column_stride, true, LANES, first, last, include_pad, scratch, y);
     else
-        fold_lanes(op, g, x, row_stride, column_stride, false, planes, first, last, line, y);
+        fold_lanes(op, g, x, row_stride, column_stride, false, planes, first, last, include_pad, scratch, y);
 }
 
 static void max_lanes(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
                       ptrdiff_t first, ptrdiff_t last, real *scratch, real *y)
 {
-    fold_planes(MAX, g, x, row_stride, column_stride, planes, first, last, scratch, y);
+    fold_planes(MAX, g, x, row_stride, column_stride, planes, first, last, 0, scratch, y);
 }
 
 static void mean_lanes(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
                        ptrdiff_t first, ptrdiff_t last, int include_pad, real *scratch, real *y)
 {
-    fold_planes(SUM, g, x, row_stride, column_stride, planes, first, last, scratch, y);
-    for (ptrdiff_t p = 0; p < planes; p++)
-        divide_rows(g, first, last, include_pad, scratch, y + p * g->oh * g->ow);
+    fold_planes(SUM, g, x, row_stride, column_stride, planes, first, last, include_pad, scratch, y);
 }
 
 static ptrdiff_t plan(pooling *g)

@@ -32,7 +32,7 @@ typedef struct {
     void (*mean_rows)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last,
                       int include_pad, real *scratch, real *y);
     /* The same for up to LANES planes whose elements lie next to each other; y holds whole planes, the rows of the first
-     * from y on. scratch: span * LANES elements. */
+     * from y on. scratch: ow + span * LANES elements. */
     void (*max_lanes)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
                       ptrdiff_t first, ptrdiff_t last, real *scratch, real *y);
     void (*mean_lanes)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
