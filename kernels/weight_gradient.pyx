@@ -59,10 +59,13 @@ cdef void plan(Gradient* v, int threads) noexcept nogil:
     v.channel_block = max(1, min(cache_sizes().l1d // 2 // (copies * v.run_length * size), v.channels))
     v.output_block = max(1, cache_sizes().l2 // 2 // (v.lines * v.width * size * panel)) * panel
     v.output_ranges = ceil_div(v.outputs, v.output_block)
+    # Tasks are ranges of channels, which pack dy anew, if there are enough; else also of outputs, which copy the image anew.
+    wanted = ceil_div(3 * threads, v.parts * v.groups) if threads > 1 else 1
+    if 3 * v.output_ranges * (v.channels * v.taps // 64) < 2 * wanted:
+        v.output_ranges = max(v.output_ranges, min(wanted, ceil_div(v.outputs, panel)))
     v.output_block = ceil_div(ceil_div(v.outputs, v.output_ranges), t.lanes) * t.lanes
     v.output_ranges = ceil_div(v.outputs, v.output_block)
-    wanted = ceil_div(3 * threads, v.parts * v.groups * v.output_ranges) if threads > 1 else 1
-    v.channel_ranges = max(1, min(wanted, v.channels * v.taps // 64))
+    v.channel_ranges = max(1, min(ceil_div(wanted, v.output_ranges), v.channels * v.taps // 64))
     v.a_bytes = (<size_t>(v.channel_block * copies * v.run_length * size) + 63) & ~<size_t>63
     v.slot_bytes = (v.a_bytes + <size_t>(v.lines * v.width * v.output_block * size) + 63) & ~<size_t>63
 
