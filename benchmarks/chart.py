@@ -17,14 +17,14 @@ def draw(rows, subtitle, path):
     labels = {topic: list(dict.fromkeys(label(row) for row in rows if row.topic == topic)) for topic in topics}
     columns = split(topics, {topic: len(labels[topic]) + 2 for topic in topics})
     height = max(sum(len(labels[topic]) + 2 for topic in column) for column in columns)
-    figure = plt.figure(figsize=(7.5 * len(columns), 0.21 * height + 1.4), dpi=110)
+    figure = plt.figure(figsize=(8.5 * len(columns), 0.21 * height + 1.4), dpi=110)
     ratios = [row.ratio(row.best_peer) for row in rows if row.best_peer]
     limits = max(min([0.5, *ratios]), WIDEST[0]) / 1.25, min(max([2, *ratios]), WIDEST[1]) * 1.25
     for i, column in enumerate(columns):
         top = 1 - 1.0 / figure.get_figheight()
         for topic in column:
             size = 0.21 * len(labels[topic]) / figure.get_figheight()
-            axes = figure.add_axes(((i + 0.43) / len(columns), top - size, 0.55 / len(columns), size))
+            axes = figure.add_axes(((i + 0.47) / len(columns), top - size, 0.51 / len(columns), size))
             panel(axes, topic, labels[topic], [row for row in rows if row.topic == topic], limits)
             top -= size + 0.42 / figure.get_figheight()
     legend(figure, rows, subtitle)
