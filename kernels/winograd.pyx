@@ -27,7 +27,7 @@ cdef enum:
     BLOCK_TILES = 64                 # the most in a block
     BLOCK_BYTES = 1200000            # of V, and of M
     RANGE_BYTES = 4000000            # of U where it is shared
-    TILE_BYTES = 5000000             # of V where it is shared
+    TILE_BYTES = 4750000             # of V where it is shared: with U, M and pixels of a thread 8 MB
     OWN_BYTES = 2500000              # of U where every thread has its own
     PACKED_CHANNELS = 16             # of the kernels that are packed at a time
 
