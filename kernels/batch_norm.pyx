@@ -12,6 +12,7 @@ cimport numpy as cnp
 from npkernels._channels cimport RUN, BLOCK, Blocks, Channels, block_start, read, read_planes, set_blocks, set_channels
 from npkernels._primitives cimport norm_gradient_terms, norm_terms, primitives
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._scalars cimport put, real_at, round_to_line
 from npkernels._strided cimport offset_of
 
 cnp.import_array()
@@ -41,17 +42,6 @@ cdef struct Norm:
     norm_gradient_terms gradient
     char* scratch
     size_t scratch_bytes
-
-
-cdef inline double real_at(const Norm* v, const char* x, Py_ssize_t i) noexcept nogil:
-    return (<const float*>x)[i] if v.table.itemsize == sizeof(float) else (<const double*>x)[i]
-
-
-cdef inline void put(const Norm* v, char* x, Py_ssize_t i, double value) noexcept nogil:
-    if v.table.itemsize == sizeof(float):
-        (<float*>x)[i] = <float>value
-    else:
-        (<double*>x)[i] = value
 
 
 cdef void begin(Norm* v, cnp.ndarray x, cnp.ndarray y) noexcept:
@@ -87,10 +77,10 @@ cdef void sum_block(const Norm* v, Py_ssize_t channel, Py_ssize_t channels, Py_s
 cdef void set_terms(const Norm* v, Py_ssize_t channel, double mean, double variance) noexcept nogil:
     # y = ((x - mean) - rest) scale + shift
     cdef Py_ssize_t row = v.blocks.c * v.table.itemsize
-    put(v, v.terms, channel, mean)
-    put(v, v.terms + row, channel, mean - real_at(v, v.terms, channel))
-    put(v, v.terms + 2 * row, channel, real_at(v, v.gamma, channel) / sqrt(variance + v.eps))
-    put(v, v.terms + 3 * row, channel, real_at(v, v.beta, channel))
+    put(v.table, v.terms, channel, mean)
+    put(v.table, v.terms + row, channel, mean - real_at(v.table, v.terms, channel))
+    put(v.table, v.terms + 2 * row, channel, real_at(v.table, v.gamma, channel) / sqrt(variance + v.eps))
+    put(v.table, v.terms + 3 * row, channel, real_at(v.table, v.beta, channel))
 
 
 cdef void finish_forward(const Norm* v, Py_ssize_t channel) noexcept nogil:
@@ -110,8 +100,8 @@ cdef void finish_forward(const Norm* v, Py_ssize_t channel) noexcept nogil:
     if off - off == 0:
         mean += off
         variance = max(0.0, variance - off * off)
-    put(v, v.mean, channel, mean)
-    put(v, v.variance, channel, variance)
+    put(v.table, v.mean, channel, mean)
+    put(v.table, v.variance, channel, variance)
     set_terms(v, channel, mean, variance)
 
 
@@ -119,16 +109,16 @@ cdef void finish_backward(const Norm* v, Py_ssize_t channel) noexcept nogil:
     # With t = (x - mean) scale, scale = 1 / sqrt(variance + eps): dbeta = sum of dy, dgamma = sum of dy t,
     # dx = gamma scale (dy - mean(dy) - t mean(dy t)). Ioffe and Szegedy, "Batch normalization", ICML 2015.
     cdef const double* sums = v.sums + 2 * channel * v.blocks.count
-    cdef double dbeta = 0, total = 0, scale = 1 / sqrt(real_at(v, v.variance, channel) + v.eps)
+    cdef double dbeta = 0, total = 0, scale = 1 / sqrt(real_at(v.table, v.variance, channel) + v.eps)
     cdef Py_ssize_t b, row = v.blocks.c * v.table.itemsize
     for b in range(v.blocks.count):
         dbeta += sums[2 * b]
         total += sums[2 * b + 1]
-    put(v, v.dbeta, channel, dbeta)
-    put(v, v.dgamma, channel, total * scale)
-    put(v, v.terms, channel, dbeta / (v.blocks.n * v.blocks.s))
-    put(v, v.terms + row, channel, total / (v.blocks.n * v.blocks.s) * scale * scale)
-    put(v, v.terms + 2 * row, channel, real_at(v, v.gamma, channel) * scale)
+    put(v.table, v.dbeta, channel, dbeta)
+    put(v.table, v.dgamma, channel, total * scale)
+    put(v.table, v.terms, channel, dbeta / (v.blocks.n * v.blocks.s))
+    put(v.table, v.terms + row, channel, total / (v.blocks.n * v.blocks.s) * scale * scale)
+    put(v.table, v.terms + 2 * row, channel, real_at(v.table, v.gamma, channel) * scale)
 
 
 cdef inline void finish(const Norm* v, Py_ssize_t channel) noexcept nogil:
@@ -247,7 +237,7 @@ cdef void share(const Norm* v, void (*task)(void*, Py_ssize_t, Py_ssize_t, int) 
 
 cdef int set_memory(Norm* v, int threads, bint sums) except -1 nogil:
     # Terms and sums of all channels, and for each thread a buffer for the operands.
-    cdef size_t terms = <size_t>(TERMS * v.blocks.c * v.table.itemsize + 63) & ~<size_t>63
+    cdef size_t terms = round_to_line(<size_t>(TERMS * v.blocks.c * v.table.itemsize))
     cdef size_t sum_bytes = <size_t>(v.blocks.c * v.blocks.count * 2) * sizeof(double) if sums else 0
     cdef Py_ssize_t block = v.blocks.group * (<Py_ssize_t>(BLOCK if v.blocks.parts > 0 else RUN) + v.table.lanes)
     v.scratch_bytes = <size_t>(2 * max(block, v.blocks.c if v.blocks.s == 1 else 1) * v.table.itemsize + 127) & ~<size_t>127
@@ -323,7 +313,7 @@ def inference(
         threads = num_threads() if v.blocks.n * v.blocks.c * v.blocks.s > TASK else 1
         set_memory(&v, threads, False)
         for channel in range(v.blocks.c):
-            set_terms(&v, channel, real_at(&v, v.mean, channel), real_at(&v, v.variance, channel))
+            set_terms(&v, channel, real_at(v.table, v.mean, channel), real_at(v.table, v.variance, channel))
         if v.blocks.c > 0:
             map_all(&v, threads)
         workspace_done()

@@ -11,6 +11,7 @@ from npkernels._primitives cimport (
     activation_fn, depthwise_fits, depthwise_forward_band, depthwise_gradient_band, primitives, windows,
 )
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._scalars cimport round_to_line
 from npkernels._windows cimport set_windows
 
 cnp.import_array()
@@ -37,10 +38,6 @@ def fits(tuple geometry):
     cdef windows x
     x.w, (x.kh, x.kw, x.sh, x.sw, x.dh, x.dw, x.top, x.left, x.oh, x.ow) = 0, geometry
     return depthwise_fits(&x)
-
-
-cdef inline size_t round_to_line(size_t bytes) noexcept nogil:
-    return (bytes + 63) & ~<size_t>63
 
 
 cdef size_t copy_bytes(Py_ssize_t h, Py_ssize_t w, Py_ssize_t column_stride, Py_ssize_t size) noexcept nogil:

@@ -5,6 +5,7 @@ from libc.math cimport INFINITY
 from npkernels._planes cimport POOL_GRAIN, Planes, plane_at, set_planes
 from npkernels._primitives cimport primitives, windows
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for
+from npkernels._scalars cimport put
 
 cnp.import_array()
 
@@ -17,7 +18,7 @@ cdef struct Global:
     Planes x
     Py_ssize_t size                          # h * w
     char* y
-    bint single, mean, contiguous, short_means   # short_means: of planes a constant step apart, of one piece each
+    bint mean, contiguous, short_means   # short_means: of planes a constant step apart, of one piece each
 
 
 cdef void reduce_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -46,10 +47,7 @@ cdef void reduce_planes(void* context, Py_ssize_t first, Py_ssize_t last, int sl
             done += count
         if v.mean:
             all /= v.size
-        if v.single:
-            (<float*>v.y)[plane] = <float>all
-        else:
-            (<double*>v.y)[plane] = all
+        put(v.table, v.y, plane, all)
 
 
 def forward(
@@ -64,7 +62,6 @@ def forward(
     if planes == 0:
         return
     v.table, v.y, v.mean = primitives_for(cnp.PyArray_TYPE(x)), <char*>cnp.PyArray_DATA(y), mean
-    v.single = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT
     set_planes(&v.x, x)
     g.x, g.image_stride, g.channel_stride, g.row_stride, g.column_stride = (
         v.x.data, v.x.image, v.x.channel, v.x.row, v.x.column)

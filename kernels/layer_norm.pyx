@@ -10,6 +10,7 @@ cimport numpy as cnp
 
 from npkernels._primitives cimport primitives, strided
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._scalars cimport put, real_at, round_to_line
 from npkernels._strided cimport merge_axes, offset_of
 
 cnp.import_array()
@@ -41,17 +42,6 @@ cdef struct Norm:
     size_t row_bytes
 
 
-cdef inline double real_at(const Norm* v, const char* x, Py_ssize_t i) noexcept nogil:
-    return (<const float*>x)[i] if v.table.itemsize == sizeof(float) else (<const double*>x)[i]
-
-
-cdef inline void put(const Norm* v, char* x, Py_ssize_t i, double value) noexcept nogil:
-    if v.table.itemsize == sizeof(float):
-        (<float*>x)[i] = <float>value
-    else:
-        (<double*>x)[i] = value
-
-
 cdef void set_rows(Rows* a, cnp.ndarray x) noexcept:
     cdef int last = cnp.PyArray_NDIM(x) - 1
     merge_axes(&a.rows, <char*>cnp.PyArray_DATA(x), last, cnp.PyArray_DIMS(x), cnp.PyArray_STRIDES(x))
@@ -65,7 +55,7 @@ cdef void begin(Norm* v, cnp.ndarray x, cnp.ndarray gamma, double eps, cnp.ndarr
     set_rows(&v.x, x)
     v.gamma, v.y = <const char*>cnp.PyArray_DATA(gamma), <char*>cnp.PyArray_DATA(y)
     v.mean, v.variance = <char*>cnp.PyArray_DATA(mean), <char*>cnp.PyArray_DATA(variance)
-    v.row_bytes = <size_t>(v.d * v.table.itemsize + 63) & ~<size_t>63
+    v.row_bytes = round_to_line(<size_t>(v.d * v.table.itemsize))
 
 
 cdef inline const char* row_of(const Norm* v, const Rows* a, Py_ssize_t row, char* buffer) noexcept nogil:
@@ -99,8 +89,8 @@ cdef void forward_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slo
     for row in range(first, last):
         x = row_of(v, &v.x, row, v.scratch + <size_t>slot * v.row_bytes)
         row_moments(v, x, &mean, &variance)
-        put(v, v.mean, row, mean)
-        put(v, v.variance, row, variance)
+        put(v.table, v.mean, row, mean)
+        put(v.table, v.variance, row, variance)
         v.table.norm.row(v.d, x, mean, 1 / sqrt(variance + v.eps), v.gamma, v.beta, v.y + row * v.d * v.table.itemsize)
 
 
@@ -131,7 +121,7 @@ def forward(
 cdef void backward_row(const Norm* v, Py_ssize_t row, char* buffer, char* dgamma, char* dbeta) noexcept nogil:
     # With t = (x - mean) scale and g = dy gamma: dx = scale (g - mean(g) - t mean(g t)). Ba, Kiros, Hinton, "Layer
     # normalization", 2016.
-    cdef double mean = real_at(v, v.mean, row), scale = 1 / sqrt(real_at(v, v.variance, row) + v.eps)
+    cdef double mean = real_at(v.table, v.mean, row), scale = 1 / sqrt(real_at(v.table, v.variance, row) + v.eps)
     cdef double sums[2]
     cdef Py_ssize_t first = 0, count, size = v.table.itemsize
     cdef const char* x = row_of(v, &v.x, row, buffer)
@@ -204,6 +194,6 @@ def backward(
             for i in range(2 * v.d):
                 v.sums[i] += v.sums[2 * block * v.d + i]
         for i in range(v.d):
-            put(&v, to_gamma, i, v.sums[i] if v.blocks > 0 else 0)
-            put(&v, to_beta, i, v.sums[v.d + i] if v.blocks > 0 else 0)
+            put(v.table, to_gamma, i, v.sums[i] if v.blocks > 0 else 0)
+            put(v.table, to_beta, i, v.sums[v.d + i] if v.blocks > 0 else 0)
     workspace_done()

@@ -65,10 +65,6 @@ cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return (a + b - 1) // b
 
 
-cdef inline size_t round_to_line(size_t bytes) noexcept nogil:
-    return (bytes + 63) & ~<size_t>63
-
-
 cdef inline Py_ssize_t odd_lines(Py_ssize_t elements) noexcept nogil:
     # The distance of planes that are read or written side by side: an odd number of cache lines, else they share a set
     return (elements // 16 | 1) * 16 + 16

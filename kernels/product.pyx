@@ -7,11 +7,13 @@ from npkernels._primitives cimport (
 from npkernels._runtime cimport (
     CacheSizes, cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done,
 )
+from npkernels._scalars cimport round_to_line
 
 cdef Py_ssize_t SCRATCH_LIMIT = 8 << 20
 
 cdef enum:
-    LINE_BLOCK = 16                # lines of B at a time where it is read once
+    LINE_BLOCK = 16                # lines of B at a time where it is read once,
+    LINE_ELEMENTS = 16384          # or so many elements of short lines
 
 
 cdef inline Py_ssize_t clamp(Py_ssize_t x, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
@@ -88,10 +90,10 @@ cdef size_t product_plan(Product* g, int threads) noexcept nogil:
               and not g.b_in_place)
     g.by_lines = g.b_in_place and g.m == 1 and g.c != NULL
     if g.by_lines:                            # whole lines of B, a few at a time: what is read lies together
-        g.k_block, g.column_block = min(g.k, <Py_ssize_t>LINE_BLOCK), max(1, columns)
+        g.k_block, g.column_block = min(g.k, max(<Py_ssize_t>LINE_BLOCK, LINE_ELEMENTS // max(1, columns))), max(1, columns)
     g.a_bytes = 0 if g.a_in_place else round_to_line(
         <size_t>(g.k_block * (ceil_div(rows, t.lanes) * t.lanes if g.a_by_columns else rows) * size))
-    g.b_bytes = round_to_line(<size_t>(g.k_block * g.column_block * size))
+    g.b_bytes = 0 if g.by_lines or g.thin else round_to_line(<size_t>(g.k_block * g.column_block * size))
     if g.unit_runs > 0:
         g.b_bytes = <size_t>(g.k_block // g.k_unit * g.unit_runs * g.run_length * size)
     if g.c == NULL:

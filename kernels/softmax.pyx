@@ -9,6 +9,7 @@ cimport numpy as cnp
 
 from npkernels._primitives cimport TARGET_IGNORED, TARGET_NONE, primitives, sample_target, softmax_fn, softmax_gradient_fn
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._scalars cimport real_at
 
 cnp.import_array()
 
@@ -190,10 +191,6 @@ def backward(
         run(&v, backward_tasks, 3)
 
 
-cdef inline double real_at(const Softmax* v, const char* x, Py_ssize_t i) noexcept nogil:
-    return (<const float*>x)[i] if v.table.itemsize == sizeof(float) else (<const double*>x)[i]
-
-
 cdef inline sample_target target_of(const Softmax* v, Py_ssize_t sample) noexcept nogil:
     cdef sample_target t
     cdef int64_t label
@@ -204,7 +201,7 @@ cdef inline sample_target target_of(const Softmax* v, Py_ssize_t sample) noexcep
             t.target = TARGET_IGNORED
         else:
             t.target = label
-            t.hard = v.keep * (1.0 if v.weight == NULL else real_at(v, v.weight, label))
+            t.hard = v.keep * (1.0 if v.weight == NULL else real_at(v.table, v.weight, label))
     return t
 
 
@@ -265,7 +262,7 @@ cdef Py_ssize_t divide(Softmax* v, double* divisor) noexcept nogil:
             continue
         if label < 0 or label >= v.c:
             return i
-        divisor[0] += 1.0 if v.weight == NULL else real_at(v, v.weight, label)
+        divisor[0] += 1.0 if v.weight == NULL else real_at(v.table, v.weight, label)
     return -1
 
 
@@ -297,7 +294,7 @@ def cross_entropy(
     if base is not None:
         v.base = <const char*>cnp.PyArray_DATA(base)
         for i in range(v.c):
-            v.base_sum += real_at(&v, v.base, i)
+            v.base_sum += real_at(v.table, v.base, i)
     if classes is not None:
         v.classes = <const int64_t*>cnp.PyArray_DATA(classes)
         i = divide(&v, &divisor)
@@ -312,5 +309,5 @@ def cross_entropy(
     with nogil:
         run(&v, entropy_tasks, 3)
         for i in range(samples):
-            total += real_at(&v, v.losses, i)
+            total += real_at(v.table, v.losses, i)
     return total, divisor, -1

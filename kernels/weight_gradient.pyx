@@ -16,6 +16,7 @@ from npkernels._primitives cimport (
 )
 from npkernels._product cimport SERIAL_FLOP, ceil_div
 from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._scalars cimport put, round_to_line
 from npkernels._windows cimport set_windows
 
 cnp.import_array()
@@ -66,8 +67,8 @@ cdef void plan(Gradient* v, int threads) noexcept nogil:
     v.output_block = ceil_div(ceil_div(v.outputs, v.output_ranges), t.lanes) * t.lanes
     v.output_ranges = ceil_div(v.outputs, v.output_block)
     v.channel_ranges = max(1, min(ceil_div(wanted, v.output_ranges), v.channels * v.taps // 64))
-    v.a_bytes = (<size_t>(v.channel_block * copies * v.run_length * size) + 63) & ~<size_t>63
-    v.slot_bytes = (v.a_bytes + <size_t>(v.lines * v.width * v.output_block * size) + 63) & ~<size_t>63
+    v.a_bytes = round_to_line(<size_t>(v.channel_block * copies * v.run_length * size))
+    v.slot_bytes = round_to_line(v.a_bytes + <size_t>(v.lines * v.width * v.output_block * size))
 
 
 cdef void locate_taps(Gradient* v) noexcept nogil:
@@ -204,8 +205,8 @@ def weight_gradient(
         plan(&v, threads)
         tasks = v.parts * v.groups * v.channel_ranges * v.output_ranges
         threads = <int>min(<Py_ssize_t>threads, tasks)
-        sum_bytes = (<size_t>(v.parts * v.groups * v.channels * v.taps * v.outputs * v.table.itemsize) + 63) & ~<size_t>63
-        run_bytes = (<size_t>(v.channel_block * v.taps) * sizeof(Py_ssize_t) + 63) & ~<size_t>63
+        sum_bytes = round_to_line(<size_t>(v.parts * v.groups * v.channels * v.taps * v.outputs * v.table.itemsize))
+        run_bytes = round_to_line(<size_t>(v.channel_block * v.taps) * sizeof(Py_ssize_t))
         v.sums = <char*>workspace(sum_bytes + run_bytes + v.slot_bytes * <size_t>threads)
         if v.sums == NULL:
             raise MemoryError("no memory for the gradient of the weights")
@@ -252,7 +253,6 @@ def bias_gradient(
     cdef cnp.npy_intp* shape = cnp.PyArray_DIMS(dy)
     cdef Py_ssize_t n = shape[0], planes = shape[0] * shape[1], i, c
     cdef double total
-    cdef bint single = cnp.PyArray_TYPE(dy) == cnp.NPY_FLOAT
     cdef char* to = <char*>cnp.PyArray_DATA(db)
     v.table, v.count, v.channels = primitives_for(cnp.PyArray_TYPE(dy)), shape[2] * shape[3], shape[1]
     set_windows(&v.pixels, dy, 0, (1, 1, 1, 1, 1, 1, 0, 0, shape[2], shape[3]))
@@ -266,8 +266,5 @@ def bias_gradient(
             total = 0
             for i in range(n):
                 total += v.sums[i * v.channels + c]
-            if single:
-                (<float*>to)[c] = <float>total
-            else:
-                (<double*>to)[c] = total
+            put(v.table, to, c, total)
     free(v.sums)

@@ -17,8 +17,9 @@ from npkernels._primitives cimport (
     START_C, START_ZERO, WINOGRAD_PIXELS, WINOGRAD_PLANES, WINOGRAD_TILES, activation_fn, panel_count, panel_start,
     primitives, windows, winograd_primitives,
 )
-from npkernels._product cimport SERIAL_FLOP, ceil_div, odd_lines, round_to_line
+from npkernels._product cimport SERIAL_FLOP, ceil_div, odd_lines
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._scalars cimport round_to_line
 from npkernels._windows cimport set_windows
 
 cnp.import_array()

@@ -3,7 +3,7 @@
     V[f, t, c] = (B' d[t, c] B)[f]                  tiles t of 6 x 6 pixels of the image
     U[f, t, o] = (G dy[t, o] G')[f]                 tiles of 4 x 4 or 2 x 2 pixels of dy
     M[f, c, o] = sum over t of V[f, t, c] U[f, t, o]     36 products, the inner axis over the tiles of all images
-    dw'[c, o]  = A' M[., c, o] A                    3 x 3 taps
+    dw'[c, o]  = A' M[., c, o] A                    3 x 3 or 5 x 5 taps
 
 V and U are held for a group of tiles, M for a range of channels and one of outputs: all threads transform a group's tiles, then
 all add its products to M, and so on. Every element of M is one chain of multiply-adds over the tiles in their order, so that
@@ -16,8 +16,9 @@ from npkernels._primitives cimport (
     START_C, START_ZERO, WINOGRAD_PIXELS, WINOGRAD_PLANES, WINOGRAD_TILES, panel_count, panel_start, primitives, tile_fn, windows,
     winograd_primitives,
 )
-from npkernels._product cimport SERIAL_FLOP, ceil_div, odd_lines, round_to_line
+from npkernels._product cimport SERIAL_FLOP, ceil_div, odd_lines
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._scalars cimport round_to_line
 from npkernels._windows cimport set_windows
 
 cnp.import_array()

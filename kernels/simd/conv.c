@@ -70,9 +70,8 @@ typedef struct {
     piece pieces[BLOCK_COLUMNS + BLOCK_VECTORS];
 } block;
 
-INLINE void begin_block(block *v, const windows *g, ptrdiff_t k_count, ptrdiff_t j0, ptrdiff_t columns, real *panels)
+INLINE void place_vectors(block *v, ptrdiff_t k_count, ptrdiff_t columns, real *panels)
 {
-    v->segment_count = cut_segments(g, j0, columns, v->segments, BLOCK_COLUMNS);
     v->vectors = (int)((columns + LANES - 1) / LANES);
     const ptrdiff_t count = panel_count(v->vectors, TILE_VECTORS);
     for (ptrdiff_t q = 0; q < count; q++) {
@@ -176,7 +175,7 @@ static void patch_block(const windows *g, ptrdiff_t p0, ptrdiff_t k_count, ptrdi
 {
     assert(columns <= BLOCK_COLUMNS);
     block v;
-    begin_block(&v, g, k_count, j0, columns, panels);
+    place_vectors(&v, k_count, columns, panels);
     if (rows_are_short(g)) {
         for (int i = 0; i < v.vectors; i++) {
             const scattered s = scatter_windows(g, j0 + i * LANES, min_size(columns - i * LANES, LANES));
@@ -187,6 +186,7 @@ static void patch_block(const windows *g, ptrdiff_t p0, ptrdiff_t k_count, ptrdi
         }
         return;
     }
+    v.segment_count = cut_segments(g, j0, columns, v.segments, BLOCK_COLUMNS);
     const ptrdiff_t taps = g->kh * g->kw, step = g->sw * g->column_stride;
     ptrdiff_t a = p0 % taps / g->kw, b = p0 % g->kw, channel = p0 / taps;
     for (ptrdiff_t first = 0; first < min_size(taps, k_count); first++) {
