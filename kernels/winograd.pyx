@@ -14,12 +14,13 @@ cimport numpy as cnp
 from libc.string cimport memset
 
 from npkernels._primitives cimport (
-    START_C, START_ZERO, WINOGRAD_PIXELS, WINOGRAD_PLANES, WINOGRAD_TILES, activation_fn, panel_count, panel_start,
+    START_C, START_ZERO, WINOGRAD_PIXELS, WINOGRAD_PLANES, activation_fn, panel_count, panel_start,
     primitives, windows, winograd_primitives,
 )
 from npkernels._product cimport SERIAL_FLOP, ceil_div, odd_lines
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
 from npkernels._scalars cimport round_to_line
+from npkernels._strips cimport Strips, first_tile, locate, set_strips
 from npkernels._windows cimport set_windows
 
 cnp.import_array()
@@ -46,7 +47,7 @@ cdef struct Winograd:
     activation_fn activation
     Py_ssize_t images, channels, padded, outputs       # padded to whole vectors
     Py_ssize_t channel_block                           # whose U is held at a time
-    Py_ssize_t tile_rows, tile_columns, chunks         # of an image; strips in a row of tiles
+    Strips strips
     Py_ssize_t block, tiles                            # strips and tiles in a block
     Py_ssize_t first, count, panels, part              # the range of outputs; outputs whose M is held at a time
     Py_ssize_t u_plane, v_plane, v_tile, m_plane       # elements
@@ -63,11 +64,10 @@ cdef void plan(Winograd* v, int threads) noexcept nogil:
     cdef const primitives* t = v.table
     cdef Py_ssize_t size = t.itemsize, widest = t.lanes * t.tile.vectors, all_tiles
     v.padded = ceil_div(v.channels, t.lanes) * t.lanes
-    v.tile_rows, v.tile_columns = ceil_div(v.x.oh, v.step), ceil_div(v.x.ow, v.step)
-    v.chunks = ceil_div(v.tile_columns, WINOGRAD_TILES)
+    set_strips(&v.strips, v.images, v.x.oh, v.x.ow, v.step)
     v.v_tile, v.channel_block = v.padded, v.channels
     v.pixel_bytes = round_to_line(<size_t>max(<Py_ssize_t>WINOGRAD_PIXELS * t.lanes, PACKED_CHANNELS * v.taps * widest) * size)
-    all_tiles = v.images * v.tile_rows * v.tile_columns
+    all_tiles = first_tile(&v.strips, v.strips.count)
     v.by_outputs = (WINOGRAD_PLANES * v.channels * v.outputs * size > RANGE_BYTES
                     and WINOGRAD_PLANES * odd_lines(all_tiles * v.v_tile) * size <= TILE_BYTES)
     if v.by_outputs:
@@ -86,8 +86,7 @@ cdef void plan(Winograd* v, int threads) noexcept nogil:
 cdef void plan_tiles(Winograd* v, int threads) noexcept nogil:
     cdef const primitives* t = v.table
     cdef Py_ssize_t size = t.itemsize, strips, chunk, widest = t.lanes * t.tile.vectors, ranges
-    chunk = ceil_div(v.tile_columns, v.chunks)
-    strips = v.images * v.tile_rows * v.chunks
+    chunk, strips = v.strips.longest, v.strips.count
     v.tiles = max(16, min(<Py_ssize_t>BLOCK_TILES, BLOCK_BYTES // (WINOGRAD_PLANES * v.padded * size)))
     v.block = max(1, min(v.tiles // chunk, strips // (3 * threads) if threads > 1 else strips))
     v.tiles = v.block * chunk
@@ -100,7 +99,7 @@ cdef void plan_tiles(Winograd* v, int threads) noexcept nogil:
 
 cdef void plan_outputs(Winograd* v, int threads, Py_ssize_t all_tiles) noexcept nogil:
     cdef const primitives* t = v.table
-    cdef Py_ssize_t size = t.itemsize, vectors = ceil_div(v.outputs, t.lanes), chunk = ceil_div(v.tile_columns, v.chunks)
+    cdef Py_ssize_t size = t.itemsize, vectors = ceil_div(v.outputs, t.lanes), chunk = v.strips.longest
     v.panels = min(vectors, ceil_div(panel_count(vectors, t.tile.vectors), threads) * threads)
     v.count = v.part = ceil_div(vectors, v.panels) * t.lanes
     v.v_plane = odd_lines(all_tiles * v.v_tile)
@@ -108,7 +107,7 @@ cdef void plan_outputs(Winograd* v, int threads, Py_ssize_t all_tiles) noexcept 
     if WINOGRAD_PLANES * v.channels * v.count * size > OWN_BYTES:      # then V's size says that tiles are few
         v.channel_block = max(1, OWN_BYTES // (WINOGRAD_PLANES * v.count * size))
         v.channel_block = ceil_div(v.channels, ceil_div(v.channels, v.channel_block))
-        v.block = v.images * v.tile_rows * v.chunks
+        v.block = v.strips.count
     v.tiles = min(v.block * chunk, all_tiles)
 
 
@@ -134,21 +133,12 @@ cdef void transform_kernels(void* context, Py_ssize_t first, Py_ssize_t last, in
             v.bad_weights = True
 
 
-cdef void locate(const Winograd* v, Py_ssize_t strip, Py_ssize_t* image, Py_ssize_t* row, Py_ssize_t* column,
-                 Py_ssize_t* tiles) noexcept nogil:
-    # A strip's first tile and its number of tiles
-    cdef Py_ssize_t chunk = strip % v.chunks
-    row[0], image[0] = strip // v.chunks % v.tile_rows, strip // v.chunks // v.tile_rows
-    column[0] = v.tile_columns * chunk // v.chunks
-    tiles[0] = v.tile_columns * (chunk + 1) // v.chunks - column[0]
-
-
 cdef Py_ssize_t transform_tiles(const Winograd* v, Py_ssize_t first, Py_ssize_t last, char* to, char* pixels) noexcept nogil:
     # V of the strips first .. last; the number of their tiles
     cdef Py_ssize_t strip, image, row, column, tiles, c, done = 0, size = v.table.itemsize
     cdef windows x
     for strip in range(first, last):
-        locate(v, strip, &image, &row, &column, &tiles)
+        locate(&v.strips, strip, &image, &row, &column, &tiles)
         x = v.x
         x.x += image * x.image_stride
         c = 0
@@ -185,7 +175,7 @@ cdef void store_tiles(const Winograd* v, Py_ssize_t first, Py_ssize_t last, Py_s
     cdef Py_ssize_t strip, image, row, column, tiles, o, output, count, done = 0, size = v.table.itemsize, lanes = v.table.lanes
     cdef char* y
     for strip in range(first, last):
-        locate(v, strip, &image, &row, &column, &tiles)
+        locate(&v.strips, strip, &image, &row, &column, &tiles)
         o = o0
         while o < min(o1, v.outputs - v.first):
             output = v.first + o
@@ -209,7 +199,7 @@ cdef void run_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
     cdef char* m = a + v.v_bytes
     cdef char* pixels = m + v.m_bytes
     for block in range(first, last):
-        start, end = block * v.block, min((block + 1) * v.block, v.images * v.tile_rows * v.chunks)
+        start, end = block * v.block, min((block + 1) * v.block, v.strips.count)
         tiles = transform_tiles(v, start, end, a, pixels)
         q0 = 0
         while q0 < v.panels:
@@ -224,24 +214,17 @@ cdef void transform_all_tiles(void* context, Py_ssize_t first, Py_ssize_t last, 
     cdef const Winograd* v = <const Winograd*>context
     cdef Py_ssize_t strip
     for strip in range(first, last):
-        transform_tiles(v, strip, strip + 1, v.tiles_of_all + tile_of(v, strip) * v.v_tile * v.table.itemsize,
+        transform_tiles(v, strip, strip + 1, v.tiles_of_all + first_tile(&v.strips, strip) * v.v_tile * v.table.itemsize,
                         v.scratch + <size_t>slot * v.slot_bytes)
-
-
-cdef inline Py_ssize_t tile_of(const Winograd* v, Py_ssize_t strip) noexcept nogil:
-    # The number of its first tile
-    cdef Py_ssize_t image, row, column, tiles
-    locate(v, strip, &image, &row, &column, &tiles)
-    return (image * v.tile_rows + row) * v.tile_columns + column
 
 
 cdef void multiply_blocks(const Winograd* v, const char* a, char* m, bint begins, bint ends) noexcept nogil:
     # One range of channels of one panel of outputs, for all tiles
-    cdef Py_ssize_t start = 0, end, tile, strips = v.images * v.tile_rows * v.chunks, size = v.table.itemsize
+    cdef Py_ssize_t start = 0, end, tile, strips = v.strips.count, size = v.table.itemsize
     while start < strips:
         end = min(start + v.block, strips)
-        tile = tile_of(v, start)
-        multiply(v, tile_of(v, end) - tile, 0, 1, a + tile * v.v_tile * size, m, START_ZERO if begins else START_C)
+        tile = first_tile(&v.strips, start)
+        multiply(v, first_tile(&v.strips, end) - tile, 0, 1, a + tile * v.v_tile * size, m, START_ZERO if begins else START_C)
         if ends:
             store_tiles(v, start, end, 0, v.count, m, v.scratch)
         start = end
@@ -275,7 +258,7 @@ cdef int run(Winograd* v, int threads) except -1 nogil:
     cdef Py_ssize_t strips
     cdef char* shared
     plan(v, threads)
-    strips = v.images * v.tile_rows * v.chunks
+    strips = v.strips.count
     shared = <char*>workspace(v.shared_bytes + v.slot_bytes * <size_t>threads)
     if shared == NULL:
         raise MemoryError("no memory for the transformed kernels of a convolution")

@@ -13,12 +13,13 @@ cimport numpy as cnp
 from libc.string cimport memset
 
 from npkernels._primitives cimport (
-    START_C, START_ZERO, WINOGRAD_PIXELS, WINOGRAD_PLANES, WINOGRAD_TILES, panel_count, panel_start, primitives, tile_fn, windows,
+    START_C, START_ZERO, WINOGRAD_PIXELS, WINOGRAD_PLANES, panel_count, panel_start, primitives, tile_fn, windows,
     winograd_primitives,
 )
 from npkernels._product cimport SERIAL_FLOP, ceil_div, odd_lines
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
 from npkernels._scalars cimport round_to_line
+from npkernels._strips cimport Strips, first_tile, locate, set_strips
 from npkernels._windows cimport set_windows
 
 cnp.import_array()
@@ -35,7 +36,7 @@ cdef struct Gradient:
     windows x, dy
     Py_ssize_t images, channels, outputs
     char* dw                                            # (oc, c * taps)
-    Py_ssize_t tile_rows, tile_columns, chunks, strips  # of an image; strips in a row of tiles; strips of all images
+    Strips strips
     Py_ssize_t channel_count, output_count, strip_count  # in a range or a group, the last of which may be shorter
     Py_ssize_t c0, c1, o0, o1, s0, s1                   # the range and the group at hand
     bint keep                                           # V is that of this group already
@@ -58,14 +59,12 @@ cdef inline Py_ssize_t even_part(Py_ssize_t count, Py_ssize_t most, Py_ssize_t u
 cdef void plan(Gradient* v, int threads) noexcept nogil:
     cdef const primitives* t = v.table
     cdef Py_ssize_t plane = WINOGRAD_PLANES * t.itemsize, widest = t.lanes * t.tile.vectors, chunk, tiles
-    v.tile_rows, v.tile_columns = ceil_div(v.dy.h, v.step), ceil_div(v.dy.w, v.step)
-    v.chunks = ceil_div(v.tile_columns, WINOGRAD_TILES)
-    chunk = ceil_div(v.tile_columns, v.chunks)
-    v.strips = v.images * v.tile_rows * v.chunks
+    set_strips(&v.strips, v.images, v.dy.h, v.dy.w, v.step)
+    chunk = v.strips.longest
     v.channel_count = even_part(v.channels, SUM_BYTES // (plane * widest), t.lanes)
     v.output_count = even_part(v.outputs, SUM_BYTES // (plane * v.channel_count), widest)
     v.v_tile, v.u_tile = v.channel_count, v.output_count
-    v.strip_count = even_part(v.strips, GROUP_BYTES // (plane * (v.v_tile + v.u_tile) * chunk), 1)
+    v.strip_count = even_part(v.strips.count, GROUP_BYTES // (plane * (v.v_tile + v.u_tile) * chunk), 1)
     tiles = v.strip_count * chunk
     v.v_plane, v.u_plane = odd_lines(tiles * v.v_tile), odd_lines(tiles * v.u_tile)
     v.m_plane = odd_lines(v.channel_count * v.output_count)
@@ -73,19 +72,15 @@ cdef void plan(Gradient* v, int threads) noexcept nogil:
     v.slot_bytes = <size_t>(max(<Py_ssize_t>WINOGRAD_PIXELS, TAP_CHANNELS * v.taps) * t.lanes * t.itemsize)
 
 
-cdef inline Py_ssize_t first_tile(const Gradient* v, Py_ssize_t strip) noexcept nogil:
-    return strip // v.chunks * v.tile_columns + v.tile_columns * (strip % v.chunks) // v.chunks
-
-
 cdef void transform_strip(Gradient* v, Py_ssize_t strip, bint of_dy, char* pixels) noexcept nogil:
     # V, or U, of one strip of the group
-    cdef Py_ssize_t row = strip // v.chunks % v.tile_rows, image = strip // v.chunks // v.tile_rows, lanes = v.table.lanes
-    cdef Py_ssize_t first = first_tile(v, strip), tiles = first_tile(v, strip + 1) - first, column = first % v.tile_columns
+    cdef Py_ssize_t image, row, column, tiles, lanes = v.table.lanes
     cdef Py_ssize_t c = v.o0 if of_dy else v.c0, end = v.o1 if of_dy else v.c1, size = v.table.itemsize
-    cdef Py_ssize_t place = first - first_tile(v, v.s0)
+    cdef Py_ssize_t place = first_tile(&v.strips, strip) - first_tile(&v.strips, v.s0)
     cdef char* to = v.u + place * v.u_tile * size if of_dy else v.v + place * v.v_tile * size
     cdef windows x = v.dy if of_dy else v.x
     cdef bint good
+    locate(&v.strips, strip, &image, &row, &column, &tiles)
     x.x += image * x.image_stride + c * x.channel_stride
     while c < end:
         if of_dy:
@@ -114,7 +109,7 @@ cdef void multiply(void* context, Py_ssize_t first, Py_ssize_t last, int slot) n
     cdef const Gradient* v = <const Gradient*>context
     cdef const primitives* t = v.table
     cdef Py_ssize_t task, f, c, end, s, i, rows, slivers, q, j, columns, size = t.itemsize, lanes = t.lanes
-    cdef Py_ssize_t tiles = first_tile(v, v.s1) - first_tile(v, v.s0), vectors = ceil_div(v.o1 - v.o0, lanes)
+    cdef Py_ssize_t tiles = first_tile(&v.strips, v.s1) - first_tile(&v.strips, v.s0), vectors = ceil_div(v.o1 - v.o0, lanes)
     cdef Py_ssize_t panels = panel_count(vectors, t.tile.vectors), start = START_ZERO if v.s0 == 0 else START_C
     cdef const tile_fn* by_columns = t.tile.tiles + t.tile.rows * t.tile.vectors
     for task in range(first, last):
@@ -150,11 +145,11 @@ cdef void store(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noex
 cdef void run_range(Gradient* v, int threads) noexcept nogil:
     cdef Py_ssize_t count
     v.s0 = 0
-    while v.s0 < v.strips and not v.bad:
-        v.s1 = min(v.s0 + v.strip_count, v.strips)
+    while v.s0 < v.strips.count and not v.bad:
+        v.s1 = min(v.s0 + v.strip_count, v.strips.count)
         count = v.s1 - v.s0
         parallel_for(transform, v, count if v.keep else 2 * count, 1, threads)
-        v.keep = count == v.strips
+        v.keep = count == v.strips.count
         parallel_for(multiply, v, WINOGRAD_PLANES * v.slices, 1, threads)
         v.s0 = v.s1
     if not v.bad:
