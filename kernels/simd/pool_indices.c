@@ -139,8 +139,6 @@ INLINE int scatter_type(const pool_gradients *g, int type, ptrdiff_t dy_column, 
 static int scatter(const pool_gradients *g, int type, real *dx)
 {
     const ptrdiff_t dy_column = g->dy_column, index_column = g->index_column;
-    for (ptrdiff_t i = 0; i < min_size(g->size, 2048); i += 64 / (ptrdiff_t)sizeof(number))
-        __builtin_prefetch(dx + g->size + i, 1);
     if (type == 2 && dy_column == sizeof(number) && index_column == sizeof(int32_t)) /* what max_rows writes */
         return scatter_type(g, 2, sizeof(number), sizeof(int32_t), dx);
     switch (type) {
