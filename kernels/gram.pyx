@@ -6,7 +6,7 @@ vectors of one panel times single numbers of another. Chains of CHAIN rows are a
 from libc.string cimport memset
 cimport numpy as cnp
 
-from npkernels._primitives cimport LAYOUT_COLUMNS, START_C, START_ZERO, primitives, tile_fn
+from npkernels._primitives cimport START_C, START_ZERO, primitives, tile_fn
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
 
 cnp.import_array()
@@ -70,12 +70,12 @@ cdef void multiply_panels(const Gram* v, Py_ssize_t a, Py_ssize_t b, Py_ssize_t 
     cdef Py_ssize_t vectors = whole_vectors(v, columns)
     cdef const char* pa = panels + a * v.width * BLOCK * v.size
     cdef const char* pb = panels + b * v.width * BLOCK * v.size
-    cdef const tile_fn* heights = v.table.tile.tiles + LAYOUT_COLUMNS * v.table.tile.rows * v.table.tile.vectors
+    cdef const tile_fn* heights = v.table.tile.tiles
     tiles = (m + v.table.tile.rows - 1) // v.table.tile.rows
     for t in range(tiles):
         i, rows = m * t // tiles, m * (t + 1) // tiles - m * t // tiles
         heights[(rows - 1) * v.table.tile.vectors + vectors - 1](
-            count, pa + i * v.size, whole_vectors(v, m) * v.table.lanes, pb, vectors * v.table.lanes,
+            count, pa + i * v.size, 1, whole_vectors(v, m) * v.table.lanes, pb, vectors * v.table.lanes,
             c + i * v.width * v.size, v.width, columns, start, NULL)
 
 

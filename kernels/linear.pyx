@@ -6,6 +6,9 @@ from npkernels._product cimport Product, product_begin, product_run
 
 cnp.import_array()
 
+cdef enum:
+    CHAINED_VECTORS = 32           # below, more rows lose more to adding the chains than one row gains
+
 
 cdef inline void set_a(Product* g, cnp.ndarray a, bint transposed) noexcept:
     g.a = <const char*>cnp.PyArray_DATA(a)
@@ -30,8 +33,9 @@ def product(
     bint b_transposed,
     cnp.ndarray bias=None,   # IN (n,), contiguous
     int activation=-1,
+    bint chained=False,
 ):
-    # c[i, j] = activation(bias[j] + sum over p of a[i, p] b[p, j])
+    # c[i, j] = activation(bias[j] + sum over p of a[i, p] b[p, j]). Chained: a long sum is that of several chains.
     cdef Product g
     product_begin(&g, cnp.PyArray_TYPE(a), cnp.PyArray_DIMS(c)[0], cnp.PyArray_DIMS(c)[1],
                   cnp.PyArray_DIMS(a)[0 if a_transposed else 1])
@@ -40,6 +44,7 @@ def product(
     set_c(&g, c)
     if bias is not None:
         g.bias, g.start = <const char*>cnp.PyArray_DATA(bias), START_COLUMN_BIAS
+    g.chained = chained and g.k >= CHAINED_VECTORS * g.table.lanes
     if activation >= 0:
         g.activation = g.table.activation.forward[activation]
     with nogil:

@@ -9,13 +9,13 @@ cdef extern from "primitives.h" nogil:
         START_C
         START_ROW_BIAS
         START_COLUMN_BIAS
-        LAYOUT_ROWS
-        LAYOUT_COLUMNS
+        ADD_TO_C
         BLOCK_PANELS
     Py_ssize_t panel_count(Py_ssize_t vectors, Py_ssize_t widest)
     Py_ssize_t panel_start(Py_ssize_t vectors, Py_ssize_t panels, Py_ssize_t q)
-    ctypedef void (*tile_fn)(Py_ssize_t k, const void* a, Py_ssize_t a_stride, const void* b, Py_ssize_t b_stride, void* c,
-                             Py_ssize_t c_stride, Py_ssize_t columns, int start, const void* bias) noexcept nogil
+    ctypedef void (*tile_fn)(Py_ssize_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_step, const void* b,
+                             Py_ssize_t b_stride, void* c, Py_ssize_t c_stride, Py_ssize_t columns, int start,
+                             const void* bias) noexcept nogil
     ctypedef void (*tile_runs_fn)(Py_ssize_t k, const void* a, Py_ssize_t a_stride, const void* b,
                                   const Py_ssize_t* runs, void* c, Py_ssize_t c_stride, Py_ssize_t columns, int start,
                                   const void* bias) noexcept nogil
@@ -32,11 +32,13 @@ cdef extern from "primitives.h" nogil:
         row_runs_fn row_runs
         tile_fn row_lines
         const tile_fn* thin
+        const tile_fn* dots
 
 cdef extern from "primitives.h" nogil:
+    ctypedef void (*pack_panel_fn)(Py_ssize_t k, Py_ssize_t columns, Py_ssize_t width, const char* x, Py_ssize_t k_stride,
+                                   Py_ssize_t column_stride, void* panel) noexcept nogil
     ctypedef struct pack_primitives:
-        void (*panel)(Py_ssize_t k, Py_ssize_t columns, Py_ssize_t width, const char* x, Py_ssize_t k_stride,
-                      Py_ssize_t column_stride, void* panel) noexcept nogil
+        pack_panel_fn panel, chained_panel
         void (*rows)(Py_ssize_t count, Py_ssize_t k, const char* x, Py_ssize_t row_stride, Py_ssize_t k_stride,
                      void* rows) noexcept nogil
         void (*scatter)(Py_ssize_t rows, Py_ssize_t columns, const void* x, Py_ssize_t x_stride, char* to,

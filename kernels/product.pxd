@@ -35,6 +35,7 @@ cdef struct Product:
     bint split_k                  # may C of a task be kept aside over blocks of k? Needs m small.
     const char* bias              # contiguous; one a row or one a column of C
     int start                     # START_ZERO, START_ROW_BIAS or START_COLUMN_BIAS
+    bint chained                  # elements are sums of chains (tile.h), not one chain; START_ROW_BIAS, packers: not here
     activation_fn activation      # NULL: none
     pack_a_fn pack_a              # NULL: A is the matrix above
     pack_b_fn pack_b

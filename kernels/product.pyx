@@ -1,8 +1,8 @@
 from libc.string cimport memset
 
 from npkernels._primitives cimport (
-    BLOCK_PANELS, START_C, START_COLUMN_BIAS, START_ROW_BIAS, START_ZERO, panel_count, panel_start, primitives,
-    tile_fn,
+    ADD_TO_C, BLOCK_PANELS, START_C, START_COLUMN_BIAS, START_ROW_BIAS, START_ZERO, pack_panel_fn, panel_count, panel_start,
+    primitives, tile_fn,
 )
 from npkernels._runtime cimport (
     CacheSizes, cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done,
@@ -10,10 +10,14 @@ from npkernels._runtime cimport (
 from npkernels._scalars cimport round_to_line
 
 cdef Py_ssize_t SCRATCH_LIMIT = 8 << 20
+cdef float ONE32 = 1
+cdef double ONE64 = 1
 
 cdef enum:
     LINE_BLOCK = 16                # lines of B at a time where it is read once,
     LINE_ELEMENTS = 16384          # or so many elements of short lines
+    LINE_STEPS = 4                 # lines of a chain at a time
+    CHAIN_STEPS = 64               # the most multiply-adds of a chain before it is added to C: an A sliver of 32 kB
 
 
 cdef inline Py_ssize_t clamp(Py_ssize_t x, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
@@ -50,7 +54,10 @@ cdef void plan_blocks(Product* g) noexcept nogil:
     cdef const primitives* t = g.table
     cdef CacheSizes cache = cache_sizes()
     cdef Py_ssize_t size = t.itemsize, widest = t.lanes * t.tile.vectors, columns = ceil_div(g.n, g.column_tasks), k_most
-    if g.c == NULL and not g.split_k:
+    if g.chained:                             # part of what an element is: follows k alone
+        k_most = CHAIN_STEPS * t.lanes
+        g.k_block = ceil_div(ceil_div(g.k, max(1, ceil_div(g.k, k_most))), t.lanes) * t.lanes
+    elif g.c == NULL and not g.split_k:
         g.k_block = g.k                       # what an epilogue sees must be finished
     else:
         k_most = clamp(cache.l1d // ((2 if g.unit_runs else 3) * t.tile.rows * size), 64, 1024) & ~<Py_ssize_t>7
@@ -77,23 +84,27 @@ cdef void plan_runs(Product* g, Py_ssize_t bytes, Py_ssize_t widest) noexcept no
 
 cdef size_t product_plan(Product* g, int threads) noexcept nogil:
     cdef const primitives* t = g.table
-    cdef Py_ssize_t size = t.itemsize, rows = t.tile.rows, columns
+    cdef Py_ssize_t size = t.itemsize, rows = t.tile.rows, columns, widest = t.lanes * t.tile.vectors
     plan_tasks(g, threads)
     plan_blocks(g)
     columns = ceil_div(ceil_div(g.n, t.lanes), g.column_tasks) * t.lanes
     g.a_in_place = g.pack_a == NULL and g.a_row % size == 0 and (g.a_k == size or g.k <= 1)
-    g.a_by_columns = g.pack_a == NULL and not g.a_in_place and g.a_row == size and g.unit_runs == 0
+    g.a_by_columns = g.pack_a == NULL and not g.a_in_place and g.a_row == size and g.m > 1 and g.unit_runs == 0
     # A panel of B that is used by few tiles is read where it lies.
     g.b_in_place = (g.pack_b == NULL and g.b_column == size and g.b_k % size == 0
                     and ceil_div(g.m, g.row_tasks) <= 2 * rows)
-    g.thin = (g.a_in_place and g.m <= rows and g.pack_b == NULL and g.b_k == size and g.b_column % size == 0
+    g.thin = (not g.a_by_columns and g.pack_a == NULL and g.m <= (2 * rows if g.chained else rows) and g.pack_b == NULL and g.b_k == size and g.b_column % size == 0
               and not g.b_in_place)
     g.by_lines = g.b_in_place and g.m == 1 and g.c != NULL
-    if g.by_lines:                            # whole lines of B, a few at a time: what is read lies together
+    if g.thin and g.chained:
+        g.column_block = widest
+    if g.by_lines and g.chained:              # the sums of all chains stay in L1
+        g.column_block = min(columns, cache_sizes().l1d // 2 // (t.lanes * size))
+    elif g.by_lines:                          # whole lines of B, a few at a time: what is read lies together
         g.k_block, g.column_block = min(g.k, max(<Py_ssize_t>LINE_BLOCK, LINE_ELEMENTS // max(1, columns))), max(1, columns)
     g.a_bytes = 0 if g.a_in_place else round_to_line(
         <size_t>(g.k_block * (ceil_div(rows, t.lanes) * t.lanes if g.a_by_columns else rows) * size))
-    g.b_bytes = 0 if g.by_lines or g.thin else round_to_line(<size_t>(g.k_block * g.column_block * size))
+    g.b_bytes = 0 if (g.by_lines and not g.chained) or g.thin else round_to_line(<size_t>(g.k_block * g.column_block * size))
     if g.unit_runs > 0:
         g.b_bytes = <size_t>(g.k_block // g.k_unit * g.unit_runs * g.run_length * size)
     if g.c == NULL:
@@ -155,10 +166,17 @@ cdef inline bint panel_in_place(const Product* g, Py_ssize_t columns) noexcept n
     return g.b_in_place and columns % g.table.lanes == 0     # the tile reads whole vectors
 
 
+cdef inline char* panel_of_b(const Product* g, Py_ssize_t start, Py_ssize_t k_count, char* scratch) noexcept nogil:
+    if g.chained:
+        k_count = ceil_div(k_count, g.table.lanes) * g.table.lanes     # chains of one length each
+    return scratch + g.a_bytes + start * k_count * g.table.itemsize
+
+
 cdef void pack_panels(const Product* g, Py_ssize_t p, Py_ssize_t k_count, Py_ssize_t j, Py_ssize_t columns,
                       char* scratch) noexcept nogil:
     cdef Py_ssize_t lanes = g.table.lanes, vectors = ceil_div(columns, lanes), q, start, end, count
     cdef Py_ssize_t panels = panel_count(vectors, g.table.tile.vectors)
+    cdef pack_panel_fn pack
     if g.pack_b != NULL:
         g.pack_b(g, p, k_count, j, columns, scratch + g.a_bytes)
         return
@@ -166,8 +184,9 @@ cdef void pack_panels(const Product* g, Py_ssize_t p, Py_ssize_t k_count, Py_ssi
         start, end = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
         count = min(end, columns) - start
         if not panel_in_place(g, count):
-            g.table.pack.panel(k_count, count, end - start, g.b + p * g.b_k + (j + start) * g.b_column, g.b_k, g.b_column,
-                               scratch + g.a_bytes + start * k_count * g.table.itemsize)
+            pack = g.table.pack.chained_panel if g.chained else g.table.pack.panel
+            pack(k_count, count, end - start, g.b + p * g.b_k + (j + start) * g.b_column, g.b_k, g.b_column,
+                 panel_of_b(g, start, k_count, scratch))
 
 
 cdef void run_slivers(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t p, Py_ssize_t k_count,
@@ -228,33 +247,34 @@ cdef inline const char* sliver_of_a(const Product* g, Py_ssize_t i, Py_ssize_t r
 
 
 cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char* a, Py_ssize_t a_stride, Py_ssize_t p,
-                    Py_ssize_t k_count, Py_ssize_t j, Py_ssize_t columns, const char* scratch, char* c,
+                    Py_ssize_t k_count, Py_ssize_t j, Py_ssize_t columns, char* scratch, char* c,
                     Py_ssize_t stride) noexcept nogil:
     cdef const primitives* t = g.table
     cdef Py_ssize_t size = t.itemsize, lanes = t.lanes, vectors = ceil_div(columns, lanes), q, start, end, count, b_stride
-    cdef Py_ssize_t panels = panel_count(vectors, t.tile.vectors)
-    cdef const tile_fn* tiles = t.tile.thin if g.thin else t.tile.tiles + (t.tile.rows if g.a_by_columns else 0) * t.tile.vectors
-    cdef int begin = g.start if p == 0 else START_C
-    cdef const char* b
-    cdef const char* bias = g.bias
-    cdef Py_ssize_t height = (rows - 1) * t.tile.vectors
-    tiles += height
-    if begin == START_ROW_BIAS:
-        bias += i * size
+    cdef Py_ssize_t panels = panel_count(vectors, t.tile.vectors), height = (rows - 1) * t.tile.vectors
+    cdef Py_ssize_t a_row = 1 if g.a_by_columns else a_stride, a_step = a_stride if g.a_by_columns else 1
+    cdef const tile_fn* tiles = (t.tile.thin if g.thin else t.tile.tiles) + height
+    cdef int begin = g.start if p == 0 else (ADD_TO_C if g.chained else START_C)
+    cdef const char* b = g.b + p * g.b_k + j * g.b_column
+    cdef const char* bias = g.bias + (i if begin == START_ROW_BIAS else j if begin == START_COLUMN_BIAS else 0) * size
     if g.by_lines:
-        t.tile.row_lines(k_count, a, a_stride, g.b + p * g.b_k + j * size, g.b_k // size, c, stride, columns, begin,
-                         bias + j * size if begin == START_COLUMN_BIAS else bias)
+        if g.chained:
+            add_lines(g, a, k_count, b, columns, scratch, c, begin, bias)
+        else:
+            t.tile.row_lines(k_count, a, 0, 1, b, g.b_k // size, c, 0, columns, begin, bias)
+        return
+    if g.chained and g.thin:
+        t.tile.dots[rows - 1](k_count, a, a_stride, 1, b, g.b_column // size, c, stride, columns, begin, bias)
         return
     if g.runs != NULL and rows == 1:
-        t.tile.row_runs(k_count, a, scratch + g.a_bytes, g.runs, c, columns, begin,
-                        bias + j * size if begin == START_COLUMN_BIAS else bias)
+        t.tile.row_runs(k_count, a, scratch + g.a_bytes, g.runs, c, columns, begin, bias)
         return
     for q in range(panels):
         start, end = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
         count = min(end, columns) - start
+        if begin == START_COLUMN_BIAS:
+            bias = g.bias + (j + start) * size
         if g.runs != NULL:
-            if begin == START_COLUMN_BIAS:
-                bias = g.bias + (j + start) * size
             t.tile.runs[height + (end - start) // lanes - 1](
                 k_count, a, a_stride, scratch + g.a_bytes + start * size, g.runs, c + start * size, stride, count, begin, bias)
             continue
@@ -263,7 +283,39 @@ cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char*
         elif panel_in_place(g, count):
             b, b_stride = g.b + p * g.b_k + (j + start) * size, g.b_k // size
         else:
-            b, b_stride = scratch + g.a_bytes + start * k_count * size, end - start
-        if begin == START_COLUMN_BIAS:
-            bias = g.bias + (j + start) * size
-        tiles[(end - start) // lanes - 1](k_count, a, a_stride, b, b_stride, c + start * size, stride, count, begin, bias)
+            b, b_stride = panel_of_b(g, start, k_count, scratch), end - start
+        if g.chained:
+            add_chains(g, tiles[(end - start) // lanes - 1], k_count, a, a_row, a_step, b, b_stride,
+                       panel_in_place(g, count), c + start * size, stride, count, begin, bias)
+        else:
+            tiles[(end - start) // lanes - 1](k_count, a, a_row, a_step, b, b_stride, c + start * size, stride, count, begin, bias)
+
+
+cdef void add_chains(const Product* g, tile_fn tile, Py_ssize_t k_count, const char* a, Py_ssize_t a_row, Py_ssize_t a_step,
+                     const char* b, Py_ssize_t b_stride, bint in_place, char* c, Py_ssize_t stride, Py_ssize_t columns,
+                     int begin, const char* bias) noexcept nogil:
+    # A tile as the sum of its chains; those of a packed B lie one behind the other.
+    cdef Py_ssize_t chains = g.table.lanes, size = g.table.itemsize, l
+    cdef Py_ssize_t next_b = b_stride * size if in_place else ceil_div(k_count, chains) * b_stride * size
+    for l in range(chains):
+        tile(ceil_div(k_count - l, chains), a + l * a_step * size, a_row, chains * a_step, b + l * next_b,
+             chains * b_stride if in_place else b_stride, c, stride, columns, begin, bias)
+        begin = ADD_TO_C
+
+
+cdef void add_lines(const Product* g, const char* a, Py_ssize_t k_count, const char* b, Py_ssize_t columns, char* scratch,
+                    char* c, int begin, const char* bias) noexcept nogil:
+    # The same for one row of A, a few lines of B at a time: all chains grow side by side, the first one in C if that begins.
+    cdef Py_ssize_t chains = g.table.lanes, size = g.table.itemsize, p = 0, l, first = begin != ADD_TO_C
+    cdef char* sums = scratch + g.a_bytes
+    cdef char* sum
+    while p < k_count:
+        for l in range(min(chains, k_count - p)):
+            sum = c if l < first else sums + l * columns * size
+            g.table.tile.row_lines(
+                min(<Py_ssize_t>LINE_STEPS, ceil_div(k_count - p - l, chains)), a + (p + l) * size, 0, chains,
+                b + (p + l) * g.b_k, chains * g.b_k // size, sum, 0, columns,
+                START_C if p > 0 else (begin if l < first else START_ZERO), bias)
+        p += LINE_STEPS * chains
+    g.table.tile.row_lines(chains - first, <const char*>&ONE32 if size == sizeof(float) else <const char*>&ONE64, 0, 0,
+                           sums + first * columns * size, columns, c, 0, columns, START_C, NULL)

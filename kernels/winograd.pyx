@@ -164,7 +164,7 @@ cdef void multiply(const Winograd* v, Py_ssize_t tiles, Py_ssize_t q0, Py_ssize_
             for q in range(q0, q1):
                 start, end = panel_start(vectors, v.panels, q) * lanes, panel_start(vectors, v.panels, q + 1) * lanes
                 v.table.tile.tiles[(rows - 1) * v.table.tile.vectors + (end - start) // lanes - 1](
-                    v.channels, a + (f * v.v_plane + i * v.v_tile) * size, v.v_tile,
+                    v.channels, a + (f * v.v_plane + i * v.v_tile) * size, v.v_tile, 1,
                     v.u + (f * v.u_plane + start * v.channels) * size, end - start,
                     m + (f * v.m_plane + i * v.part + start - origin) * size, v.part, end - start, begin, NULL)
 

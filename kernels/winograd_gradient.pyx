@@ -13,7 +13,7 @@ cimport numpy as cnp
 from libc.string cimport memset
 
 from npkernels._primitives cimport (
-    START_C, START_ZERO, WINOGRAD_PIXELS, WINOGRAD_PLANES, panel_count, panel_start, primitives, tile_fn, windows,
+    START_C, START_ZERO, WINOGRAD_PIXELS, WINOGRAD_PLANES, panel_count, panel_start, primitives, windows,
     winograd_primitives,
 )
 from npkernels._product cimport SERIAL_FLOP, ceil_div, odd_lines
@@ -111,7 +111,6 @@ cdef void multiply(void* context, Py_ssize_t first, Py_ssize_t last, int slot) n
     cdef Py_ssize_t task, f, c, end, s, i, rows, slivers, q, j, columns, size = t.itemsize, lanes = t.lanes
     cdef Py_ssize_t tiles = first_tile(&v.strips, v.s1) - first_tile(&v.strips, v.s0), vectors = ceil_div(v.o1 - v.o0, lanes)
     cdef Py_ssize_t panels = panel_count(vectors, t.tile.vectors), start = START_ZERO if v.s0 == 0 else START_C
-    cdef const tile_fn* by_columns = t.tile.tiles + t.tile.rows * t.tile.vectors
     for task in range(first, last):
         f = task // v.slices
         c = (v.c1 - v.c0) * (task % v.slices) // v.slices
@@ -123,8 +122,8 @@ cdef void multiply(void* context, Py_ssize_t first, Py_ssize_t last, int slot) n
             for q in range(panels):
                 j, columns = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
                 columns -= j
-                by_columns[(rows - 1) * t.tile.vectors + columns // lanes - 1](
-                    tiles, v.v + (f * v.v_plane + i) * size, v.v_tile, v.u + (f * v.u_plane + j) * size, v.u_tile,
+                t.tile.tiles[(rows - 1) * t.tile.vectors + columns // lanes - 1](
+                    tiles, v.v + (f * v.v_plane + i) * size, 1, v.v_tile, v.u + (f * v.u_plane + j) * size, v.u_tile,
                     v.m + (f * v.m_plane + i * v.output_count + j) * size, v.output_count, columns, <int>start, NULL)
 
 

@@ -107,6 +107,33 @@ def test_a_sample_does_not_depend_on_its_batch(isa, dtype, rng):
         assert np.array_equal(nk.dense(x[rows], w, b), y[rows])
 
 
+@pytest.mark.parametrize("k", [511, 512, 513, 1024, 1031, 2100])
+def test_long_sums_do_not_depend_on_batch_layout_or_threads(isa, dtype, eps, rng, layouts, same_for_any_threads, k):
+    """Their chains are lanes of a dot product for few rows, tiles of a packed matrix for many, and whole lines of w.T."""
+    x, w, b = normal(rng, (40, k), dtype), normal(rng, (101, k), dtype), normal(rng, 101, dtype)
+    y = nk.dense(x, w, b)
+    assert_product(y, x, w.T, b, eps)
+    for rows in (1, 2, 4, 7, 8, 9, 16, 17):
+        for x_, w_ in zip(layouts(x[:rows]), layouts(w), strict=True):
+            assert np.array_equal(nk.dense(x_, w_, b), y[:rows])
+            assert np.array_equal(nk.dense(x_, w_[:37], b[:37]), y[:rows, :37])
+    assert np.array_equal(nk.dense(x[:3], np.asfortranarray(w)), nk.dense(x, w)[:3])
+    same_for_any_threads(lambda: nk.dense(np.tile(x, (4, 1)), np.tile(w, (20, 1))))
+    same_for_any_threads(lambda: nk.dense(x[:1], np.tile(w, (40, 1))))
+
+
+def test_chains_of_long_sums_keep_the_sign_of_zero_and_nan(isa, dtype):
+    x, w = np.zeros((20, 1001), dtype), np.ones((50, 1001), dtype)
+    b = np.full(50, -0.0, dtype)
+    x[3, 1000] = np.nan
+    w[4] = -1
+    many = nk.dense(x, w, b)
+    assert np.isnan(many[3]).all()
+    assert np.isfinite(np.delete(many, 3, axis=0)).all()
+    for i in range(20):
+        assert nk.dense(x[i : i + 1], w, b).tobytes() == many[i : i + 1].tobytes()
+
+
 def test_threads_change_no_bit(isa, dtype, rng, same_for_any_threads):
     x, w, b = normal(rng, (150, 200), dtype), normal(rng, (170, 200), dtype), normal(rng, 170, dtype)
     dy = normal(rng, (150, 170), dtype)

@@ -24,29 +24,44 @@ INLINE void transpose_block(const char *x, ptrdiff_t line_stride, ptrdiff_t line
     }
 }
 
-static void panel(ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width, const char *x, ptrdiff_t k_stride,
-                  ptrdiff_t column_stride, real *to)
+INLINE void pack_panel(const int chains, ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width, const char *x, ptrdiff_t k_stride,
+                       ptrdiff_t column_stride, real *to)
 {
     assert(columns >= 1 && columns <= width && width % LANES == 0 && width - columns < LANES);
-    if (column_stride == sizeof(number)) {
-        const ptrdiff_t whole = columns / LANES * LANES, rest = columns - whole;
-        for (ptrdiff_t p = 0; p < k; p++, x += k_stride, to += width) {
-            for (ptrdiff_t j = 0; j < whole; j += LANES)
-                vstore(to + j, vload((const real *)x + j));
-            if (rest)
-                vstore(to + whole, vload_part((const real *)x + whole, rest));
-        }
-    } else if (k_stride == sizeof(number)) {
+    const ptrdiff_t chain = (k + chains - 1) / chains * width; /* numbers of a chain in the panel */
+    if (k_stride == sizeof(number) && column_stride != sizeof(number)) {
         /* LANES columns at a time, each read in one go: as many streams as the prefetcher follows. */
         for (ptrdiff_t j = 0; j < columns; j += LANES)
             for (ptrdiff_t p = 0; p < k; p += LANES)
                 transpose_block(x + j * column_stride + p * k_stride, column_stride, min_size(columns - j, LANES),
-                                min_size(k - p, LANES), to + p * width + j, width);
-    } else {
-        for (ptrdiff_t p = 0; p < k; p++)
-            vstore(to + p * width + width - LANES, (vreal){0});
-        copy_strided(k, columns, x, k_stride, column_stride, to, width);
+                                min_size(k - p, LANES), to + p / chains * width + j, chains > 1 ? chain : width);
+        return;
     }
+    const ptrdiff_t whole = columns / LANES * LANES, rest = columns - whole;
+    for (ptrdiff_t p = 0; p < k; p++, x += k_stride) {
+        real *const row = to + p % chains * chain + p / chains * width;
+        if (column_stride == sizeof(number)) {
+            for (ptrdiff_t j = 0; j < whole; j += LANES)
+                vstore(row + j, vload((const real *)x + j));
+            if (rest)
+                vstore(row + whole, vload_part((const real *)x + whole, rest));
+        } else {
+            vstore(row + width - LANES, (vreal){0});
+            copy_strided(1, columns, x, 0, column_stride, row, 0);
+        }
+    }
+}
+
+static void panel(ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width, const char *x, ptrdiff_t k_stride,
+                  ptrdiff_t column_stride, real *to)
+{
+    pack_panel(1, k, columns, width, x, k_stride, column_stride, to);
+}
+
+static void chained_panel(ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width, const char *x, ptrdiff_t k_stride,
+                          ptrdiff_t column_stride, real *to)
+{
+    pack_panel(LANES, k, columns, width, x, k_stride, column_stride, to);
 }
 
 static void rows(ptrdiff_t count, ptrdiff_t k, const char *x, ptrdiff_t row_stride, ptrdiff_t k_stride, real *to)
@@ -97,4 +112,4 @@ static void transpose_matrix(ptrdiff_t rows, ptrdiff_t columns, const real *x, p
         }
 }
 
-const pack_primitives NAME(pack) = {.panel = panel, .rows = rows, .scatter = scatter, .turn = turn, .transpose = transpose_matrix};
+const pack_primitives NAME(pack) = {.panel = panel, .chained_panel = chained_panel, .rows = rows, .scatter = scatter, .turn = turn, .transpose = transpose_matrix};

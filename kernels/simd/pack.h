@@ -2,10 +2,13 @@
 #ifndef NPK_PACK_H
 #define NPK_PACK_H
 
+typedef void (*pack_panel_fn)(ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width, const char *x, ptrdiff_t k_stride,
+                              ptrdiff_t column_stride, real *panel);
+
 typedef struct {
-    /* panel[p * width + j] = x[p, j] for p < k, j < columns; 0 for columns <= j < width (width = whole vectors). */
-    void (*panel)(ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width, const char *x, ptrdiff_t k_stride,
-                  ptrdiff_t column_stride, real *panel);
+    /* panel[p * width + j] = x[p, j] for p < k, j < columns; 0 for columns <= j < width (width = whole vectors).
+     * Chained: row p goes to place (p % LANES) * ceil(k / LANES) + p / LANES, those of a chain one behind the other. */
+    pack_panel_fn panel, chained_panel;
     /* rows[i * k + p] = x[i, p] */
     void (*rows)(ptrdiff_t count, ptrdiff_t k, const char *x, ptrdiff_t row_stride, ptrdiff_t k_stride, real *rows);
     /* to[i, j] = x[i * x_stride + j]: the way back, x_stride in elements, to's strides in bytes */

@@ -16,7 +16,7 @@ INLINE void start_accumulators(const int rows, const int vectors, vreal acc[TILE
                                ptrdiff_t c_stride, ptrdiff_t last, int start, const real *bias)
 {
     const int end = vectors - 1;
-    if (start == START_ZERO) {
+    if (start == START_ZERO || start == ADD_TO_C) {
         UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = (vreal){0};
     } else if (start == START_ROW_BIAS) {
         UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = vsplat(bias[i]);
@@ -32,8 +32,14 @@ INLINE void start_accumulators(const int rows, const int vectors, vreal acc[TILE
 }
 
 INLINE void store_accumulators(const int rows, const int vectors, vreal acc[TILE_ROWS][TILE_VECTORS], real *c,
-                               ptrdiff_t c_stride, ptrdiff_t last)
+                               ptrdiff_t c_stride, ptrdiff_t last, int start)
 {
+    if (start == ADD_TO_C)
+        UNROLL for (int i = 0; i < rows; i++)
+        {
+            UNROLL for (int v = 0; v < vectors - 1; v++) acc[i][v] += vload(c + i * c_stride + v * LANES);
+            acc[i][vectors - 1] += load_last(c + i * c_stride + (vectors - 1) * LANES, last);
+        }
     UNROLL for (int i = 0; i < rows; i++)
     {
         UNROLL for (int v = 0; v < vectors - 1; v++) vstore(c + i * c_stride + v * LANES, acc[i][v]);
@@ -63,7 +69,7 @@ INLINE void tile(const int rows, const int vectors, const bool by_runs, ptrdiff_
         }
     }
 
-    store_accumulators(rows, vectors, acc, c, c_stride, last);
+    store_accumulators(rows, vectors, acc, c, c_stride, last, start);
 }
 
 INLINE void tile_lines(const int rows, const int vectors, ptrdiff_t lines, ptrdiff_t width, const real *a, ptrdiff_t a_line,
@@ -86,12 +92,12 @@ INLINE void tile_lines(const int rows, const int vectors, ptrdiff_t lines, ptrdi
             }
         }
     }
-    store_accumulators(rows, vectors, acc, c, c_stride, last);
+    store_accumulators(rows, vectors, acc, c, c_stride, last, start);
 }
 
 enum { ROW_VECTORS = 8 }; /* chains that hide the latency of a multiply-add */
 
-INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, const real *b, ptrdiff_t b_stride,
+INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride,
                       const ptrdiff_t *runs, real *c, ptrdiff_t columns, int start, const real *bias)
 {
     const ptrdiff_t last = columns - (vectors - 1) * LANES;
@@ -104,7 +110,7 @@ INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, const real 
                                            : load_last((start == START_C ? c : bias) + v * LANES, count);
     }
     for (ptrdiff_t p = 0; p < k; p++) {
-        const vreal ap = vsplat(a[p]);
+        const vreal ap = vsplat(a[p * a_step]);
         const real *const row = b + (runs != NULL ? runs[p] : p * b_stride);
         UNROLL for (int v = 0; v < vectors; v++) acc[v] += ap * vload(row + v * LANES);
     }
@@ -112,7 +118,7 @@ INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, const real 
     store_last(c + (vectors - 1) * LANES, acc[vectors - 1], last);
 }
 
-INLINE void row(ptrdiff_t k, const real *a, const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs, real *c,
+INLINE void row(ptrdiff_t k, const real *a, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs, real *c,
                 ptrdiff_t columns, int start, const real *bias)
 {
     const ptrdiff_t vectors = (columns + LANES - 1) / LANES, blocks = panel_count(vectors, ROW_VECTORS);
@@ -121,14 +127,14 @@ INLINE void row(ptrdiff_t k, const real *a, const real *b, ptrdiff_t b_stride, c
         const ptrdiff_t j = first * LANES, count = min_size(end * LANES, columns) - j;
         const real *const begin = start == START_COLUMN_BIAS ? bias + j : bias;
         switch (end - first) {
-        case 1: row_block(1, k, a, b + j, b_stride, runs, c + j, count, start, begin); break;
-        case 2: row_block(2, k, a, b + j, b_stride, runs, c + j, count, start, begin); break;
-        case 3: row_block(3, k, a, b + j, b_stride, runs, c + j, count, start, begin); break;
-        case 4: row_block(4, k, a, b + j, b_stride, runs, c + j, count, start, begin); break;
-        case 5: row_block(5, k, a, b + j, b_stride, runs, c + j, count, start, begin); break;
-        case 6: row_block(6, k, a, b + j, b_stride, runs, c + j, count, start, begin); break;
-        case 7: row_block(7, k, a, b + j, b_stride, runs, c + j, count, start, begin); break;
-        default: row_block(8, k, a, b + j, b_stride, runs, c + j, count, start, begin); break;
+        case 1: row_block(1, k, a, a_step, b + j, b_stride, runs, c + j, count, start, begin); break;
+        case 2: row_block(2, k, a, a_step, b + j, b_stride, runs, c + j, count, start, begin); break;
+        case 3: row_block(3, k, a, a_step, b + j, b_stride, runs, c + j, count, start, begin); break;
+        case 4: row_block(4, k, a, a_step, b + j, b_stride, runs, c + j, count, start, begin); break;
+        case 5: row_block(5, k, a, a_step, b + j, b_stride, runs, c + j, count, start, begin); break;
+        case 6: row_block(6, k, a, a_step, b + j, b_stride, runs, c + j, count, start, begin); break;
+        case 7: row_block(7, k, a, a_step, b + j, b_stride, runs, c + j, count, start, begin); break;
+        default: row_block(8, k, a, a_step, b + j, b_stride, runs, c + j, count, start, begin); break;
         }
     }
 }
@@ -136,27 +142,26 @@ INLINE void row(ptrdiff_t k, const real *a, const real *b, ptrdiff_t b_stride, c
 static void row_runs(ptrdiff_t k, const real *a, const real *b, const ptrdiff_t *runs, real *c, ptrdiff_t columns,
                      int start, const real *bias)
 {
-    row(k, a, b, 0, runs, c, columns, start, bias);
+    row(k, a, 1, b, 0, runs, c, columns, start, bias);
 }
 
-static void row_lines(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b, ptrdiff_t b_stride, real *c,
-                      ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias)
+static void row_lines(ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride,
+                      real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias)
 {
-    (void)a_stride, (void)c_stride;
     const ptrdiff_t whole = columns / LANES * LANES, rest = columns - whole;
     if (whole)
-        row(k, a, b, b_stride, NULL, c, whole, start, bias);
+        row(k, a, a_step, b, b_stride, NULL, c, whole, start, bias);
     if (rest) { /* a vector read whole could end beyond B */
         const real *const begin = start == START_C ? c + whole : bias + whole;
         vreal acc = start == START_ZERO ? (vreal){0} : start == START_ROW_BIAS ? vsplat(bias[0]) : vload_part(begin, rest);
         for (ptrdiff_t p = 0; p < k; p++)
-            acc += vsplat(a[p]) * vload_part(b + p * b_stride + whole, rest);
+            acc += vsplat(a[p * a_step]) * vload_part(b + p * b_stride + whole, rest);
         vstore_part(c + whole, acc, rest);
     }
 }
 
-INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a_row, const real *b,
-                 ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias)
+INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step,
+                 const real *b, ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias)
 {
     assert(k >= 0 && columns > (vectors - 1) * LANES && columns <= vectors * LANES);
     const ptrdiff_t last = columns - (vectors - 1) * LANES;
@@ -171,28 +176,22 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
                             v < vectors - 1 ? LANES : last, count);
             if (count == LANES) {
                 UNROLL for (int q = 0; q < LANES; q++)
-                    UNROLL for (int i = 0; i < rows; i++) acc[i][v] += vsplat(a[i * a_row + p + q]) * block[q];
+                    UNROLL for (int i = 0; i < rows; i++) acc[i][v] += vsplat(a[i * a_row + (p + q) * a_step]) * block[q];
             } else {
                 for (int q = 0; q < count; q++)
-                    UNROLL for (int i = 0; i < rows; i++) acc[i][v] += vsplat(a[i * a_row + p + q]) * block[q];
+                    UNROLL for (int i = 0; i < rows; i++) acc[i][v] += vsplat(a[i * a_row + (p + q) * a_step]) * block[q];
             }
         }
-    store_accumulators(rows, vectors, acc, c, c_stride, last);
+    store_accumulators(rows, vectors, acc, c, c_stride, last, start);
 }
 
 /* Heights and widths below the largest are functions of their own, so that an edge costs what it computes. */
 #define TILE(rows, vectors)                                                                                            \
-    static void rows_##rows##x##vectors(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b,                 \
-                                        ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns,            \
-                                        int start, const real *bias)                                                   \
+    static void tile_##rows##x##vectors(ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step, const real *b,  \
+                                        ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, \
+                                        const real *bias)                                                              \
     {                                                                                                                  \
-        tile(rows, vectors, false, k, a, a_stride, 1, b, b_stride, NULL, c, c_stride, columns, start, bias);                        \
-    }                                                                                                                  \
-    static void columns_##rows##x##vectors(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b,              \
-                                           ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns,         \
-                                           int start, const real *bias)                                                \
-    {                                                                                                                  \
-        tile(rows, vectors, false, k, a, 1, a_stride, b, b_stride, NULL, c, c_stride, columns, start, bias);                        \
+        tile(rows, vectors, false, k, a, a_row, a_step, b, b_stride, NULL, c, c_stride, columns, start, bias);         \
     }
 #define RUNS(rows, vectors)                                                                                            \
     static void runs_##rows##x##vectors(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b,                 \
@@ -209,11 +208,11 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
         tile_lines(rows, vectors, lines, width, a, a_line, runs, b, b_stride, c, c_stride, columns, start);            \
     }
 #define THIN(rows, vectors)                                                                                            \
-    static void thin_##rows##x##vectors(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b,                 \
+    static void thin_##rows##x##vectors(ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step, const real *b,  \
                                         ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, \
                                         const real *bias)                                                              \
     {                                                                                                                  \
-        thin(rows, vectors, k, a, a_stride, b, b_stride, c, c_stride, columns, start, bias);                           \
+        thin(rows, vectors, k, a, a_row, a_step, b, b_stride, c, c_stride, columns, start, bias);                           \
     }
 #if TILE_VECTORS == 3
 #define THINS(rows) THIN(rows, 1) THIN(rows, 2) THIN(rows, 3)
@@ -236,7 +235,7 @@ TILES(7) TILES(8)
 #define ROWS(layout) {ROW(layout, 1), ROW(layout, 2), ROW(layout, 3), ROW(layout, 4), ROW(layout, 5), ROW(layout, 6)}
 #endif
 
-static const tile_fn tiles[2][TILE_ROWS][TILE_VECTORS] = {ROWS(rows), ROWS(columns)};
+static const tile_fn tiles[TILE_ROWS][TILE_VECTORS] = ROWS(tile);
 
 static const tile_runs_fn runs[TILE_ROWS][TILE_VECTORS] = ROWS(runs);
 
@@ -245,5 +244,5 @@ static const tile_lines_fn lines[TILE_ROWS][TILE_VECTORS] = ROWS(lines);
 static const tile_fn thins[TILE_ROWS][TILE_VECTORS] = ROWS(thin);
 
 const tile_primitives NAME(tile) = {
-    .rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0][0], .runs = &runs[0][0], .lines = &lines[0][0],
-    .row_runs = row_runs, .row_lines = row_lines, .thin = &thins[0][0]};
+    .rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0], .runs = &runs[0][0], .lines = &lines[0][0],
+    .row_runs = row_runs, .row_lines = row_lines, .thin = &thins[0][0], .dots = NAME(dots)};

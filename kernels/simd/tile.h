@@ -1,18 +1,19 @@
 /* tile: C = start + A . B, as k rank-1 updates held in registers.
  *
- *   a   rows layout:     a[i * a_stride + p], rows of A read where they lie
- *       columns layout:  a[p * a_stride + i], a packed panel or the rows of a transposed A
+ *   a   a[i * a_row + p * a_step]: rows of A where they lie, a packed panel, or every LANES-th number of a row
  *   b   b[p * b_stride + j], readable up to j = vectors * LANES - 1; a packed panel or rows of B where they lie
  *   c   c[i * c_stride + j], written for i < rows and j < columns
- *   start says where the accumulators begin; ACCUMULATE continues a product whose k was split. Every element is one
+ *   start says where the accumulators begin; START_C continues a product whose k was split. Every element is one
  *   chain of multiply-adds in ascending p, whatever the blocking: blocks change speed, never bits.
+ *   ADD_TO_C: a chain begins at 0 and is added to C, for elements that are sums of chains: for each block of k (product.pyx)
+ *   LANES chains, of every LANES-th p each, added in ascending order, the first one starting from the bias. A few rows
+ *   times a long B are such sums so that a vector of B is one step of all chains; so are more rows, to the same bits.
  *
  * Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34(3), 2008. */
 #ifndef NPK_TILE_H
 #define NPK_TILE_H
 
-enum { START_ZERO, START_C, START_ROW_BIAS, START_COLUMN_BIAS };
-enum { LAYOUT_ROWS, LAYOUT_COLUMNS };
+enum { START_ZERO, START_C, START_ROW_BIAS, START_COLUMN_BIAS, ADD_TO_C };
 
 /* A block of columns of B is packed into panels, one after the other, each k x (its vectors * lanes). Its vectors are
  * split evenly, so that 4 are 2 + 2 and not 3 + 1: panel q holds the vectors from panel_start(q) to panel_start(q + 1). */
@@ -20,11 +21,11 @@ static inline ptrdiff_t panel_count(ptrdiff_t vectors, ptrdiff_t widest) { retur
 static inline ptrdiff_t panel_start(ptrdiff_t vectors, ptrdiff_t panels, ptrdiff_t q) { return vectors * q / panels; }
 enum { BLOCK_PANELS = 8 }; /* the most in a block */
 
-typedef void (*tile_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b, ptrdiff_t b_stride, real *c,
-                        ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias);
+typedef void (*tile_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride,
+                        real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias);
 
-/* The same for rows of B that start anywhere: b[runs[p] + j]; a in rows layout. */
-typedef void (*tile_runs_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_stride, const real *b, const ptrdiff_t *runs, real *c,
+/* The same for rows of B that start anywhere: b[runs[p] + j]; rows of A are contiguous. */
+typedef void (*tile_runs_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_row, const real *b, const ptrdiff_t *runs, real *c,
                              ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias);
 
 /* The same where k runs over lines of a picture: p is (line, column), row i of A is a[runs[i] + line * a_line + column], B is
@@ -36,16 +37,21 @@ typedef void (*tile_lines_fn)(ptrdiff_t lines, ptrdiff_t width, const real *a, p
 typedef void (*row_runs_fn)(ptrdiff_t k, const real *a, const real *b, const ptrdiff_t *runs, real *c, ptrdiff_t columns,
                             int start, const real *bias);
 
+#ifdef REAL_BITS
+extern const tile_fn NAME(dots)[];
+#endif
+
 typedef struct {
     ptrdiff_t rows, vectors; /* the largest tile */
-    const tile_fn *tiles;    /* [layout][rows - 1][vectors - 1] */
+    const tile_fn *tiles;    /* [rows - 1][vectors - 1] */
     const tile_runs_fn *runs; /* [rows - 1][vectors - 1] */
     const tile_lines_fn *lines; /* [rows - 1][vectors - 1] */
     row_runs_fn row_runs;
     tile_fn row_lines;       /* one row and any number of columns, B where it lies, nothing beyond `columns` is read */
     /* The same for few rows and a B whose columns are contiguous, b[j * b_stride + p] with j < columns: it is transposed
-     * in registers on its way into the tile, read once and never packed. a in rows layout. [rows - 1][vectors - 1] */
+     * in registers on its way into the tile, read once and never packed. [rows - 1][vectors - 1] */
     const tile_fn *thin;
+    const tile_fn *dots; /* the same as sums of chains, for any number of columns; a_step is 1. [rows - 1] */
 } tile_primitives;
 
 #endif

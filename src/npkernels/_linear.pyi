@@ -9,4 +9,5 @@ def product(
     b_transposed: bool,
     bias: NDArray[np.floating] | None = None,
     activation: int = -1,
+    chained: bool = False,
 ) -> None: ...
