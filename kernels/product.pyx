@@ -93,8 +93,8 @@ cdef size_t product_plan(Product* g, int threads) noexcept nogil:
     # A panel of B that is used by few tiles is read where it lies.
     g.b_in_place = (g.pack_b == NULL and g.b_column == size and g.b_k % size == 0
                     and ceil_div(g.m, g.row_tasks) <= 2 * rows)
-    g.thin = (not g.a_by_columns and g.pack_a == NULL and g.m <= (2 * rows if g.chained else rows) and g.pack_b == NULL and g.b_k == size and g.b_column % size == 0
-              and not g.b_in_place)
+    g.thin = (g.pack_b == NULL and g.b_k == size and g.b_column % size == 0 and g.m <= (2 * rows if g.chained else rows)
+              and g.pack_a == NULL and not g.a_by_columns and not g.b_in_place)
     g.by_lines = g.b_in_place and g.m == 1 and g.c != NULL
     if g.thin and g.chained:
         g.column_block = widest
@@ -288,17 +288,18 @@ cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char*
             add_chains(g, tiles[(end - start) // lanes - 1], k_count, a, a_row, a_step, b, b_stride,
                        panel_in_place(g, count), c + start * size, stride, count, begin, bias)
         else:
-            tiles[(end - start) // lanes - 1](k_count, a, a_row, a_step, b, b_stride, c + start * size, stride, count, begin, bias)
+            tiles[(end - start) // lanes - 1](
+                k_count, a, a_row, a_step, b, b_stride, c + start * size, stride, count, begin, bias)
 
 
 cdef void add_chains(const Product* g, tile_fn tile, Py_ssize_t k_count, const char* a, Py_ssize_t a_row, Py_ssize_t a_step,
                      const char* b, Py_ssize_t b_stride, bint in_place, char* c, Py_ssize_t stride, Py_ssize_t columns,
                      int begin, const char* bias) noexcept nogil:
     # A tile as the sum of its chains; those of a packed B lie one behind the other.
-    cdef Py_ssize_t chains = g.table.lanes, size = g.table.itemsize, l
-    cdef Py_ssize_t next_b = b_stride * size if in_place else ceil_div(k_count, chains) * b_stride * size
-    for l in range(chains):
-        tile(ceil_div(k_count - l, chains), a + l * a_step * size, a_row, chains * a_step, b + l * next_b,
+    cdef Py_ssize_t chains = g.table.lanes, size = g.table.itemsize, chain
+    cdef Py_ssize_t next_b = b_stride * size * (1 if in_place else ceil_div(k_count, chains))
+    for chain in range(chains):
+        tile(ceil_div(k_count - chain, chains), a + chain * a_step * size, a_row, chains * a_step, b + chain * next_b,
              chains * b_stride if in_place else b_stride, c, stride, columns, begin, bias)
         begin = ADD_TO_C
 
@@ -306,16 +307,16 @@ cdef void add_chains(const Product* g, tile_fn tile, Py_ssize_t k_count, const c
 cdef void add_lines(const Product* g, const char* a, Py_ssize_t k_count, const char* b, Py_ssize_t columns, char* scratch,
                     char* c, int begin, const char* bias) noexcept nogil:
     # The same for one row of A, a few lines of B at a time: all chains grow side by side, the first one in C if that begins.
-    cdef Py_ssize_t chains = g.table.lanes, size = g.table.itemsize, p = 0, l, first = begin != ADD_TO_C
+    cdef Py_ssize_t chains = g.table.lanes, size = g.table.itemsize, p = 0, chain, first = begin != ADD_TO_C
     cdef char* sums = scratch + g.a_bytes
     cdef char* sum
     while p < k_count:
-        for l in range(min(chains, k_count - p)):
-            sum = c if l < first else sums + l * columns * size
+        for chain in range(min(chains, k_count - p)):
+            sum = c if chain < first else sums + chain * columns * size
             g.table.tile.row_lines(
-                min(<Py_ssize_t>LINE_STEPS, ceil_div(k_count - p - l, chains)), a + (p + l) * size, 0, chains,
-                b + (p + l) * g.b_k, chains * g.b_k // size, sum, 0, columns,
-                START_C if p > 0 else (begin if l < first else START_ZERO), bias)
+                min(<Py_ssize_t>LINE_STEPS, ceil_div(k_count - p - chain, chains)), a + (p + chain) * size, 0, chains,
+                b + (p + chain) * g.b_k, chains * g.b_k // size, sum, 0, columns,
+                START_C if p > 0 else (begin if chain < first else START_ZERO), bias)
         p += LINE_STEPS * chains
     g.table.tile.row_lines(chains - first, <const char*>&ONE32 if size == sizeof(float) else <const char*>&ONE64, 0, 0,
                            sums + first * columns * size, columns, c, 0, columns, START_C, NULL)

@@ -109,7 +109,7 @@ def test_a_sample_does_not_depend_on_its_batch(isa, dtype, rng):
 
 @pytest.mark.parametrize("k", [511, 512, 513, 1024, 1031, 2100])
 def test_long_sums_do_not_depend_on_batch_layout_or_threads(isa, dtype, eps, rng, layouts, same_for_any_threads, k):
-    """Their chains are lanes of a dot product for few rows, tiles of a packed matrix for many, and whole lines of w.T."""
+    """Chains are lanes of a dot product for few rows, tiles of a packed matrix for many, whole lines of a w.T."""
     x, w, b = normal(rng, (40, k), dtype), normal(rng, (101, k), dtype), normal(rng, 101, dtype)
     y = nk.dense(x, w, b)
     assert_product(y, x, w.T, b, eps)

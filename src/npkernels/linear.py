@@ -51,8 +51,8 @@ def dense(x, w, b=None, *, activation=None, out=None):
 
     Notes
     -----
-    Each element is a chain of multiply-adds that starts from `b` and ascends in k, or, where k is long, a sum of such chains in
-    an order that depends on k alone: its error is at most ``(k + 2) eps (|x| @ |w|.T + |b|)``.
+    Each element is a chain of multiply-adds that starts from `b` and ascends in k, or, where k is long, a sum of such
+    chains in an order that depends on k alone: its error is at most ``(k + 2) eps (|x| @ |w|.T + |b|)``.
 
     References
     ----------
