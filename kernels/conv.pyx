@@ -94,7 +94,7 @@ cdef void pack_runs(const Product* g, Py_ssize_t p0, Py_ssize_t k_count, Py_ssiz
         for row in range(conv.flat.phases_h):
             for column in range(conv.flat.phases_w):
                 g.table.flat.fill(v, conv.flat.pitch, channel, row * v.dh % v.sh, column * v.dw % v.sw, conv.start + j0,
-                                  count, to)
+                                  count, g.run_length, to)
                 to += g.run_length * g.table.itemsize
 
 
@@ -129,13 +129,17 @@ cdef bint flat_pays(const Product* g, const Convolution* conv, Py_ssize_t images
     cdef const windows* v = &conv.patches
     cdef double lanes = g.table.lanes, taps = <double>v.kh * v.kw, pixels = <double>v.oh * v.ow, m = g.m
     cdef double phases = <double>conv.flat.phases_h * conv.flat.phases_w
-    cdef double places = ceil_div(conv.flat.length, g.table.lanes) * lanes, flat, patches
+    cdef double places = ceil_div(conv.flat.length, g.table.lanes) * lanes, flat, patches, gather
     if taps == 1 or places > 2 * pixels or conv.flat.extra > 4096 + 4 * conv.flat.length:
         return False
     flat = taps * m * places + phases * (2 * lanes * (60 + 8 * v.oh) + 6 * (places + conv.flat.extra))
     if m * g.k * g.table.itemsize > cache_sizes().l2:
         flat += 8 * taps * m
-    patches = taps * pixels * (m + max(lanes, 10 * lanes * (1 if v.sw == 1 else 2) / v.ow))
+    if v.ow < g.table.conv.short_rows:
+        gather = 1.25 * lanes + 200 * taps / g.k
+    else:
+        gather = max(lanes, 10 * lanes * (1 if v.sw == 1 else 2) / v.ow)
+    patches = taps * pixels * (m + gather)
     return flat < patches
 
 

@@ -127,6 +127,7 @@ cdef extern from "primitives.h" nogil:
         Py_ssize_t image_stride, channel_stride, row_stride, column_stride
         Py_ssize_t h, w, kh, kw, sh, sw, dh, dw, top, left, oh, ow
     ctypedef struct conv_primitives:
+        Py_ssize_t short_rows
         void (*patch_block)(const windows* windows, Py_ssize_t p0, Py_ssize_t k_count, Py_ssize_t j0, Py_ssize_t columns,
                             void* panels) noexcept nogil
         void (*patch_rows)(const windows* windows, Py_ssize_t p0, Py_ssize_t rows, Py_ssize_t j0, Py_ssize_t columns,
@@ -138,7 +139,8 @@ cdef extern from "primitives.h" nogil:
     flat_layout flat_layout_of(const windows* windows)
     ctypedef struct flat_primitives:
         void (*fill)(const windows* windows, Py_ssize_t pitch, Py_ssize_t channel, Py_ssize_t row_phase,
-                     Py_ssize_t column_phase, Py_ssize_t start, Py_ssize_t count, void* to) noexcept nogil
+                     Py_ssize_t column_phase, Py_ssize_t start, Py_ssize_t count, Py_ssize_t room,
+                     void* to) noexcept nogil
         void (*store)(Py_ssize_t rows, Py_ssize_t start, Py_ssize_t count, Py_ssize_t pitch, Py_ssize_t ow, const void* c,
                       Py_ssize_t c_stride, char* y, Py_ssize_t y_channel, Py_ssize_t y_row,
                       Py_ssize_t y_column) noexcept nogil

@@ -95,7 +95,7 @@ cdef void copy_channels(const Gradient* v, const windows* x, Py_ssize_t channel,
         for row in range(v.layout.phases_h):
             for column in range(v.layout.phases_w):
                 v.table.flat.fill(x, v.layout.pitch, c, row * x.dh % x.sh, column * x.dw % x.sw, i * v.layout.pitch + j,
-                                  places, to)
+                                  places, v.run_length, to)
                 to += v.run_length * size
 
 

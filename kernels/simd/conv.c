@@ -1,5 +1,6 @@
 #include "primitives.h"
 #include "gather.h"
+#include "scattered.h"
 
 /* Part of a row of windows: columns j .. j + count of a row whose first tap meets row `row` of an image, and its pixel j
  * the byte `offset` of x; both may lie outside the image. */
@@ -116,78 +117,25 @@ INLINE void fill_row(const block *v, ptrdiff_t p, ptrdiff_t shift, ptrdiff_t ste
     }
 }
 
-/* One vector of columns whose rows of windows are short, so that it has many pieces: where its windows begin. */
-typedef struct {
-    ptrdiff_t rows[LANES], columns[LANES]; /* of the image */
-    int32_t offsets[LANES];                /* from the first */
-    ptrdiff_t first, count;
-} scattered;
-
-INLINE scattered scatter_windows(const windows *g, ptrdiff_t j0, ptrdiff_t count)
-{
-    scattered v = {.count = count};
-    const ptrdiff_t plane = g->oh * g->ow;
-    ptrdiff_t n = j0 / plane, i = j0 % plane / g->ow, j = j0 % g->ow;
-    for (ptrdiff_t l = 0; l < count; l++) {
-        v.rows[l] = i * g->sh - g->top;
-        v.columns[l] = j * g->sw - g->left;
-        const ptrdiff_t at = n * g->image_stride + v.rows[l] * g->row_stride + v.columns[l] * g->column_stride;
-        v.first = l ? v.first : at;
-        v.offsets[l] = (int32_t)(at - v.first);
-        if (++j == g->ow) {
-            j = 0;
-            if (++i == g->oh) {
-                i = 0;
-                n++;
-            }
-        }
-    }
-    return v;
-}
-
-/* Rows first, first + taps, .. of a panel: one tap of every channel. */
-INLINE void fill_scattered(const windows *g, const scattered *v, ptrdiff_t channel, ptrdiff_t a, ptrdiff_t b, ptrdiff_t first,
-                           ptrdiff_t k_count, real *to, ptrdiff_t width)
-{
-    const ptrdiff_t taps = g->kh * g->kw, down = a * g->dh, right = b * g->dw;
-    const char *x = g->x + v->first + channel * g->channel_stride + down * g->row_stride + right * g->column_stride;
-    unsigned mask = 0;
-    for (ptrdiff_t l = 0; l < v->count; l++)
-        mask |= (unsigned)(v->rows[l] + down >= 0 && v->rows[l] + down < g->h && v->columns[l] + right >= 0 &&
-                           v->columns[l] + right < g->w)
-                << l;
-    for (ptrdiff_t p = first; p < k_count; p += taps, x += g->channel_stride)
-        vstore(to + p * width, vgather_offsets(x, v->offsets, mask));
-}
-
-/* Is one gather a vector cheaper than its pieces, one more than the rows that it spans? Their prices are measured. */
-INLINE bool rows_are_short(const windows *g)
-{
-    const ptrdiff_t step = g->sw * g->column_stride, price = step == sizeof(number) ? 3 : step == 2 * sizeof(number) ? 6 : 20;
-    const ptrdiff_t image = g->image_stride < 0 ? -g->image_stride : g->image_stride;
-    const ptrdiff_t row = g->row_stride < 0 ? -g->row_stride : g->row_stride;
-    return WIDE_GATHER && (LANES + g->ow) * price > (LANES + 2) * g->ow && g->ow < LANES &&
-           image < INT32_MAX / 64 && row < INT32_MAX / 64 / g->h;
-}
-
 static void patch_block(const windows *g, ptrdiff_t p0, ptrdiff_t k_count, ptrdiff_t j0, ptrdiff_t columns,
                         real *panels)
 {
     assert(columns <= BLOCK_COLUMNS);
+    const ptrdiff_t taps = g->kh * g->kw, step = g->sw * g->column_stride;
     block v;
     place_vectors(&v, k_count, columns, panels);
     if (rows_are_short(g)) {
         for (int i = 0; i < v.vectors; i++) {
             const scattered s = scatter_windows(g, j0 + i * LANES, min_size(columns - i * LANES, LANES));
-            for (ptrdiff_t first = 0; first < min_size(g->kh * g->kw, k_count); first++) {
-                const ptrdiff_t p = p0 + first, tap = p % (g->kh * g->kw);
-                fill_scattered(g, &s, p / (g->kh * g->kw), tap / g->kw, tap % g->kw, first, k_count, v.to[i], v.width[i]);
+            for (ptrdiff_t first = 0; first < min_size(taps, k_count); first++) {
+                const ptrdiff_t p = p0 + first, tap = p % taps;
+                fill_scattered(g, &s, p / taps, tap / g->kw, tap % g->kw, (k_count - first + taps - 1) / taps,
+                               v.to[i] + first * v.width[i], taps * v.width[i]);
             }
         }
         return;
     }
     v.segment_count = cut_segments(g, j0, columns, v.segments, BLOCK_COLUMNS);
-    const ptrdiff_t taps = g->kh * g->kw, step = g->sw * g->column_stride;
     ptrdiff_t a = p0 % taps / g->kw, b = p0 % g->kw, channel = p0 / taps;
     for (ptrdiff_t first = 0; first < min_size(taps, k_count); first++) {
         /* The pieces of a tap are the same in every channel. */
@@ -270,4 +218,5 @@ static void patch_sum(const windows *g, const char *cols, ptrdiff_t row_stride, 
         }
 }
 
-const conv_primitives NAME(conv) = {.patch_block = patch_block, .patch_rows = patch_rows, .patch_sum = patch_sum};
+const conv_primitives NAME(conv) = {
+    .short_rows = WIDE_GATHER ? LANES : 0, .patch_block = patch_block, .patch_rows = patch_rows, .patch_sum = patch_sum};

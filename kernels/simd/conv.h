@@ -13,6 +13,7 @@ typedef struct {
 } windows;
 
 typedef struct {
+    ptrdiff_t short_rows; /* rows of windows shorter than this are brought together at one price, however short */
     /* Columns j0 <= j < j0 + columns of rows p0 <= p < p0 + k_count, packed as panels (tile.h), 0 up to whole vectors. */
     void (*patch_block)(const windows *windows, ptrdiff_t p0, ptrdiff_t k_count, ptrdiff_t j0, ptrdiff_t columns,
                         real *panels);

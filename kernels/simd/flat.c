@@ -18,22 +18,23 @@ INLINE void fill_part(const char *x, ptrdiff_t step, range seen, ptrdiff_t from,
 
 enum { ROW_VECTORS = 16 }; /* of the rows that are filled by prepared masks */
 
-/* Whole rows of `pitch` columns as long as there is room for their last vector; x is moved by `row` bytes each. */
+/* Rows of `pitch` columns as long as there is room for their last vector; x is moved by `row` bytes each. */
 INLINE ptrdiff_t fill_rows(const char *x, ptrdiff_t row, ptrdiff_t step, ptrdiff_t rows, const unsigned *masks,
-                           ptrdiff_t vectors, ptrdiff_t pitch, real *to, ptrdiff_t room, ptrdiff_t ahead)
+                           ptrdiff_t vectors, ptrdiff_t pitch, ptrdiff_t room, real *to, ptrdiff_t ahead)
 {
-    ptrdiff_t r = 0;
-    for (; r < rows && room >= vectors * LANES; r++, x += row, to += pitch, room -= pitch)
+    const ptrdiff_t with_room = room >= vectors * LANES ? (room - vectors * LANES) / pitch + 1 : 0;
+    rows = min_size(rows, with_room);
+    for (ptrdiff_t r = 0; r < rows; r++, x += row, to += pitch)
         for (ptrdiff_t v = 0; v < vectors; v++) {
             const char *const from = x + v * LANES * step;
             __builtin_prefetch(from + ahead);
             vstore(to + v * LANES, gather(from, step, masks[v]));
         }
-    return r;
+    return rows;
 }
 
 INLINE void fill_plane(const windows *g, ptrdiff_t step, ptrdiff_t pitch, ptrdiff_t channel, ptrdiff_t row_phase,
-                       ptrdiff_t column_phase, ptrdiff_t start, ptrdiff_t count, real *to)
+                       ptrdiff_t column_phase, ptrdiff_t start, ptrdiff_t count, ptrdiff_t room, real *to)
 {
     const range seen = inside(g->w, g->sw, column_phase - g->left, pitch);
     const range rows = inside(g->h, g->sh, row_phase - g->top, PTRDIFF_MAX);
@@ -49,30 +50,31 @@ INLINE void fill_plane(const windows *g, ptrdiff_t step, ptrdiff_t pitch, ptrdif
     for (ptrdiff_t q = start / pitch, e = start % pitch; count > 0; e = 0) {
         ptrdiff_t done = 0;
         if (e == 0 && vectors <= ROW_VECTORS && q >= rows.first && q < rows.last)
-            done = fill_rows(x + q * row, row, step, rows.last - q, masks, vectors, pitch, to, count, g->channel_stride);
+            done = fill_rows(x + q * row, row, step, min_size(rows.last - q, (count + pitch - 1) / pitch), masks, vectors,
+                             pitch, room, to, g->channel_stride);
         q += done;
-        to += done * pitch;
-        count -= done * pitch;
+        ptrdiff_t n = done * pitch;
         if (done == 0) {
-            const ptrdiff_t n = min_size(pitch - e, count);
-            fill_part(x + q * row, step, q >= rows.first && q < rows.last ? seen : (range){0, 0}, e, n, to, count);
+            n = min_size(pitch - e, count);
+            fill_part(x + q * row, step, q >= rows.first && q < rows.last ? seen : (range){0, 0}, e, n, to, room);
             q++;
-            to += n;
-            count -= n;
         }
+        to += n;
+        count -= n;
+        room -= n;
     }
 }
 
 static void fill(const windows *g, ptrdiff_t pitch, ptrdiff_t channel, ptrdiff_t row_phase, ptrdiff_t column_phase,
-                 ptrdiff_t start, ptrdiff_t count, real *to)
+                 ptrdiff_t start, ptrdiff_t count, ptrdiff_t room, real *to)
 {
     const ptrdiff_t step = g->sw * g->column_stride;
     if (step == sizeof(number))
-        fill_plane(g, sizeof(number), pitch, channel, row_phase, column_phase, start, count, to);
+        fill_plane(g, sizeof(number), pitch, channel, row_phase, column_phase, start, count, room, to);
     else if (step == 2 * sizeof(number))
-        fill_plane(g, 2 * sizeof(number), pitch, channel, row_phase, column_phase, start, count, to);
+        fill_plane(g, 2 * sizeof(number), pitch, channel, row_phase, column_phase, start, count, room, to);
     else
-        fill_plane(g, step, pitch, channel, row_phase, column_phase, start, count, to);
+        fill_plane(g, step, pitch, channel, row_phase, column_phase, start, count, room, to);
 }
 
 INLINE void copy_row(ptrdiff_t count, const real *from, real *to)

@@ -46,9 +46,10 @@ static inline flat_layout flat_layout_of(const windows *g)
 }
 
 typedef struct {
-    /* to[f - start] = flat[f] for start <= f < start + count of a phase (r, s) of a channel of the first image */
+    /* to[f - start] = flat[f] for start <= f < start + count of a phase (r, s) of a channel of the first image; what lies
+     * behind them may be overwritten as far as there is room, room >= count */
     void (*fill)(const windows *windows, ptrdiff_t pitch, ptrdiff_t channel, ptrdiff_t row_phase, ptrdiff_t column_phase,
-                 ptrdiff_t start, ptrdiff_t count, real *to);
+                 ptrdiff_t start, ptrdiff_t count, ptrdiff_t room, real *to);
     /* y[r, i, j] = c[r * c_stride + f - start] for r < rows and the windows (i, j) with start <= f < start + count;
      * strides of y in bytes, of c in elements */
     void (*store)(ptrdiff_t rows, ptrdiff_t start, ptrdiff_t count, ptrdiff_t pitch, ptrdiff_t ow, const real *c,

@@ -262,6 +262,41 @@ INLINE void vstream_fence(void) { _mm_sfence(); }
 INLINE void vstream_fence(void) {}
 #endif
 
+/* Lanes l whose bit is set get element index[l] of x, the others keep what they are. Used where AVX-512 has this in one
+ * instruction. */
+#if defined __AVX512F__ && REAL_BITS == 32
+INLINE vreal vpermute_into(vreal v, unsigned lanes, vint index, vreal x)
+{
+    return _mm512_mask_permutexvar_ps(v, (__mmask16)lanes, (__m512i)index, x);
+}
+#elif defined __AVX512F__
+INLINE vreal vpermute_into(vreal v, unsigned lanes, vint index, vreal x)
+{
+    return _mm512_mask_permutexvar_pd(v, (__mmask8)lanes, (__m512i)index, x);
+}
+#else
+INLINE vreal vpermute_into(vreal v, unsigned lanes, vint index, vreal x)
+{
+    for (int l = 0; l < LANES; l++)
+        v[l] = lanes >> l & 1 ? x[index[l]] : v[l];
+    return v;
+}
+#endif
+
+/* Bit l is lane l of a mask. */
+#if defined __AVX512F__ && REAL_BITS == 32
+INLINE unsigned vmask_bits(vint mask) { return _mm512_movepi32_mask((__m512i)mask); }
+#elif defined __AVX512F__
+INLINE unsigned vmask_bits(vint mask) { return _mm512_movepi64_mask((__m512i)mask); }
+#else
+INLINE unsigned vmask_bits(vint mask)
+{
+    unsigned lanes = 0;
+    UNROLL for (int l = 0; l < LANES; l++) lanes |= (unsigned)(mask[l] & 1) << l;
+    return lanes;
+}
+#endif
+
 /* Whether any lane of a mask is set. */
 #if defined __AVX512F__ && REAL_BITS == 32
 INLINE int vany(vint mask) { return _mm512_movepi32_mask((__m512i)mask) != 0; }
