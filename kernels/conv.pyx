@@ -136,7 +136,7 @@ cdef bint flat_pays(const Product* g, const Convolution* conv, Py_ssize_t images
     if m * g.k * g.table.itemsize > cache_sizes().l2:
         flat += 8 * taps * m
     if v.ow < g.table.conv.short_rows:
-        gather = 1.25 * lanes + 200 * taps / g.k
+        gather = 1.25 * lanes + 60 * taps / g.k
     else:
         gather = max(lanes, 10 * lanes * (1 if v.sw == 1 else 2) / v.ow)
     patches = taps * pixels * (m + gather)

@@ -126,7 +126,7 @@ static void patch_block(const windows *g, ptrdiff_t p0, ptrdiff_t k_count, ptrdi
     place_vectors(&v, k_count, columns, panels);
     if (rows_are_short(g)) {
         for (int i = 0; i < v.vectors; i++) {
-            const scattered s = scatter_windows(g, j0 + i * LANES, min_size(columns - i * LANES, LANES));
+            scattered s = scatter_windows(g, j0 + i * LANES, min_size(columns - i * LANES, LANES));
             for (ptrdiff_t first = 0; first < min_size(taps, k_count); first++) {
                 const ptrdiff_t p = p0 + first, tap = p % taps;
                 fill_scattered(g, &s, p / taps, tap / g->kw, tap % g->kw, (k_count - first + taps - 1) / taps,

@@ -4,22 +4,35 @@
 
 #include "conv.h"
 
-/* Where the windows j0 <= j < j0 + count begin. */
+/* A vector of pixels that lie together and hold those of some lanes: lane l gets pixel index[l]; `used` are touched. */
 typedef struct {
-    ptrdiff_t rows[LANES], columns[LANES]; /* of the image */
-    int32_t offsets[LANES];                /* from the first, bytes */
-    ptrdiff_t first, count;
+    ptrdiff_t offset;
+    vint index;
+    unsigned lanes, used;
+} cover;
+
+enum { COVERS = 5 }; /* more cost as much as a gather */
+
+/* Where the windows j0 <= j < j0 + count begin, and how the pixels of a tap are brought together. */
+typedef struct {
+    vint rows, columns;     /* of the image; of no image beyond count */
+    int32_t offsets[LANES]; /* from the first, bytes */
+    ptrdiff_t first;
+    unsigned wanted;        /* lanes of the last tap, and its covers: most taps want all */
+    int cover_count;        /* more than COVERS: gather */
+    cover covers[COVERS];
 } scattered;
 
 INLINE scattered scatter_windows(const windows *g, ptrdiff_t j0, ptrdiff_t count)
 {
-    scattered v = {.count = count};
+    scattered v = {.rows = (vint){0} - 1 - (integer)(g->kh * g->dh)};
     const ptrdiff_t plane = g->oh * g->ow;
     ptrdiff_t n = j0 / plane, i = j0 % plane / g->ow, j = j0 % g->ow;
     for (ptrdiff_t l = 0; l < count; l++) {
-        v.rows[l] = i * g->sh - g->top;
-        v.columns[l] = j * g->sw - g->left;
-        const ptrdiff_t at = n * g->image_stride + v.rows[l] * g->row_stride + v.columns[l] * g->column_stride;
+        const ptrdiff_t row = i * g->sh - g->top, column = j * g->sw - g->left;
+        const ptrdiff_t at = n * g->image_stride + row * g->row_stride + column * g->column_stride;
+        v.rows[l] = (integer)row;
+        v.columns[l] = (integer)column;
         v.first = l ? v.first : at;
         v.offsets[l] = (int32_t)(at - v.first);
         if (++j == g->ow) {
@@ -32,15 +45,6 @@ INLINE scattered scatter_windows(const windows *g, ptrdiff_t j0, ptrdiff_t count
     }
     return v;
 }
-
-/* A vector of pixels that lie together and hold those of some lanes: lane l gets pixel index[l]; `used` are touched. */
-typedef struct {
-    ptrdiff_t offset;
-    vint index;
-    unsigned lanes, used;
-} cover;
-
-enum { COVERS = 5 }; /* more cost as much as a gather */
 
 /* The covers of the wanted lanes; more than COVERS if these do not do. Offsets ascend and are whole numbers apart. */
 INLINE int cut_covers(const int32_t offsets[LANES], unsigned wanted, cover covers[COVERS])
@@ -76,24 +80,24 @@ INLINE void fill_by_covers(const int count, const cover *covers, const char *x, 
 }
 
 /* One tap (a, b) of `rows` channels from `channel` on; a row of the panel every `next` numbers. */
-INLINE void fill_scattered(const windows *g, const scattered *v, ptrdiff_t channel, ptrdiff_t a, ptrdiff_t b, ptrdiff_t rows,
+INLINE void fill_scattered(const windows *g, scattered *v, ptrdiff_t channel, ptrdiff_t a, ptrdiff_t b, ptrdiff_t rows,
                            real *to, ptrdiff_t next)
 {
     const ptrdiff_t down = a * g->dh, right = b * g->dw, next_x = g->channel_stride;
     const char *x = g->x + v->first + channel * next_x + down * g->row_stride + right * g->column_stride;
-    unsigned wanted = 0;
-    for (ptrdiff_t l = 0; l < v->count; l++)
-        wanted |= (unsigned)(v->rows[l] + down >= 0 && v->rows[l] + down < g->h && v->columns[l] + right >= 0 &&
-                             v->columns[l] + right < g->w)
-                  << l;
-    cover covers[COVERS];
-    switch (cut_covers(v->offsets, wanted, covers)) {
-    case 0: fill_by_covers(0, covers, x, next_x, rows, to, next); break;
-    case 1: fill_by_covers(1, covers, x, next_x, rows, to, next); break;
-    case 2: fill_by_covers(2, covers, x, next_x, rows, to, next); break;
-    case 3: fill_by_covers(3, covers, x, next_x, rows, to, next); break;
-    case 4: fill_by_covers(4, covers, x, next_x, rows, to, next); break;
-    case 5: fill_by_covers(5, covers, x, next_x, rows, to, next); break;
+    const vint row = v->rows + (integer)down, column = v->columns + (integer)right;
+    const unsigned wanted = vmask_bits((row >= 0) & (row < (integer)g->h) & (column >= 0) & (column < (integer)g->w));
+    if (wanted != v->wanted) {
+        v->wanted = wanted;
+        v->cover_count = cut_covers(v->offsets, wanted, v->covers);
+    }
+    switch (v->cover_count) {
+    case 0: fill_by_covers(0, v->covers, x, next_x, rows, to, next); break;
+    case 1: fill_by_covers(1, v->covers, x, next_x, rows, to, next); break;
+    case 2: fill_by_covers(2, v->covers, x, next_x, rows, to, next); break;
+    case 3: fill_by_covers(3, v->covers, x, next_x, rows, to, next); break;
+    case 4: fill_by_covers(4, v->covers, x, next_x, rows, to, next); break;
+    case 5: fill_by_covers(5, v->covers, x, next_x, rows, to, next); break;
     default:
         for (; rows > 0; rows--, x += next_x, to += next)
             vstore(to, vgather_offsets(x, v->offsets, wanted));
@@ -111,6 +115,7 @@ INLINE bool rows_are_short(const windows *g)
     const ptrdiff_t row = g->sh * g->row_stride, image = g->image_stride;
     return WIDE_GATHER && g->ow < LANES && whole_and_ascending(g->sw * g->column_stride) && whole_and_ascending(row) &&
            whole_and_ascending(image) && image < INT32_MAX / 64 && row < INT32_MAX / 64 / g->h &&
+           g->h + g->kh * g->dh < INT32_MAX / 64 && g->w + g->kw * g->dw < INT32_MAX / 64 &&
            row >= (g->ow - 1) * g->sw * g->column_stride && image >= (g->oh - 1) * row;
 }
 
