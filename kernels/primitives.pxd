@@ -126,14 +126,17 @@ cdef extern from "primitives.h" nogil:
         const char* x
         Py_ssize_t image_stride, channel_stride, row_stride, column_stride
         Py_ssize_t h, w, kh, kw, sh, sw, dh, dw, top, left, oh, ow
+    ctypedef struct patch_columns:
+        const char* x
+        Py_ssize_t image, channel, tap, column
     ctypedef struct conv_primitives:
         Py_ssize_t short_rows
         void (*patch_block)(const windows* windows, Py_ssize_t p0, Py_ssize_t k_count, Py_ssize_t j0, Py_ssize_t columns,
                             void* panels) noexcept nogil
         void (*patch_rows)(const windows* windows, Py_ssize_t p0, Py_ssize_t rows, Py_ssize_t j0, Py_ssize_t columns,
                            void* to, Py_ssize_t stride) noexcept nogil
-        void (*patch_sum)(const windows* windows, const char* cols, Py_ssize_t row_stride, Py_ssize_t column_stride,
-                          void* plane) noexcept nogil
+        void (*patch_sums)(const windows* windows, Py_ssize_t images, Py_ssize_t channels, const patch_columns* cols,
+                           const void* bias, char* to, Py_ssize_t to_image, Py_ssize_t to_channel) noexcept nogil
     ctypedef struct flat_layout:
         Py_ssize_t pitch, length, extra, steps_h, steps_w, phases_h, phases_w
     flat_layout flat_layout_of(const windows* windows)

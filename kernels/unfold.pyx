@@ -1,7 +1,7 @@
 """im2col and col2im: the patches under a sliding window as columns, and their sum at their places."""
 cimport numpy as cnp
 
-from npkernels._primitives cimport primitives, windows
+from npkernels._primitives cimport patch_columns, primitives, windows
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for
 from npkernels._windows cimport set_windows
 
@@ -41,12 +41,18 @@ def unfold(
 
 
 cdef void fold_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # Whole images together, and what is left of the first and the last
     cdef const Columns* v = <const Columns*>context
-    cdef Py_ssize_t r, taps = v.patches.kh * v.patches.kw
-    for r in range(first, last):
-        v.table.conv.patch_sum(
-            &v.patches, v.cols + r // v.channels * v.image + r % v.channels * taps * v.row, v.row, v.column,
-            v.x + r * v.patches.h * v.patches.w * v.table.itemsize)
+    cdef Py_ssize_t images, channels, plane = v.patches.h * v.patches.w * v.table.itemsize
+    cdef patch_columns cols
+    cols.image, cols.channel, cols.tap, cols.column = v.image, v.patches.kh * v.patches.kw * v.row, v.row, v.column
+    while first < last:
+        images, channels = 1, min(last - first, v.channels - first % v.channels)
+        if channels == v.channels:
+            images = (last - first) // channels
+        cols.x = v.cols + first // v.channels * cols.image + first % v.channels * cols.channel
+        v.table.conv.patch_sums(&v.patches, images, channels, &cols, NULL, v.x + first * plane, v.channels * plane, plane)
+        first += images * channels
 
 
 def fold(

@@ -198,25 +198,5 @@ static void patch_rows(const windows *g, ptrdiff_t p0, ptrdiff_t rows, ptrdiff_t
     }
 }
 
-static void patch_sum(const windows *g, const char *cols, ptrdiff_t row_stride, ptrdiff_t column_stride, real *plane)
-{
-    memset(plane, 0, (size_t)(g->h * g->w) * sizeof(number));
-    for (ptrdiff_t a = 0; a < g->kh; a++)
-        for (ptrdiff_t b = 0; b < g->kw; b++, cols += row_stride) {
-            const range rows = inside(g->h, g->sh, a * g->dh - g->top, g->oh);
-            const range valid = inside(g->w, g->sw, b * g->dw - g->left, g->ow);
-            for (ptrdiff_t i = rows.first; i < rows.last; i++) {
-                const ptrdiff_t to = (i * g->sh + a * g->dh - g->top) * g->w + b * g->dw - g->left;
-                const char *const from = cols + i * g->ow * column_stride;
-                if (g->sw == 1 && column_stride == sizeof(number))
-                    for (ptrdiff_t j = valid.first; j < valid.last; j++)
-                        plane[to + j] += ((const real *)from)[j];
-                else
-                    for (ptrdiff_t j = valid.first; j < valid.last; j++)
-                        plane[to + j * g->sw] += *(const real *)(from + j * column_stride);
-            }
-        }
-}
-
 const conv_primitives NAME(conv) = {
-    .short_rows = WIDE_GATHER ? LANES : 0, .patch_block = patch_block, .patch_rows = patch_rows, .patch_sum = patch_sum};
+    .short_rows = WIDE_GATHER ? LANES : 0, .patch_block = patch_block, .patch_rows = patch_rows, .patch_sums = NAME(patch_sums)};

@@ -12,6 +12,17 @@ typedef struct {
     ptrdiff_t h, w, kh, kw, sh, sw, dh, dw, top, left, oh, ow;
 } windows;
 
+/* Patches that are stored: of element (n, c, (a, b), (i, j)) the strides of n, c, (a, b) and (i, j) in bytes. */
+typedef struct {
+    const char *x;
+    ptrdiff_t image, channel, tap, column;
+} patch_columns;
+
+#ifdef REAL_BITS
+void NAME(patch_sums)(const windows *windows, ptrdiff_t images, ptrdiff_t channels, const patch_columns *cols,
+                      const real *bias, char *to, ptrdiff_t to_image, ptrdiff_t to_channel);
+#endif
+
 typedef struct {
     ptrdiff_t short_rows; /* rows of windows shorter than this are brought together at one price, however short */
     /* Columns j0 <= j < j0 + columns of rows p0 <= p < p0 + k_count, packed as panels (tile.h), 0 up to whole vectors. */
@@ -20,10 +31,10 @@ typedef struct {
     /* to[(p - p0) * stride + j - j0] = patch[p, j] for p0 <= p < p0 + rows, j0 <= j < j0 + columns */
     void (*patch_rows)(const windows *windows, ptrdiff_t p0, ptrdiff_t rows, ptrdiff_t j0, ptrdiff_t columns, real *to,
                        ptrdiff_t stride);
-    /* The adjoint, for one plane (h, w) of an image, contiguous and fully overwritten: plane[.] = sum of
-     * cols[(a, b), (i, j)] over all windows that see the pixel, in ascending (a, b), then (i, j). Strides in bytes. */
-    void (*patch_sum)(const windows *windows, const char *cols, ptrdiff_t row_stride, ptrdiff_t column_stride,
-                      real *plane);
+    /* The adjoint: to[n, c, .] = bias[c] (0 if NULL) + the sum of cols[n, c, (a, b), (i, j)] over all windows that see the
+     * pixel, in ascending (a, b). Planes of `to` are contiguous and fully overwritten. */
+    void (*patch_sums)(const windows *windows, ptrdiff_t images, ptrdiff_t channels, const patch_columns *cols,
+                       const real *bias, char *to, ptrdiff_t to_image, ptrdiff_t to_channel);
 } conv_primitives;
 
 #endif

@@ -3,15 +3,7 @@
 #define NPK_SCATTERED_H
 
 #include "conv.h"
-
-/* A vector of pixels that lie together and hold those of some lanes: lane l gets pixel index[l]; `used` are touched. */
-typedef struct {
-    ptrdiff_t offset;
-    vint index;
-    unsigned lanes, used;
-} cover;
-
-enum { COVERS = 5 }; /* more cost as much as a gather */
+#include "covers.h"
 
 /* Where the windows j0 <= j < j0 + count begin, and how the pixels of a tap are brought together. */
 typedef struct {
@@ -46,34 +38,12 @@ INLINE scattered scatter_windows(const windows *g, ptrdiff_t j0, ptrdiff_t count
     return v;
 }
 
-/* The covers of the wanted lanes; more than COVERS if these do not do. Offsets ascend and are whole numbers apart. */
-INLINE int cut_covers(const int32_t offsets[LANES], unsigned wanted, cover covers[COVERS])
-{
-    enum { SHIFT = sizeof(number) == 8 ? 3 : 2 };
-    vint at;
-    int count = 0;
-    for (int l = 0; l < LANES; l++)
-        at[l] = offsets[l];
-    for (; wanted; count++) {
-        if (count == COVERS)
-            return COVERS + 1;
-        cover *const c = &covers[count];
-        c->offset = offsets[__builtin_ctz(wanted)];
-        c->index = (at - (integer)c->offset) >> SHIFT;
-        c->lanes = wanted & vmask_bits((c->index >= 0) & (c->index < LANES));
-        c->used = (2u << ((offsets[31 - __builtin_clz(c->lanes)] - c->offset) >> SHIFT)) - 1;
-        wanted &= ~c->lanes;
-    }
-    return count;
-}
-
 INLINE void fill_by_covers(const int count, const cover *covers, const char *x, ptrdiff_t next_x, ptrdiff_t rows, real *to,
                            ptrdiff_t next)
 {
     for (; rows > 0; rows--, x += next_x, to += next) {
         vreal v = {0};
-        UNROLL for (int q = 0; q < count; q++)
-            v = vpermute_into(v, covers[q].lanes, covers[q].index, vload_mask((const real *)(x + covers[q].offset), covers[q].used));
+        UNROLL for (int q = 0; q < count; q++) v = take(&covers[q], x, v);
         __builtin_prefetch((const void *)(to + 4 * next), 1); /* lines of the panel that no hardware foresees */
         vstore(to, v);
     }
@@ -89,7 +59,10 @@ INLINE void fill_scattered(const windows *g, scattered *v, ptrdiff_t channel, pt
     const unsigned wanted = vmask_bits((row >= 0) & (row < (integer)g->h) & (column >= 0) & (column < (integer)g->w));
     if (wanted != v->wanted) {
         v->wanted = wanted;
-        v->cover_count = cut_covers(v->offsets, wanted, v->covers);
+        vint at;
+        for (int l = 0; l < LANES; l++)
+            at[l] = v->offsets[l];
+        v->cover_count = cut_covers(at, wanted, v->covers);
     }
     switch (v->cover_count) {
     case 0: fill_by_covers(0, v->covers, x, next_x, rows, to, next); break;
