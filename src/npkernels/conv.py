@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import _arguments as check
-from . import _conv, _depthwise, _weight_gradient, _winograd, _winograd_gradient
+from . import _conv, _depthwise, _image_gradient, _weight_gradient, _winograd, _winograd_gradient
 from .activation import fused
 from .conv_geometry import geometry_of
 
@@ -246,7 +246,7 @@ def _by_winograd(x, dy, matrices, geometry):
 
 
 def image_gradient(dy, w, b, dx, geometry, groups):
-    """dx = b + the gradient of the image, as convolutions of dy.
+    """dx = b + the gradient of the image, as the sum of columns at their places or as convolutions of dy.
 
     x at row i sh + a dh - top meets w[., a] in y[., i], so dx at row r collects w[., a] dy[., i] for all a with
     r + top - a dh = i sh. Rows of the same phase (r + top) mod sh share their taps a, which lie sh/gcd(sh, dh) apart
@@ -259,6 +259,9 @@ def image_gradient(dy, w, b, dx, geometry, groups):
     _, _, h, width = dx.shape
     oc, c, _, _ = w.shape
     rows, columns = _phases(h, kh, sh, dh, top), _phases(width, kw, sw, dw, left)
+    if dx.size and dy.size and _columns_pay(c, oc // groups, geometry, dx.shape, rows, columns):
+        _image_gradient.by_columns(dy, matrix_of(w), b, dx, geometry, groups)
+        return
     if len(rows) < min(sh, h) or len(columns) < min(sw, width):  # some pixels meet no tap
         dx[...] = 0 if b is None else b[:, None, None]
     for first_row, rows_of_w, dilation_h, top_of_dy in rows:
@@ -269,6 +272,26 @@ def image_gradient(dy, w, b, dx, geometry, groups):
             part = dx[:, :, first_row::sh, first_column::sw]
             window = (*kernel, 1, 1, dilation_h, dilation_w, top_of_dy, left_of_dy, *part.shape[2:])
             correlate(dy, turned.reshape(groups * c, math.prod(turned.shape[1:])), b, part, window, groups)
+
+
+def _columns_pay(c, oc, geometry, shape, rows, columns):
+    """Whether columns summed at their places are faster than convolutions of dy, by the sizes of an image.
+
+    Costs of a tap of a window in multiply-adds, fitted to times. The convolutions compute with the zeros around dy
+    (`waste`), gather patches of dy, which few channels share, and scatter what a stride leaves between the pixels.
+    """
+    kh, kw, sh, sw, _, _, _, _, oh, ow = geometry
+    waste = _pairs(shape[2], sh, rows) * _pairs(shape[3], sw, columns) / (kh * oh * kw * ow)
+    if sh * sw == 1:
+        if kh * kw == 1 or _winograd_pays(oc, c, (*geometry[:8], *shape[2:])):
+            return False
+        return oc * (waste * (1 + 2.4 / c**2) - 1) > 28
+    return oc * (waste * (1.1 + (8 if ow < 16 else 1) / c) - 1) + 40 * sh * sw / (kh * kw) > 25 * math.sqrt(sh * sw)
+
+
+def _pairs(size, stride, phases):
+    """Pairs of a row of dx and a tap that its convolution multiplies."""
+    return sum(len(range(first, size, stride)) * len(range(*taps)) for first, taps, _, _ in phases)
 
 
 def _phases(size, kernel, stride, dilation, pad):

@@ -1,0 +1,13 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from ._conv import Geometry
+
+def by_columns(
+    dy: NDArray[np.floating],
+    w: NDArray[np.floating],
+    bias: NDArray[np.floating] | None,
+    dx: NDArray[np.floating],
+    geometry: Geometry,
+    groups: int,
+) -> None: ...

@@ -1,0 +1,89 @@
+"""The two forms of the gradient of an image: columns summed at their places, convolutions of dy."""
+
+import numpy as np
+import pytest
+from bounds import assert_within
+
+import npkernels as nk
+from npkernels import conv, reference
+
+# n, c, h, w, oc, kh, kw, stride, padding, dilation, groups
+CASES = [
+    (3, 4, 12, 12, 20, 3, 3, 2, 0, 1, 1),
+    (9, 20, 7, 9, 6, 3, 3, 2, 1, 1, 2),
+    (2, 5, 14, 14, 3, 5, 5, 1, 2, 1, 1),
+    (4, 6, 5, 8, 4, 2, 3, (3, 1), 0, 1, 1),
+    (1, 9, 40, 37, 2, 3, 3, 2, 1, 2, 1),
+    (2, 2, 6, 6, 3, 4, 4, 2, ((1, 2), (0, 3)), 1, 1),
+    (11, 1, 3, 2, 2, 3, 2, 1, 3, 1, 1),
+    (2, 12, 31, 33, 8, 1, 1, 4, 0, 1, 4),
+    (1, 3, 64, 64, 2, 7, 7, 2, 3, 1, 1),
+]
+
+
+@pytest.fixture(params=[True, False], ids=["columns", "convolutions"])
+def form(request, monkeypatch):
+    monkeypatch.setattr(conv, "_columns_pay", lambda *sizes: request.param)
+
+
+def operands(rng, case, dtype):
+    n, c, h, w, oc, kh, kw, stride, padding, dilation, groups = case
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    x, kernels = rng.standard_normal((n, c, h, w)), rng.standard_normal((oc, c // groups, kh, kw))
+    dy = rng.standard_normal(nk.conv2d(x, kernels, **options).shape)
+    return dy.astype(dtype), x.astype(dtype), kernels.astype(dtype), options
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_both_forms_are_within_the_bound(form, isa, dtype, eps, rng, case):
+    dy, x, w, options = operands(rng, case, dtype)
+    dx = nk.conv2d_backward(dy, x, w, needs=("x",), **options)[0]
+    # a chain over the outputs for each tap, then a sum over taps
+    terms = w.shape[0] + w.shape[2] * w.shape[3]
+    assert_within(dx, lambda *a: reference.conv2d_backward(*a, needs=("x",), **options)[0], (dy, x, w), terms, eps)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_threads_batch_and_strides_change_no_bit(form, isa, dtype, rng, layouts, same_for_any_threads, case):
+    dy, x, w, options = operands(rng, case, dtype)
+    dx = nk.conv2d_backward(dy, x, w, needs=("x",), **options)[0]
+    same_for_any_threads(
+        lambda: nk.conv2d_backward(np.tile(dy, (30, 1, 1, 1)), np.tile(x, (30, 1, 1, 1)), w, **options)[0]
+    )
+    assert np.array_equal(nk.conv2d_backward(dy[-1:], x[-1:], w, needs=("x",), **options)[0], dx[-1:])
+    for dy_, w_ in zip(layouts(dy), layouts(w), strict=True):
+        assert np.array_equal(nk.conv2d_backward(dy_, x, w_, needs=("x",), **options)[0], dx)
+
+
+def test_transposed_convolution_starts_from_its_bias(form, isa, dtype, eps, rng):
+    x, w, b = (rng.standard_normal(shape).astype(dtype) for shape in ((3, 8, 5, 6), (8, 5, 3, 3), (5,)))
+    y = nk.conv_transpose2d(x, w, b, stride=2, padding=1)
+    assert_within(y, reference.conv_transpose2d, (x, w, b), 8 + 9 + 1, eps, stride=2, padding=1)
+
+
+def test_nan_reaches_only_the_pixels_that_its_window_sees(form, isa, dtype):
+    dy, w = np.ones((9, 2, 5, 5), dtype), np.ones((2, 4, 3, 3), dtype)
+    dy[3, 1, 2, 2] = np.nan
+    dx = nk.conv2d_backward(dy, np.ones((9, 4, 11, 11), dtype), w, stride=2, needs=("x",))[0]
+    hit = np.zeros(dx.shape, bool)
+    hit[3, :, 4:7, 4:7] = True
+    assert np.array_equal(np.isnan(dx), hit)
+
+
+def test_the_form_depends_on_the_sizes_of_an_image_alone(monkeypatch):
+    """Unpadded small images and strides take columns, padded large ones convolutions."""
+    taken = []
+    monkeypatch.setattr(conv._image_gradient, "by_columns", lambda *arguments: taken.append(True))
+    for n in (1, 64):
+        for c, size, oc, kernel, stride, padding, columns in (
+            (64, 12, 128, 3, 2, 0, True),
+            (32, 7, 128, 7, 1, 0, True),
+            (64, 56, 64, 3, 1, 1, False),
+            (64, 14, 64, 1, 1, 0, False),
+            (32, 28, 64, 5, 2, 2, False),
+        ):
+            x, w = np.zeros((n, c, size, size), np.float32), np.zeros((oc, c, kernel, kernel), np.float32)
+            dy = nk.conv2d(x, w, stride=stride, padding=padding)
+            taken.clear()
+            nk.conv2d_backward(dy, x, w, stride=stride, padding=padding, needs=("x",))
+            assert bool(taken) is columns
