@@ -3,12 +3,13 @@
     cols[(c, a, b), (n, i, j)] = sum over o of  w[o, (c, a, b)] dy[n, o, i, j]
     dx[n, c, .]                = bias[c] + the sum of cols[(c, a, b), (n, i, j)] over the windows that see the pixel
 
-The other form (conv.pyx) is a convolution of dy for each phase of the stride. It has no columns to sum, but computes with the zeros
-around dy, which are many where images are small, and has rows of a tile for the channels of x only, which may be few.
+The other form (conv.pyx) is a convolution of dy for each phase of the stride. It has no columns to sum, but computes with
+the zeros around dy, which are many where images are small, and has rows of a tile for the channels of x only, which may
+be few.
 """
 cimport numpy as cnp
 
-from npkernels._primitives cimport patch_columns, primitives, windows
+from npkernels._primitives cimport patch_columns, windows
 from npkernels._product cimport SERIAL_FLOP, Product, ceil_div, odd_lines, product_begin, product_plan, product_serial
 from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, workspace, workspace_done
 from npkernels._windows cimport set_windows

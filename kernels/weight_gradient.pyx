@@ -23,7 +23,9 @@ cnp.import_array()
 
 cdef enum:
     BLOCK_PIXELS = 384            # of the inner axis in a block
-    SMALL_RESULT = 32             # tiles below which the images are split
+    SMALL_RESULT = 32             # tiles below which the images are split,
+    PART_PIXELS = 2048            # or if the parts are long
+    PARTS_BYTES = 1 << 20         # and their sums small
 
 cdef struct Gradient:
     const primitives* table
@@ -48,7 +50,8 @@ cdef void plan(Gradient* v, int threads) noexcept nogil:
     cdef windows* x = &v.x
     cdef Py_ssize_t size = t.itemsize, panel = t.lanes * t.tile.vectors, k = v.channels * v.taps, tiles, copies, wanted
     tiles = v.groups * ceil_div(k, 8) * ceil_div(v.outputs, 48)
-    v.parts = max(1, min(v.images, SMALL_RESULT // tiles))
+    v.parts = min(v.images * x.oh * x.ow // PART_PIXELS, PARTS_BYTES // (v.groups * k * v.outputs * size))
+    v.parts = max(1, min(v.images, max(SMALL_RESULT // tiles, min(8, v.parts))))
     v.width = min(x.ow, 512)
     v.lines = max(1, min(x.oh, BLOCK_PIXELS // v.width)) if v.width == x.ow else 1
     v.layout = flat_layout_of(x)
