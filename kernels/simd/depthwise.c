@@ -63,7 +63,7 @@ typedef struct {
 INLINE void correlate_block(const int rows, const int vectors, const tap_list *taps, const real *copy, ptrdiff_t step,
                             vreal start, bool add, real *y, ptrdiff_t y_row, ptrdiff_t last)
 {
-    vreal acc[8];
+    vreal acc[9];
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < vectors; v++)
         {
@@ -72,9 +72,9 @@ INLINE void correlate_block(const int rows, const int vectors, const tap_list *t
         }
     for (int t = 0; t < taps->count; t++) {
         const vreal w = vsplat(taps->w[t]);
-        const real *const x = copy + taps->offset[t];
-        UNROLL for (int i = 0; i < rows; i++)
-            UNROLL for (int v = 0; v < vectors; v++) acc[i * vectors + v] += w * vload(x + i * step + v * LANES);
+        const real *x = copy + taps->offset[t];
+        UNROLL for (int i = 0; i < rows; i++, x += step)
+            UNROLL for (int v = 0; v < vectors; v++) acc[i * vectors + v] += w * vload(x + v * LANES);
     }
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < vectors; v++)
@@ -87,15 +87,19 @@ INLINE void correlate_block(const int rows, const int vectors, const tap_list *t
         }
 }
 
-/* `step` elements between the rows of the copy, `y_row` bytes between those of the result. */
+/* Rows are split evenly into blocks of at most `most`: their chains hide each other's latency, a single row has none to hide
+ * behind. `step` elements lie between the rows of the copy, `y_row` bytes between those of the result. */
 INLINE void correlate_columns(const int most, const int vectors, const tap_list *taps, const real *copy, ptrdiff_t step,
                               ptrdiff_t rows, vreal start, bool add, real *y, ptrdiff_t y_row, ptrdiff_t last)
 {
-    ptrdiff_t i = 0;
-    for (; i + most <= rows; i += most, copy += most * step, y = (real *)((char *)y + most * y_row))
-        correlate_block(most, vectors, taps, copy, step, start, add, y, y_row, last);
-    for (; i < rows; i++, copy += step, y = (real *)((char *)y + y_row))
-        correlate_block(1, vectors, taps, copy, step, start, add, y, y_row, last);
+    const ptrdiff_t blocks = (rows + most - 1) / most;
+    for (ptrdiff_t q = 0; q < blocks; q++) {
+        const ptrdiff_t i = rows * q / blocks, height = rows * (q + 1) / blocks - i;
+        UNROLL for (int count = 1; count <= most; count++)
+            if (count == height)
+                correlate_block(count, vectors, taps, copy + i * step, step, start, add, (real *)((char *)y + i * y_row),
+                                y_row, last);
+    }
 }
 
 static void correlate(const tap_list *taps, const real *copy, ptrdiff_t step, ptrdiff_t rows, ptrdiff_t columns,
@@ -105,9 +109,9 @@ static void correlate(const tap_list *taps, const real *copy, ptrdiff_t step, pt
         const ptrdiff_t vectors = (min_size(columns - j, 4 * LANES) + LANES - 1) / LANES;
         const ptrdiff_t last = min_size(columns - j - (vectors - 1) * LANES, LANES);
         switch (vectors) {
-        case 1: correlate_columns(4, 1, taps, copy + j, step, rows, start, add, y + j, y_row, last); break;
+        case 1: correlate_columns(8, 1, taps, copy + j, step, rows, start, add, y + j, y_row, last); break;
         case 2: correlate_columns(4, 2, taps, copy + j, step, rows, start, add, y + j, y_row, last); break;
-        case 3: correlate_columns(2, 3, taps, copy + j, step, rows, start, add, y + j, y_row, last); break;
+        case 3: correlate_columns(3, 3, taps, copy + j, step, rows, start, add, y + j, y_row, last); break;
         default: correlate_columns(2, 4, taps, copy + j, step, rows, start, add, y + j, y_row, last); break;
         }
     }
