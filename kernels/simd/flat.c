@@ -86,20 +86,35 @@ INLINE void copy_row(ptrdiff_t count, const real *from, real *to)
         vstore_part(to + j, vload_part(from + j, count - j), count - j);
 }
 
+/* Rows of a contiguous plane in whole vectors, whose ends the next rows overwrite: as many as leave room for theirs. */
+INLINE ptrdiff_t copy_rows(ptrdiff_t count, ptrdiff_t pitch, ptrdiff_t ow, const real *from, real *to)
+{
+    const ptrdiff_t length = (ow + LANES - 1) / LANES * LANES, rows = (count + pitch - ow) / pitch;
+    ptrdiff_t i = 0;
+    for (; (rows - i) * ow >= length && count - i * pitch >= length; i++, from += pitch, to += ow)
+        for (ptrdiff_t j = 0; j < length; j += LANES)
+            vstore(to + j, vload(from + j));
+    return i;
+}
+
 static void store(ptrdiff_t rows, ptrdiff_t start, ptrdiff_t count, ptrdiff_t pitch, ptrdiff_t ow, const real *c,
                   ptrdiff_t c_stride, char *y, ptrdiff_t y_channel, ptrdiff_t y_row, ptrdiff_t y_column)
 {
+    const bool contiguous = y_column == sizeof(number) && y_row == ow * (ptrdiff_t)sizeof(number);
     for (ptrdiff_t r = 0; r < rows; r++, c += c_stride, y += y_channel) {
         const real *from = c;
         ptrdiff_t i = start / pitch, j = start % pitch, rest = count;
-        for (; rest > 0; i++, j = 0) {
-            const ptrdiff_t n = min_size(ow - j, rest), used = min_size(pitch - j, rest);
+        while (rest > 0) {
             char *const to = y + i * y_row + j * y_column;
-            if (y_column == sizeof(number))
+            const ptrdiff_t whole = contiguous && j == 0 ? copy_rows(rest, pitch, ow, from, (real *)to) : 0;
+            const ptrdiff_t used = whole ? whole * pitch : min_size(pitch - j, rest), n = min_size(ow - j, rest);
+            if (whole == 0 && y_column == sizeof(number))
                 copy_row(n, from, (real *)to);
-            else
+            else if (whole == 0)
                 for (ptrdiff_t q = 0; q < n; q++)
                     *(real *)(to + q * y_column) = from[q];
+            i += whole ? whole : 1;
+            j = 0;
             from += used;
             rest -= used;
         }
