@@ -1,6 +1,7 @@
 """Elementwise functions and their gradients."""
 cimport numpy as cnp
 
+from npkernels._plain cimport is_plain
 from npkernels._primitives cimport (
     ACTIVATION_COUNT, activation_fn, activation_gradient_fn, activation_names, activation_options,
 )
@@ -37,7 +38,7 @@ cdef void backward_row(const Elementwise* e, Py_ssize_t count, char** at) noexce
     call.backward(count, at[0], at[1], at[2], &call.options)
 
 
-def forward(
+cpdef forward(
     int function,
     cnp.ndarray x,             # IN any shape
     cnp.ndarray y,             # OUT shape of x, C-contiguous; may be x
@@ -53,6 +54,20 @@ def forward(
     elementwise_operand(&e, y, WRITE)
     call.options.streamed = worth_streaming(&e)
     elementwise_run(&e)
+
+
+def forward_plain(
+    int function,
+    x,                         # IN anything
+    tuple parameters=None,
+):
+    """f(x) as a new array if `x` needs no check and no conversion, else None: Python's checks cost more than a short row."""
+    cdef cnp.ndarray y
+    if not is_plain(x) or cnp.PyArray_NDIM(<cnp.ndarray>x) == 0:
+        return None
+    y = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(<cnp.ndarray>x), cnp.PyArray_DIMS(<cnp.ndarray>x), cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
+    forward(function, <cnp.ndarray>x, y, parameters)
+    return y
 
 
 def backward(

@@ -1,6 +1,7 @@
 """Products of matrices: y = activation(x w' + b), its gradients, and a b."""
 cimport numpy as cnp
 
+from npkernels._plain cimport is_plain
 from npkernels._primitives cimport START_COLUMN_BIAS
 from npkernels._product cimport Product, product_begin, product_run
 
@@ -25,7 +26,7 @@ cdef inline void set_c(Product* g, cnp.ndarray c) noexcept:
     g.c_row = cnp.PyArray_DIMS(c)[1] * cnp.PyArray_ITEMSIZE(c)
 
 
-def product(
+cpdef product(
     cnp.ndarray a,           # IN (m, k), or (k, m) if a_transposed
     cnp.ndarray b,           # IN (k, n), or (n, k) if b_transposed
     cnp.ndarray c,           # OUT (m, n), C-contiguous, fully overwritten
@@ -49,3 +50,26 @@ def product(
         g.activation = g.table.activation.forward[activation]
     with nogil:
         product_run(&g)
+
+
+def dense_plain(x, w, b, int activation):
+    """activation(x w' + b) as a new array if the operands need no check and no conversion, else None."""
+    cdef cnp.ndarray y
+    cdef cnp.npy_intp shape[2]
+    if not (is_plain(x) and is_plain(w)) or (b is not None and not is_plain(b)):
+        return None
+    if (cnp.PyArray_NDIM(<cnp.ndarray>x) != 2 or cnp.PyArray_NDIM(<cnp.ndarray>w) != 2
+            or cnp.PyArray_TYPE(<cnp.ndarray>x) != cnp.PyArray_TYPE(<cnp.ndarray>w)
+            or cnp.PyArray_DIMS(<cnp.ndarray>x)[1] != cnp.PyArray_DIMS(<cnp.ndarray>w)[1]):
+        return None
+    shape[0], shape[1] = cnp.PyArray_DIMS(<cnp.ndarray>x)[0], cnp.PyArray_DIMS(<cnp.ndarray>w)[0]
+    if b is not None and (cnp.PyArray_NDIM(<cnp.ndarray>b) != 1 or cnp.PyArray_DIMS(<cnp.ndarray>b)[0] != shape[1]
+                          or cnp.PyArray_TYPE(<cnp.ndarray>b) != cnp.PyArray_TYPE(<cnp.ndarray>x)
+                          or not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>b)):
+        return None
+    try:
+        y = cnp.PyArray_EMPTY(2, shape, cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
+    except ValueError:                       # the checks say which size overflows
+        return None
+    product(x, w, y, False, True, b, activation, True)
+    return y

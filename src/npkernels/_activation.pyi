@@ -9,6 +9,9 @@ def forward(
     y: NDArray[np.floating],
     parameters: tuple[float, ...] | None = None,
 ) -> None: ...
+def forward_plain(
+    function: int, x: object, parameters: tuple[float, ...] | None = None
+) -> NDArray[np.floating] | None: ...
 def backward(
     function: int,
     dy: NDArray[np.floating],

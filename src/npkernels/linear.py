@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import _arguments as check
-from ._linear import product
+from ._linear import dense_plain, product
 from .activation import fused
 
 
@@ -65,6 +65,11 @@ def dense(x, w, b=None, *, activation=None, out=None):
     >>> nk.dense(np.array([1.0, 2.0]), np.array([[3.0, 4.0], [-1.0, 0.0]]), np.array([0.5, 0.5]), activation="relu")
     array([11.5,  0. ])
     """
+    function = -1 if activation is None else fused(activation)
+    if out is None:
+        y = dense_plain(x, w, b, function)
+        if y is not None:
+            return y
     x = check.real("x", x)
     w = check.real("w", w, x)
     if w.ndim != 2 or x.ndim == 0 or w.shape[1] != x.shape[-1]:
@@ -72,7 +77,6 @@ def dense(x, w, b=None, *, activation=None, out=None):
     n = w.shape[0]
     if b is not None:
         b = check.vector("b", b, n, x)
-    function = -1 if activation is None else fused(activation)
     wanted = (*x.shape[:-1], n)
     if out is None:
         y = check.empty(wanted, x.dtype)
