@@ -60,7 +60,7 @@ def vector(name, value, size, like, like_name="x"):
     value = real(name, value, like, like_name)
     if value.shape != (size,):
         raise ValueError(f"{name} must have shape {(size,)}, got {value.shape}")
-    return value if value.flags.c_contiguous else value.copy()
+    return value if value.strides == (value.itemsize,) else value.copy()
 
 
 def output(out, wanted, dtype, inputs, may_be=()):

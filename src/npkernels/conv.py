@@ -1,6 +1,7 @@
 """Convolution (cross-correlation, as in every deep-learning library), its transpose in `conv_transpose`."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -10,19 +11,27 @@ from .activation import fused
 from .conv_geometry import geometry_of
 
 
-def _operands(x, w, groups):
-    if x.ndim != 4:
-        check.rank("x", x, 4, "(n, c, h, w)")
-    check.rank("w", w, 4, "(oc, c/groups, kh, kw)")
+def _geometry(x, w, stride, padding, dilation, groups):
+    """Groups, and what `geometry_of` gives, after all checks of sizes; plain ints are checked once."""
+    if type(stride) is type(padding) is type(dilation) is type(groups) is int:
+        return _geometry_of_ints(x.shape, w.shape, stride, padding, dilation, groups)
+    return _geometry_of_ints.__wrapped__(x.shape, w.shape, stride, padding, dilation, groups)
+
+
+@lru_cache(maxsize=256)
+def _geometry_of_ints(x, w, stride, padding, dilation, groups):
+    for name, shape, text in ("x", x, "(n, c, h, w)"), ("w", w, "(oc, c/groups, kh, kw)"):
+        if len(shape) != 4:
+            raise ValueError(f"{name} must have shape {text}, got {shape}")
     groups = check.integer("groups", groups, 1)
-    c, oc = x.shape[1], w.shape[0]
+    c, oc = x[1], w[0]
     if c % groups or oc % groups:
         raise ValueError(f"groups must divide the channels of x and w, got groups={groups} for c={c} and oc={oc}")
-    if w.shape[1] != c // groups:
-        raise ValueError(f"w must have shape (oc, {c // groups}, kh, kw), got {w.shape}")
-    if w.shape[2] < 1 or w.shape[3] < 1:
-        raise ValueError(f"w must have a kernel of at least 1 x 1, got {w.shape}")
-    return groups
+    if w[1] != c // groups:
+        raise ValueError(f"w must have shape (oc, {c // groups}, kh, kw), got {w}")
+    if w[2] < 1 or w[3] < 1:
+        raise ValueError(f"w must have a kernel of at least 1 x 1, got {w}")
+    return groups, geometry_of(*x[2:], *w[2:], stride, padding, dilation)
 
 
 def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activation=None, algorithm="auto", out=None):
@@ -91,10 +100,8 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     """
     x = check.real("x", x)
     w = check.real("w", w, x)
-    groups = _operands(x, w, groups)
-    n, _, h, width = x.shape
-    oc, _, kh, kw = w.shape
-    geometry = geometry_of(h, width, kh, kw, stride, padding, dilation)
+    groups, geometry = _geometry(x, w, stride, padding, dilation, groups)
+    oc = len(w)
     if b is not None:
         b = check.vector("b", b, oc, x)
     function = -1 if activation is None else fused(activation)
@@ -104,7 +111,7 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
             raise ValueError(
                 f"algorithm='winograd' must have a 3x3 or 5x5 kernel and stride and dilation 1, got {geometry[:6]}"
             )
-    wanted = (n, oc, geometry[8], geometry[9])
+    wanted = (len(x), oc, geometry[8], geometry[9])
     if out is None:
         y = check.empty(wanted, x.dtype)
     else:
@@ -157,7 +164,7 @@ def _is_depthwise(w, groups, outputs, geometry):
 
 def matrix_of(w):
     """(oc, c, kh, kw) -> (oc, c * kh * kw); small weights are copied if their axes do not fold."""
-    return w.reshape(w.shape[0], math.prod(w.shape[1:]))
+    return w.reshape(len(w), -1 if w.size else math.prod(w.shape[1:]))
 
 
 def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, needs=("x", "w", "b")):
@@ -204,8 +211,7 @@ def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, need
     x = check.real("x", x)
     dy = check.real("dy", dy, x)
     w = check.real("w", w, x)
-    groups = _operands(x, w, groups)
-    geometry = geometry_of(*x.shape[2:], *w.shape[2:], stride, padding, dilation)
+    groups, geometry = _geometry(x, w, stride, padding, dilation, groups)
     check.shape("dy", dy, (x.shape[0], w.shape[0], geometry[8], geometry[9]))
     need_x, need_w, need_b = check.needs(needs)
     dx = dw = db = None

@@ -103,16 +103,6 @@ def receptive_field(layers):
 
 def geometry_of(h, w, kh, kw, stride, padding, dilation):
     """Kernel, stride, dilation, leading pads and output size, as the kernels take them."""
-    if (
-        stride == 1
-        and dilation == 1
-        and type(padding) is int
-        and padding >= 0
-        and type(stride) is type(dilation) is int
-    ):
-        oh, ow = h + 2 * padding - kh + 1, w + 2 * padding - kw + 1
-        if oh > 0 and ow > 0 and h + 2 * padding < check.INT64_MAX and kh > 0 and kw > 0:
-            return kh, kw, 1, 1, 1, 1, padding, padding, oh, ow
     sh, sw = check.pair("stride", stride, 1)
     dh, dw = check.pair("dilation", dilation, 1)
     if isinstance(padding, str):
