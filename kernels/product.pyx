@@ -14,7 +14,7 @@ cdef float ONE32 = 1
 cdef double ONE64 = 1
 
 cdef enum:
-    LINE_BLOCK = 16                # lines of B at a time where it is read once,
+    LINE_BLOCK = 8                 # lines of B at a time where it is read once,
     LINE_ELEMENTS = 16384          # or so many elements of short lines
     LINE_STEPS = 4                 # lines of a chain at a time
     CHAIN_STEPS = 64               # the most multiply-adds of a chain before it is added to C: an A sliver of 32 kB
