@@ -132,10 +132,10 @@ cdef bint flat_pays(const Product* g, const Convolution* conv, Py_ssize_t images
     cdef double places = ceil_div(conv.flat.length, g.table.lanes) * lanes, flat, patches, gather
     if taps == 1 or places > 2 * pixels or conv.flat.extra > 4096 + 4 * conv.flat.length:
         return False
-    flat = taps * m * places + phases * (2 * lanes * (60 + 8 * v.oh) + 6 * (places + conv.flat.extra))
+    flat = taps * m * places + (3 if v.sw > 2 else 1) * phases * (2 * lanes * (60 + 8 * v.oh) + 6 * (places + conv.flat.extra))
     if m * g.k * g.table.itemsize > cache_sizes().l2:
         flat += 8 * taps * m
-    if v.ow < g.table.conv.short_rows:
+    if v.ow < g.table.conv.short_rows or (v.sw > 2 and g.table.conv.short_rows > 0):
         gather = 1.25 * lanes + 60 * taps / g.k
     else:
         gather = max(lanes, 10 * lanes * (1 if v.sw == 1 else 2) / v.ow)

@@ -16,13 +16,15 @@ cdef struct Columns:
     Py_ssize_t channels, image, row, column  # strides of cols in bytes
 
 
-cdef void unfold_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    # cols[n, p, :] for one (n, p) after the other
+cdef void unfold_channels(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # cols[n, (c, .), :] for the channels (n, c) of one image after the other
     cdef const Columns* v = <const Columns*>context
-    cdef Py_ssize_t k = v.channels * v.patches.kh * v.patches.kw, plane = v.patches.oh * v.patches.ow, r
-    for r in range(first, last):
-        v.table.conv.patch_rows(&v.patches, r % k, 1, r // k * plane, plane,
-                                v.cols + r * plane * v.table.itemsize, plane)
+    cdef Py_ssize_t taps = v.patches.kh * v.patches.kw, plane = v.patches.oh * v.patches.ow, channels
+    while first < last:
+        channels = min(last - first, v.channels - first % v.channels)
+        v.table.conv.patch_rows(&v.patches, first % v.channels * taps, channels * taps, first // v.channels * plane, plane,
+                                v.cols + first * taps * plane * v.table.itemsize, plane)
+        first += channels
 
 
 def unfold(
@@ -31,13 +33,13 @@ def unfold(
     tuple geometry,
 ):
     cdef Columns v
-    cdef Py_ssize_t rows = cnp.PyArray_DIMS(cols)[0] * cnp.PyArray_DIMS(cols)[1], grain
+    cdef Py_ssize_t grain
     v.table = primitives_for(cnp.PyArray_TYPE(x))
     set_windows(&v.patches, x, 0, geometry)
     v.channels, v.cols = cnp.PyArray_DIMS(x)[1], <char*>cnp.PyArray_DATA(cols)
-    grain = max(1, 65536 // max(1, cnp.PyArray_DIMS(cols)[2]))
+    grain = max(1, 65536 // max(1, cnp.PyArray_DIMS(cols)[2] * v.patches.kh * v.patches.kw))
     with nogil:
-        parallel_for(unfold_rows, &v, rows, grain, num_threads())
+        parallel_for(unfold_channels, &v, cnp.PyArray_DIMS(x)[0] * v.channels, grain, num_threads())
 
 
 cdef void fold_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:

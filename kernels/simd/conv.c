@@ -124,13 +124,13 @@ static void patch_block(const windows *g, ptrdiff_t p0, ptrdiff_t k_count, ptrdi
     const ptrdiff_t taps = g->kh * g->kw, step = g->sw * g->column_stride;
     block v;
     place_vectors(&v, k_count, columns, panels);
-    if (rows_are_short(g)) {
+    if (by_covers(g)) {
         for (int i = 0; i < v.vectors; i++) {
             scattered s = scatter_windows(g, j0 + i * LANES, min_size(columns - i * LANES, LANES));
             for (ptrdiff_t first = 0; first < min_size(taps, k_count); first++) {
                 const ptrdiff_t p = p0 + first, tap = p % taps;
                 fill_scattered(g, &s, p / taps, tap / g->kw, tap % g->kw, (k_count - first + taps - 1) / taps,
-                               v.to[i] + first * v.width[i], taps * v.width[i]);
+                               v.to[i] + first * v.width[i], taps * v.width[i], LANES);
             }
         }
         return;
@@ -181,6 +181,17 @@ static void patch_rows(const windows *g, ptrdiff_t p0, ptrdiff_t rows, ptrdiff_t
     enum { MOST = 128 };
     segment segments[MOST];
     const ptrdiff_t taps = g->kh * g->kw, step = g->sw * g->column_stride;
+    if (by_covers(g) && rows >= 4 * taps) {
+        for (ptrdiff_t j = 0; j < columns; j += LANES) {
+            scattered s = scatter_windows(g, j0 + j, min_size(columns - j, LANES));
+            for (ptrdiff_t first = 0; first < taps; first++) {
+                const ptrdiff_t p = p0 + first, tap = p % taps;
+                fill_scattered(g, &s, p / taps, tap / g->kw, tap % g->kw, (rows - first + taps - 1) / taps,
+                               to + first * stride + j, taps * stride, min_size(columns - j, LANES));
+            }
+        }
+        return;
+    }
     for (ptrdiff_t done = 0, width = 0; done < columns; done += width) {
         const int count = cut_segments(g, j0 + done, columns - done, segments, MOST);
         for (ptrdiff_t p = p0; p < p0 + rows; p++) {

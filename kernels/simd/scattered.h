@@ -38,20 +38,24 @@ INLINE scattered scatter_windows(const windows *g, ptrdiff_t j0, ptrdiff_t count
     return v;
 }
 
+/* `rows` rows of `lanes` numbers, one every `next`. */
 INLINE void fill_by_covers(const int count, const cover *covers, const char *x, ptrdiff_t next_x, ptrdiff_t rows, real *to,
-                           ptrdiff_t next)
+                           ptrdiff_t next, ptrdiff_t lanes)
 {
     for (; rows > 0; rows--, x += next_x, to += next) {
         vreal v = {0};
         UNROLL for (int q = 0; q < count; q++) v = take(&covers[q], x, v);
-        __builtin_prefetch((const void *)(to + 4 * next), 1); /* lines of the panel that no hardware foresees */
-        vstore(to, v);
+        __builtin_prefetch((const void *)(to + 4 * next), 1); /* lines that no hardware foresees */
+        if (lanes == LANES)
+            vstore(to, v);
+        else
+            vstore_part(to, v, lanes);
     }
 }
 
-/* One tap (a, b) of `rows` channels from `channel` on; a row of the panel every `next` numbers. */
+/* One tap (a, b) of `rows` channels from `channel` on. */
 INLINE void fill_scattered(const windows *g, scattered *v, ptrdiff_t channel, ptrdiff_t a, ptrdiff_t b, ptrdiff_t rows,
-                           real *to, ptrdiff_t next)
+                           real *to, ptrdiff_t next, ptrdiff_t lanes)
 {
     const ptrdiff_t down = a * g->dh, right = b * g->dw, next_x = g->channel_stride;
     const char *x = g->x + v->first + channel * next_x + down * g->row_stride + right * g->column_stride;
@@ -65,15 +69,15 @@ INLINE void fill_scattered(const windows *g, scattered *v, ptrdiff_t channel, pt
         v->cover_count = cut_covers(at, wanted, v->covers);
     }
     switch (v->cover_count) {
-    case 0: fill_by_covers(0, v->covers, x, next_x, rows, to, next); break;
-    case 1: fill_by_covers(1, v->covers, x, next_x, rows, to, next); break;
-    case 2: fill_by_covers(2, v->covers, x, next_x, rows, to, next); break;
-    case 3: fill_by_covers(3, v->covers, x, next_x, rows, to, next); break;
-    case 4: fill_by_covers(4, v->covers, x, next_x, rows, to, next); break;
-    case 5: fill_by_covers(5, v->covers, x, next_x, rows, to, next); break;
+    case 0: fill_by_covers(0, v->covers, x, next_x, rows, to, next, lanes); break;
+    case 1: fill_by_covers(1, v->covers, x, next_x, rows, to, next, lanes); break;
+    case 2: fill_by_covers(2, v->covers, x, next_x, rows, to, next, lanes); break;
+    case 3: fill_by_covers(3, v->covers, x, next_x, rows, to, next, lanes); break;
+    case 4: fill_by_covers(4, v->covers, x, next_x, rows, to, next, lanes); break;
+    case 5: fill_by_covers(5, v->covers, x, next_x, rows, to, next, lanes); break;
     default:
         for (; rows > 0; rows--, x += next_x, to += next)
-            vstore(to, vgather_offsets(x, v->offsets, wanted));
+            vstore_part(to, vgather_offsets(x, v->offsets, wanted), lanes);
     }
 }
 
@@ -82,11 +86,12 @@ INLINE bool whole_and_ascending(ptrdiff_t stride)
     return stride >= 0 && stride % (ptrdiff_t)sizeof(number) == 0;
 }
 
-/* Offsets must ascend from one window to the next, which overlapping strides need not, and fit 32 bits. */
-INLINE bool rows_are_short(const windows *g)
+/* Few rows of windows in a vector, or pixels that lie further apart than two loads reach, are no matter for covers. Offsets
+ * must ascend from one window to the next, which overlapping strides need not, and fit 32 bits. */
+INLINE bool by_covers(const windows *g)
 {
-    const ptrdiff_t row = g->sh * g->row_stride, image = g->image_stride;
-    return WIDE_GATHER && g->ow < LANES && whole_and_ascending(g->sw * g->column_stride) && whole_and_ascending(row) &&
+    const ptrdiff_t row = g->sh * g->row_stride, image = g->image_stride, step = g->sw * g->column_stride / (ptrdiff_t)sizeof(number);
+    return WIDE_GATHER && (g->ow < LANES || (step > 2 && step <= COVERS)) && whole_and_ascending(g->sw * g->column_stride) && whole_and_ascending(row) &&
            whole_and_ascending(image) && image < INT32_MAX / 64 && row < INT32_MAX / 64 / g->h &&
            g->h + g->kh * g->dh < INT32_MAX / 64 && g->w + g->kw * g->dw < INT32_MAX / 64 &&
            row >= (g->ow - 1) * g->sw * g->column_stride && image >= (g->oh - 1) * row;
