@@ -22,7 +22,8 @@ from npkernels._windows cimport set_windows
 cnp.import_array()
 
 cdef enum:
-    BLOCK_PIXELS = 384            # of the inner axis in a block
+    BLOCK_PIXELS = 384            # of the inner axis in a block,
+    TAP_PIXELS = 96               # or where each tap is gathered, so that several channels fit into L1
     SMALL_RESULT = 32             # tiles below which the images are split,
     PART_PIXELS = 2048            # or if the parts are long
     PARTS_BYTES = 1 << 20         # and their sums small
@@ -53,9 +54,12 @@ cdef void plan(Gradient* v, int threads) noexcept nogil:
     v.parts = min(v.images * x.oh * x.ow // PART_PIXELS, PARTS_BYTES // (v.groups * k * v.outputs * size))
     v.parts = max(1, min(v.images, max(SMALL_RESULT // tiles, min(8, v.parts))))
     v.width = min(x.ow, 512)
-    v.lines = max(1, min(x.oh, BLOCK_PIXELS // v.width)) if v.width == x.ow else 1
     v.layout = flat_layout_of(x)
     v.flat = v.layout.pitch <= 2 * x.ow + 64 and v.layout.extra <= 65536
+    if v.layout.phases_h * v.layout.phases_w == v.taps and v.channels >= 4 and (
+            x.sw > 2 or x.ow < t.conv.short_rows) and t.conv.short_rows > 0:
+        v.flat = False                        # no copy would serve two taps, and covers make patches of many channels
+    v.lines = max(1, min(x.oh, (BLOCK_PIXELS if v.flat else TAP_PIXELS) // v.width)) if v.width == x.ow else 1
     copies = v.layout.phases_h * v.layout.phases_w if v.flat else v.taps
     v.line = v.layout.pitch if v.flat else v.width
     v.run_length = (v.lines - 1) * v.line + v.width + (v.layout.extra if v.flat else 0)
@@ -121,13 +125,15 @@ cdef void multiply(const Gradient* v, Py_ssize_t rows, Py_ssize_t outputs, Py_ss
     # c (rows, outputs), a row every v.outputs, = or += the copies times the panels
     cdef Py_ssize_t lanes = v.table.lanes, size = v.table.itemsize, vectors = ceil_div(outputs, lanes), s, q, i, first, end
     cdef Py_ssize_t panels = panel_count(vectors, v.table.tile.vectors), slivers = ceil_div(rows, v.table.tile.rows), height
+    if not v.flat:                            # the taps of all lines lie together
+        lines, width = 1, lines * width
     for s in range(slivers):
         i = rows * s // slivers
         height = rows * (s + 1) // slivers - i
         for q in range(panels):
             first, end = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
             v.table.tile.lines[(height - 1) * v.table.tile.vectors + (end - first) // lanes - 1](
-                lines, width, a, v.line if v.flat else width, v.runs + i, b + first * lines * width * size, end - first,
+                lines, width, a, v.line, v.runs + i, b + first * lines * width * size, end - first,
                 c + (i * v.outputs + first) * size, v.outputs, min(end, outputs) - first, start)
 
 
