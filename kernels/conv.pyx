@@ -7,14 +7,19 @@ image n (kernels/simd/conv.h). Groups are products of their own.
 """
 cimport numpy as cnp
 
+from npkernels._plain cimport is_plain, plain_positions, plain_size
 from npkernels._primitives cimport (
     START_ROW_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, primitives, windows,
 )
 from npkernels._product cimport SERIAL_FLOP, Product, ceil_div, product_begin, product_plan, product_run, product_serial
 from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
-from npkernels._windows cimport set_windows
+from npkernels._windows cimport set_images, set_windows
 
 cnp.import_array()
+
+cdef enum:
+    FEWEST_CHANNELS = 16
+WINOGRAD_CHANNELS = FEWEST_CHANNELS          # below, the direct form is the only one that pays
 
 cdef struct Convolution:
     windows patches
@@ -198,48 +203,107 @@ cdef int forward_flat(Flat* v, Py_ssize_t groups) except -1 nogil:
     return 0
 
 
-def forward(
+cdef int convolve(
+    Flat* v,                 # its windows are set
     cnp.ndarray x,           # IN (n, c, h, w)
-    cnp.ndarray w,           # IN (oc, c/groups * kh * kw)
+    cnp.ndarray w,           # IN (oc, c/groups * kh * kw), or (oc, c/groups, kh, kw) C-contiguous
     cnp.ndarray bias,        # IN (oc,), contiguous, or None
     cnp.ndarray y,           # OUT (n, oc, oh, ow), any strides, fully overwritten
-    tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, oh, ow
-    Py_ssize_t groups=1,
-    int activation=-1,
-):
+    Py_ssize_t groups,
+    int activation,
+) except -1:
     cdef Py_ssize_t m = cnp.PyArray_DIMS(y)[1] // groups, c = cnp.PyArray_DIMS(x)[1] // groups, group
-    cdef Py_ssize_t images = cnp.PyArray_DIMS(y)[0], k = cnp.PyArray_DIMS(w)[1]
-    cdef Flat v
+    cdef Py_ssize_t images = cnp.PyArray_DIMS(y)[0], k = c * v.conv.patches.kh * v.conv.patches.kw
     cdef Product* g = &v.g
     cdef Product one
     product_begin(g, cnp.PyArray_TYPE(x), m, 0, k)
-    set_windows(&v.conv.patches, x, 0, geometry)
     set_result(&v.conv, y, 0)
-    g.a, g.a_row, g.a_k = <const char*>cnp.PyArray_DATA(w), cnp.PyArray_STRIDES(w)[0], cnp.PyArray_STRIDES(w)[1]
+    g.a, g.a_row = <const char*>cnp.PyArray_DATA(w), cnp.PyArray_STRIDES(w)[0]
+    g.a_k = cnp.PyArray_STRIDES(w)[cnp.PyArray_NDIM(w) - 1]
     if bias is not None:
         g.bias, g.start = <const char*>cnp.PyArray_DATA(bias), START_ROW_BIAS
     if activation >= 0:
         g.activation = g.table.activation.forward[activation]
     if m == 0 or images == 0:
-        return
+        return 0
     if k > 0:
         v.conv.flat = flat_layout_of(&v.conv.patches)
         if flat_pays(g, &v.conv, images):
             v.images, v.channels = images, c
             with nogil:
-                forward_flat(&v, groups)
-            return
+                forward_flat(v, groups)
+            return 0
     g.n = images * cnp.PyArray_DIMS(y)[2] * cnp.PyArray_DIMS(y)[3]
     g.pack_b, g.place, g.epilogue, g.split_k, g.context = pack_patches, place, store, True, &v.conv
     for group in range(groups):
         one = g[0]
-        set_windows(&v.conv.patches, x, group * c, geometry)
+        set_images(&v.conv.patches, x, group * c)
         set_result(&v.conv, y, group * m)
         one.a += group * m * g.a_row
         if bias is not None:
             one.bias += group * m * g.table.itemsize
         with nogil:
             product_run(&one)
+    return 0
+
+
+def forward(
+    cnp.ndarray x,           # as in `convolve`
+    cnp.ndarray w,
+    cnp.ndarray bias,
+    cnp.ndarray y,
+    tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, oh, ow
+    Py_ssize_t groups=1,
+    int activation=-1,
+):
+    cdef Flat v
+    set_windows(&v.conv.patches, x, 0, geometry)
+    convolve(&v, x, w, bias, y, groups, activation)
+
+
+cdef bint plain_weights(x, w, b) noexcept:
+    # Are all arrays plain and alike, with contiguous weights and biases that fit the channels of x?
+    cdef cnp.npy_intp* shape
+    if not (is_plain(x) and is_plain(w)) or cnp.PyArray_NDIM(<cnp.ndarray>x) != 4 or cnp.PyArray_NDIM(<cnp.ndarray>w) != 4:
+        return False
+    shape = cnp.PyArray_DIMS(<cnp.ndarray>w)
+    if (cnp.PyArray_TYPE(<cnp.ndarray>x) != cnp.PyArray_TYPE(<cnp.ndarray>w) or cnp.PyArray_DIMS(<cnp.ndarray>x)[1] != shape[1]
+            or not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>w)):
+        return False
+    return b is None or (
+        is_plain(b) and cnp.PyArray_TYPE(<cnp.ndarray>b) == cnp.PyArray_TYPE(<cnp.ndarray>w)
+        and cnp.PyArray_NDIM(<cnp.ndarray>b) == 1 and cnp.PyArray_DIMS(<cnp.ndarray>b)[0] == shape[0]
+        and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>b))
+
+
+def conv2d_plain(x, w, b, stride, padding, dilation, groups, int activation):
+    """The convolution as a new array if nothing needs a check or a conversion and few channels leave no form to choose,
+    else None."""
+    cdef Py_ssize_t step = plain_size(stride), pad = plain_size(padding), spread = plain_size(dilation)
+    cdef cnp.npy_intp shape[4]
+    cdef cnp.npy_intp* size
+    cdef cnp.ndarray y
+    cdef Flat v
+    cdef windows* p = &v.conv.patches
+    if not plain_weights(x, w, b) or plain_size(groups) != 1:
+        return None
+    if not 1 < cnp.PyArray_DIMS(<cnp.ndarray>x)[1] < FEWEST_CHANNELS:      # one may be a depthwise convolution
+        return None
+    size = cnp.PyArray_DIMS(<cnp.ndarray>w)
+    set_images(p, <cnp.ndarray>x, 0)
+    p.kh, p.kw, p.top, p.left = size[2], size[3], pad, pad
+    p.sh, p.sw = min(step, p.h + 2 * pad), min(step, p.w + 2 * pad)
+    p.dh, p.dw = spread if p.kh > 1 else 1, spread if p.kw > 1 else 1
+    p.oh, p.ow = plain_positions(p.h, p.kh, step, pad, spread), plain_positions(p.w, p.kw, step, pad, spread)
+    shape[0], shape[1], shape[2], shape[3] = cnp.PyArray_DIMS(<cnp.ndarray>x)[0], size[0], p.oh, p.ow
+    if p.oh == 0 or p.ow == 0:
+        return None
+    try:
+        y = cnp.PyArray_EMPTY(4, shape, cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
+    except ValueError:                       # the checks say which size overflows
+        return None
+    convolve(&v, <cnp.ndarray>x, <cnp.ndarray>w, b, y, 1, activation)
+    return y
 
 
 cdef struct Taps:

@@ -9,6 +9,7 @@ cimport numpy as cnp
 from libc.math cimport INFINITY
 from libc.string cimport memchr, memset
 
+from npkernels._plain cimport is_plain, plain_positions, plain_size
 from npkernels._primitives cimport UNSIGNED_INDEX, pool_gradients, pooling, primitives
 from npkernels._planes cimport POOL_GRAIN, Planes, plane_at, set_planes
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
@@ -168,14 +169,14 @@ cdef size_t run_pool(Pool* v, Py_ssize_t images) noexcept nogil:
     return 0
 
 
-cdef int pool(cnp.ndarray x, cnp.ndarray y, cnp.ndarray indices, tuple geometry, bint mean, bint include_pad) except -1:
+cdef int pool(const pooling* g, cnp.ndarray x, cnp.ndarray y, cnp.ndarray indices, bint mean, bint include_pad) except -1:
     cdef Pool v
     cdef size_t missing
     if cnp.PyArray_SIZE(y) == 0:
         return 0
+    v.g = g[0]
     v.table = primitives_for(cnp.PyArray_TYPE(x))
     set_planes(&v.x, x)
-    set_pooling(&v.g, cnp.PyArray_DIMS(x)[2], cnp.PyArray_DIMS(x)[3], geometry)
     v.y, v.indices = <char*>cnp.PyArray_DATA(y), NULL
     if indices is not None:
         v.indices = <int*>cnp.PyArray_DATA(indices)
@@ -192,7 +193,9 @@ def max_forward(
     tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, bottom, right, oh, ow
 ):
     # y[n, c, i, j] = max over (a, b) of x[n, c, i sh + a dh - top, j sw + b dw - left]; indices: where it was found
-    pool(x, y, indices, geometry, False, False)
+    cdef pooling g
+    set_pooling(&g, cnp.PyArray_DIMS(x)[2], cnp.PyArray_DIMS(x)[3], geometry)
+    pool(&g, x, y, indices, False, False)
 
 
 def mean_forward(
@@ -202,7 +205,35 @@ def mean_forward(
     bint include_pad,
 ):
     # y[n, c, i, j] = sum over (a, b) of x[n, c, i sh + a - top, j sw + b - left] / divisor[i, j]
-    pool(x, y, None, geometry, True, include_pad)
+    cdef pooling g
+    set_pooling(&g, cnp.PyArray_DIMS(x)[2], cnp.PyArray_DIMS(x)[3], geometry)
+    pool(&g, x, y, None, True, include_pad)
+
+
+def pool_plain(x, kernel_size, stride, padding, dilation, bint mean):
+    """The pooled images as a new array if nothing needs a check or a conversion, else None."""
+    cdef Py_ssize_t size = plain_size(kernel_size), step = size if stride is None else plain_size(stride)
+    cdef Py_ssize_t pad = plain_size(padding)
+    cdef cnp.npy_intp* shape
+    cdef cnp.npy_intp wanted[4]
+    cdef cnp.ndarray y
+    cdef pooling g
+    if not is_plain(x) or cnp.PyArray_NDIM(<cnp.ndarray>x) != 4 or pad >= size or plain_size(dilation) != 1:
+        return None
+    shape = cnp.PyArray_DIMS(<cnp.ndarray>x)
+    g.h, g.w, g.kh, g.kw, g.dh, g.dw = shape[2], shape[3], size, size, 1, 1
+    g.top = g.left = g.bottom = g.right = pad
+    g.sh, g.sw = min(step, g.h + 2 * pad), min(step, g.w + 2 * pad)
+    g.oh, g.ow = plain_positions(g.h, size, step, pad, 1), plain_positions(g.w, size, step, pad, 1)
+    if g.oh == 0 or g.ow == 0:
+        return None
+    wanted[0], wanted[1], wanted[2], wanted[3] = shape[0], shape[1], g.oh, g.ow
+    try:
+        y = cnp.PyArray_EMPTY(4, wanted, cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
+    except ValueError:                       # the checks say which size overflows
+        return None
+    pool(&g, <cnp.ndarray>x, y, None, mean, True)
+    return y
 
 
 cdef struct Scatter:

@@ -4,6 +4,11 @@ from numpy.typing import NDArray
 # kh, kw, sh, sw, dh, dw, top, left, oh, ow
 Geometry = tuple[int, int, int, int, int, int, int, int, int, int]
 
+WINOGRAD_CHANNELS: int
+
+def conv2d_plain(
+    x: object, w: object, b: object, stride: object, padding: object, dilation: object, groups: object, activation: int
+) -> NDArray[np.floating] | None: ...
 def forward(
     x: NDArray[np.floating],
     w: NDArray[np.floating],

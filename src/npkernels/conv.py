@@ -98,13 +98,17 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
            [-18., -24., -18.],
            [ 13.,  20.,  17.]])
     """
+    function = -1 if activation is None else fused(activation)
+    if out is None and algorithm == "auto":
+        y = _conv.conv2d_plain(x, w, b, stride, padding, dilation, groups, function)
+        if y is not None:
+            return y
     x = check.real("x", x)
     w = check.real("w", w, x)
     groups, geometry = _geometry(x, w, stride, padding, dilation, groups)
     oc = len(w)
     if b is not None:
         b = check.vector("b", b, oc, x)
-    function = -1 if activation is None else fused(activation)
     if algorithm != "auto":
         check.choice("algorithm", algorithm, ("auto", "direct", "winograd"))
         if algorithm == "winograd" and geometry[:6] not in WINOGRAD_WINDOWS:
@@ -139,7 +143,9 @@ def _winograd_tiles(geometry):
 def _winograd_pays(c, oc, geometry):
     # Below, transforming costs more than it saves.
     outputs = 32 if geometry[0] == 3 else 16
-    return c >= 16 and oc >= outputs and geometry[8] * geometry[9] >= 49 and _winograd_tiles(geometry) > 0
+    if c < _conv.WINOGRAD_CHANNELS or oc < outputs or geometry[8] * geometry[9] < 49:
+        return False
+    return _winograd_tiles(geometry) > 0
 
 
 def correlate(x, matrix, b, y, geometry, groups=1, function=-1, algorithm="auto"):

@@ -96,6 +96,10 @@ def max_pool2d(x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=
            [7., 9.]]), array([[ 5,  6],
            [ 8, 14]], dtype=int32))
     """
+    if out is None and not ceil_mode and not return_indices:
+        y = _pool.pool_plain(x, kernel_size, stride, padding, dilation, False)
+        if y is not None:
+            return y
     x = _images("x", x)
     n, c, h, w = x.shape
     window = _window(h, w, kernel_size, stride, padding, dilation, ceil_mode)
@@ -195,6 +199,10 @@ def avg_pool2d(x, kernel_size, *, stride=None, padding=0, ceil_mode=False, count
     array([[3.5, 2. ],
            [2.5, 6. ]])
     """
+    if out is None and count_include_pad and not ceil_mode:
+        y = _pool.pool_plain(x, kernel_size, stride, padding, 1, True)
+        if y is not None:
+            return y
     x = _images("x", x)
     n, c, h, w = x.shape
     window = _window(h, w, kernel_size, stride, padding, 1, ceil_mode)
