@@ -7,6 +7,7 @@ image n (kernels/simd/conv.h). Groups are products of their own.
 """
 cimport numpy as cnp
 
+from npkernels._output_lanes cimport Lanes, lanes_begin, lanes_run
 from npkernels._plain cimport is_plain, plain_positions, plain_size
 from npkernels._primitives cimport (
     START_ROW_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, primitives, windows,
@@ -20,6 +21,10 @@ cnp.import_array()
 cdef enum:
     FEWEST_CHANNELS = 16
 WINOGRAD_CHANNELS = FEWEST_CHANNELS          # below, the direct form is the only one that pays
+
+cdef enum:
+    FLAT, PATCHES, LANES, ANY
+FORMS = {"flat": FLAT, "patches": PATCHES, "lanes": LANES}
 
 cdef struct Convolution:
     windows patches
@@ -127,25 +132,33 @@ cdef struct Flat:
     Py_ssize_t bands, rows, images
 
 
-cdef bint flat_pays(const Product* g, const Convolution* conv, Py_ssize_t images) noexcept nogil:
+cdef double flat_cost(const Flat* f) noexcept nogil:
     # The work for a channel of an image, in multiply-adds of a lane: the product with the places of no window, the rows of
-    # the runs that are filled, and weights that come anew from beyond L2; against the product alone, and the gathering
-    # of each tap, row by row of the windows. The weights were fitted to times.
-    cdef const windows* v = &conv.patches
-    cdef double lanes = g.table.lanes, taps = <double>v.kh * v.kw, pixels = <double>v.oh * v.ow, m = g.m
-    cdef double phases = <double>conv.flat.phases_h * conv.flat.phases_w
-    cdef double places = ceil_div(conv.flat.length, g.table.lanes) * lanes, flat, patches, gather
-    if taps == 1 or places > 2 * pixels or conv.flat.extra > 4096 + 4 * conv.flat.length:
-        return False
-    flat = taps * m * places + (3 if v.sw > 2 else 1) * phases * (2 * lanes * (60 + 8 * v.oh) + 6 * (places + conv.flat.extra))
+    # the runs that are filled, windows brought to y, and weights, which come anew for each image from beyond L2.
+    # The weights of all costs were fitted to times.
+    cdef const Product* g = &f.g
+    cdef const windows* v = &f.conv.patches
+    cdef double lanes = g.table.lanes, taps = <double>v.kh * v.kw, m = g.m, copies, images = f.images
+    cdef double phases = <double>f.conv.flat.phases_h * f.conv.flat.phases_w
+    cdef double places = ceil_div(f.conv.flat.length, g.table.lanes) * lanes
+    if places > 2. * v.oh * v.ow or f.conv.flat.extra > 4096 + 4 * f.conv.flat.length:
+        return 1e300
+    copies = phases * (210 * lanes + (63 if v.sw > 2 else 13) * (places + f.conv.flat.extra))
     if m * g.k * g.table.itemsize > cache_sizes().l2:
-        flat += 8 * taps * m
+        images = 1
+    return 1.13 * taps * m * places + copies + m * (7.6 * places + 1.2 * v.oh * lanes) / f.channels + 5 * taps * m / images
+
+
+cdef double patch_cost(const Flat* f) noexcept nogil:
+    # The product alone, and the gathering of each tap, row by row of the windows.
+    cdef const Product* g = &f.g
+    cdef const windows* v = &f.conv.patches
+    cdef double lanes = g.table.lanes, taps = <double>v.kh * v.kw, pixels = <double>v.oh * v.ow, gather
     if v.ow < g.table.conv.short_rows or (v.sw > 2 and g.table.conv.short_rows > 0):
-        gather = 1.25 * lanes + 60 * taps / g.k
+        gather = lanes * (1.04 + 7. / f.channels)
     else:
-        gather = max(lanes, 10 * lanes * (1 if v.sw == 1 else 2) / v.ow)
-    patches = taps * pixels * (m + gather)
-    return flat < patches
+        gather = 13.3 * ceil_div(v.ow, g.table.lanes) * lanes / v.ow * (1 if v.sw == 1 else 2)
+    return taps * pixels * (1.1 * g.m + gather) + 12 * g.m * pixels / f.channels + 10 * taps * g.m / f.images
 
 
 cdef void run_flat(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -203,6 +216,32 @@ cdef int forward_flat(Flat* v, Py_ssize_t groups) except -1 nogil:
     return 0
 
 
+cdef int forward_patches(Flat* v, cnp.ndarray x, cnp.ndarray y, Py_ssize_t groups) except -1:
+    cdef Product* g = &v.g
+    cdef Product one
+    cdef Py_ssize_t group
+    g.n = v.images * v.conv.patches.oh * v.conv.patches.ow
+    g.pack_b, g.place, g.epilogue, g.split_k, g.context = pack_patches, place, store, True, &v.conv
+    for group in range(groups):
+        one = g[0]
+        set_images(&v.conv.patches, x, group * v.channels)
+        set_result(&v.conv, y, group * g.m)
+        one.a += group * g.m * g.a_row
+        if g.bias != NULL:
+            one.bias += group * g.m * g.table.itemsize
+        with nogil:
+            product_run(&one)
+    return 0
+
+
+cdef void set_lanes(Lanes* v, const Flat* from_, Py_ssize_t groups) noexcept nogil:
+    cdef const Product* g = &from_.g
+    cdef const Convolution* conv = &from_.conv
+    v.table, v.x, v.groups, v.images, v.channels, v.outputs = g.table, conv.patches, groups, from_.images, from_.channels, g.m
+    v.w, v.w_row, v.w_k, v.bias, v.activation = g.a, g.a_row, g.a_k, g.bias, g.activation
+    v.y, v.y_image, v.y_channel, v.y_row, v.y_column = conv.y, conv.y_image, conv.y_channel, conv.y_row, conv.y_column
+
+
 cdef int convolve(
     Flat* v,                 # its windows are set
     cnp.ndarray x,           # IN (n, c, h, w)
@@ -211,12 +250,14 @@ cdef int convolve(
     cnp.ndarray y,           # OUT (n, oc, oh, ow), any strides, fully overwritten
     Py_ssize_t groups,
     int activation,
+    int form,
 ) except -1:
-    cdef Py_ssize_t m = cnp.PyArray_DIMS(y)[1] // groups, c = cnp.PyArray_DIMS(x)[1] // groups, group
-    cdef Py_ssize_t images = cnp.PyArray_DIMS(y)[0], k = c * v.conv.patches.kh * v.conv.patches.kw
     cdef Product* g = &v.g
-    cdef Product one
-    product_begin(g, cnp.PyArray_TYPE(x), m, 0, k)
+    cdef Lanes lanes
+    cdef double costs[3]
+    cdef int done
+    v.images, v.channels = cnp.PyArray_DIMS(y)[0], cnp.PyArray_DIMS(x)[1] // groups
+    product_begin(g, cnp.PyArray_TYPE(x), cnp.PyArray_DIMS(y)[1] // groups, 0, v.channels * v.conv.patches.kh * v.conv.patches.kw)
     set_result(&v.conv, y, 0)
     g.a, g.a_row = <const char*>cnp.PyArray_DATA(w), cnp.PyArray_STRIDES(w)[0]
     g.a_k = cnp.PyArray_STRIDES(w)[cnp.PyArray_NDIM(w) - 1]
@@ -224,27 +265,24 @@ cdef int convolve(
         g.bias, g.start = <const char*>cnp.PyArray_DATA(bias), START_ROW_BIAS
     if activation >= 0:
         g.activation = g.table.activation.forward[activation]
-    if m == 0 or images == 0:
+    if g.m == 0 or v.images == 0:
         return 0
-    if k > 0:
+    if g.k > 0:
         v.conv.flat = flat_layout_of(&v.conv.patches)
-        if flat_pays(g, &v.conv, images):
-            v.images, v.channels = images, c
+        set_lanes(&lanes, v, groups)
+        costs[FLAT], costs[PATCHES], costs[LANES] = flat_cost(v), patch_cost(v), lanes_begin(&lanes)
+        if form != ANY:
+            costs[form] = 0
+        if costs[LANES] < min(costs[FLAT], costs[PATCHES]):
+            with nogil:
+                done = lanes_run(&lanes)
+            if done:
+                return 0
+        if costs[FLAT] < costs[PATCHES]:
             with nogil:
                 forward_flat(v, groups)
             return 0
-    g.n = images * cnp.PyArray_DIMS(y)[2] * cnp.PyArray_DIMS(y)[3]
-    g.pack_b, g.place, g.epilogue, g.split_k, g.context = pack_patches, place, store, True, &v.conv
-    for group in range(groups):
-        one = g[0]
-        set_images(&v.conv.patches, x, group * c)
-        set_result(&v.conv, y, group * m)
-        one.a += group * m * g.a_row
-        if bias is not None:
-            one.bias += group * m * g.table.itemsize
-        with nogil:
-            product_run(&one)
-    return 0
+    return forward_patches(v, x, y, groups)
 
 
 def forward(
@@ -255,10 +293,11 @@ def forward(
     tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, oh, ow
     Py_ssize_t groups=1,
     int activation=-1,
+    int form=ANY,            # one of FORMS, whatever it costs
 ):
     cdef Flat v
     set_windows(&v.conv.patches, x, 0, geometry)
-    convolve(&v, x, w, bias, y, groups, activation)
+    convolve(&v, x, w, bias, y, groups, activation, form)
 
 
 cdef bint plain_weights(x, w, b) noexcept:
@@ -302,7 +341,7 @@ def conv2d_plain(x, w, b, stride, padding, dilation, groups, int activation):
         y = cnp.PyArray_EMPTY(4, shape, cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
     except ValueError:                       # the checks say which size overflows
         return None
-    convolve(&v, <cnp.ndarray>x, <cnp.ndarray>w, b, y, 1, activation)
+    convolve(&v, <cnp.ndarray>x, <cnp.ndarray>w, b, y, 1, activation, ANY)
     return y
 
 

@@ -19,6 +19,12 @@ cdef extern from "primitives.h" nogil:
     ctypedef void (*tile_runs_fn)(Py_ssize_t k, const void* a, Py_ssize_t a_stride, const void* b,
                                   const Py_ssize_t* runs, void* c, Py_ssize_t c_stride, Py_ssize_t columns, int start,
                                   const void* bias) noexcept nogil
+    ctypedef struct window_taps:
+        Py_ssize_t channels, group, count, a_group, b_group
+        const Py_ssize_t* places
+        const Py_ssize_t* lines
+    ctypedef void (*tile_taps_fn)(const window_taps* taps, const void* a, Py_ssize_t a_row, const void* b, void* c,
+                                  Py_ssize_t c_stride, int start, const void* bias) noexcept nogil
     ctypedef void (*tile_lines_fn)(Py_ssize_t lines, Py_ssize_t width, const void* a, Py_ssize_t a_line,
                                    const Py_ssize_t* runs, const void* b, Py_ssize_t b_stride, void* c,
                                    Py_ssize_t c_stride, Py_ssize_t columns, int start) noexcept nogil
@@ -28,6 +34,7 @@ cdef extern from "primitives.h" nogil:
         Py_ssize_t rows, vectors
         const tile_fn* tiles
         const tile_runs_fn* runs
+        const tile_taps_fn* taps
         const tile_lines_fn* lines
         row_runs_fn row_runs
         tile_fn row_lines

@@ -20,13 +20,17 @@ INLINE void start_accumulators(const int rows, const int vectors, vreal acc[TILE
         UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = (vreal){0};
     } else if (start == START_ROW_BIAS) {
         UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = vsplat(bias[i]);
-    } else { /* START_C and START_COLUMN_BIAS, which is a C whose rows are all the same */
-        const real *row = start == START_C ? c : bias;
-        const ptrdiff_t stride = start == START_C ? c_stride : 0;
+    } else if (start == START_COLUMN_BIAS) {
+        UNROLL for (int v = 0; v < vectors; v++)
+        {
+            const vreal first = v < end ? vload(bias + v * LANES) : load_last(bias + v * LANES, last);
+            UNROLL for (int i = 0; i < rows; i++) acc[i][v] = first;
+        }
+    } else {
         UNROLL for (int i = 0; i < rows; i++)
         {
-            UNROLL for (int v = 0; v < end; v++) acc[i][v] = vload(row + i * stride + v * LANES);
-            acc[i][end] = load_last(row + i * stride + end * LANES, last);
+            UNROLL for (int v = 0; v < end; v++) acc[i][v] = vload(c + i * c_stride + v * LANES);
+            acc[i][end] = load_last(c + i * c_stride + end * LANES, last);
         }
     }
 }
@@ -47,8 +51,8 @@ INLINE void store_accumulators(const int rows, const int vectors, vreal acc[TILE
     }
 }
 
-INLINE void tile(const int rows, const int vectors, const bool by_runs, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step,
-                 const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs, real *c, ptrdiff_t c_stride,
+INLINE void tile(const int rows, const int vectors, const bool by_runs, ptrdiff_t k, const real *a, ptrdiff_t a_row,
+                 ptrdiff_t a_step, const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs, real *c, ptrdiff_t c_stride,
                  ptrdiff_t columns, int start, const real *bias)
 {
     assert(k >= 0 && columns > (vectors - 1) * LANES && columns <= vectors * LANES);
@@ -70,6 +74,29 @@ INLINE void tile(const int rows, const int vectors, const bool by_runs, ptrdiff_
     }
 
     store_accumulators(rows, vectors, acc, c, c_stride, last, start);
+}
+
+INLINE void tile_taps(const int rows, const int vectors, const window_taps *taps, const real *a, ptrdiff_t a_row,
+                      const real *b, real *c, ptrdiff_t c_stride, int start, const real *bias)
+{
+    vreal acc[TILE_ROWS][TILE_VECTORS];
+    start_accumulators(rows, vectors, acc, c, c_stride, LANES, start, bias);
+    for (ptrdiff_t left = taps->channels; left > 0; left -= taps->group, a += taps->a_group, b += taps->b_group) {
+        const ptrdiff_t count = min_size(left, taps->group) * taps->count;
+        const ptrdiff_t *const places = taps->places, *const lines = taps->lines;
+        _Pragma("GCC unroll 4") for (ptrdiff_t t = 0; t < count; t++)
+        {
+            const real *const pixel = a + places[t], *const line = b + lines[t];
+            vreal bp[TILE_VECTORS];
+            UNROLL for (int v = 0; v < vectors; v++) bp[v] = vload(line + v * LANES);
+            UNROLL for (int i = 0; i < rows; i++)
+            {
+                const vreal ap = vsplat(pixel[i * a_row]);
+                UNROLL for (int v = 0; v < vectors; v++) acc[i][v] += ap * bp[v];
+            }
+        }
+    }
+    store_accumulators(rows, vectors, acc, c, c_stride, LANES, start);
 }
 
 INLINE void tile_lines(const int rows, const int vectors, ptrdiff_t lines, ptrdiff_t width, const real *a, ptrdiff_t a_line,
@@ -198,7 +225,13 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
                                         const ptrdiff_t *runs, real *c, ptrdiff_t c_stride, ptrdiff_t columns,         \
                                         int start, const real *bias)                                                   \
     {                                                                                                                  \
-        tile(rows, vectors, true, k, a, a_stride, 1, b, 0, runs, c, c_stride, columns, start, bias);                         \
+        tile(rows, vectors, true, k, a, a_stride, 1, b, 0, runs, c, c_stride, columns, start, bias);                   \
+    }
+#define TAPS(rows, vectors)                                                                                            \
+    static void taps_##rows##x##vectors(const window_taps *taps, const real *a, ptrdiff_t a_row, const real *b,        \
+                                        real *c, ptrdiff_t c_stride, int start, const real *bias)                      \
+    {                                                                                                                  \
+        tile_taps(rows, vectors, taps, a, a_row, b, c, c_stride, start, bias);                                         \
     }
 #define LINES(rows, vectors)                                                                                           \
     static void lines_##rows##x##vectors(ptrdiff_t lines, ptrdiff_t width, const real *a, ptrdiff_t a_line,            \
@@ -216,11 +249,13 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
     }
 #if TILE_VECTORS == 3
 #define THINS(rows) THIN(rows, 1) THIN(rows, 2) THIN(rows, 3)
-#define TILES(rows) TILE(rows, 1) TILE(rows, 2) TILE(rows, 3) RUNS(rows, 1) RUNS(rows, 2) RUNS(rows, 3) LINES(rows, 1) LINES(rows, 2) LINES(rows, 3)
+#define TILES(rows) EACH(TILE, rows) EACH(RUNS, rows) EACH(TAPS, rows) EACH(LINES, rows)
+#define EACH(LAYOUT, rows) LAYOUT(rows, 1) LAYOUT(rows, 2) LAYOUT(rows, 3)
 #define ROW(layout, rows) {layout##_##rows##x1, layout##_##rows##x2, layout##_##rows##x3}
 #else
 #define THINS(rows) THIN(rows, 1) THIN(rows, 2)
-#define TILES(rows) TILE(rows, 1) TILE(rows, 2) RUNS(rows, 1) RUNS(rows, 2) LINES(rows, 1) LINES(rows, 2)
+#define TILES(rows) EACH(TILE, rows) EACH(RUNS, rows) EACH(TAPS, rows) EACH(LINES, rows)
+#define EACH(LAYOUT, rows) LAYOUT(rows, 1) LAYOUT(rows, 2)
 #define ROW(layout, rows) {layout##_##rows##x1, layout##_##rows##x2}
 #endif
 THINS(1) THINS(2) THINS(3) THINS(4) THINS(5) THINS(6)
@@ -239,10 +274,12 @@ static const tile_fn tiles[TILE_ROWS][TILE_VECTORS] = ROWS(tile);
 
 static const tile_runs_fn runs[TILE_ROWS][TILE_VECTORS] = ROWS(runs);
 
+static const tile_taps_fn taps[TILE_ROWS][TILE_VECTORS] = ROWS(taps);
+
 static const tile_lines_fn lines[TILE_ROWS][TILE_VECTORS] = ROWS(lines);
 
 static const tile_fn thins[TILE_ROWS][TILE_VECTORS] = ROWS(thin);
 
 const tile_primitives NAME(tile) = {
-    .rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0], .runs = &runs[0][0], .lines = &lines[0][0],
+    .rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0], .runs = &runs[0][0], .taps = &taps[0][0], .lines = &lines[0][0],
     .row_runs = row_runs, .row_lines = row_lines, .thin = &thins[0][0], .dots = NAME(dots)};

@@ -28,6 +28,18 @@ typedef void (*tile_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a
 typedef void (*tile_runs_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_row, const real *b, const ptrdiff_t *runs, real *c,
                              ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias);
 
+/* Taps of windows, the same of each channel: those of a `group` of channels lie at a[places[t]], their rows of B at
+ * b[lines[t]], t < group * count, and those of the next group a_group and b_group behind them. */
+typedef struct {
+    ptrdiff_t channels, group, count; /* count: of a channel */
+    ptrdiff_t a_group, b_group;
+    const ptrdiff_t *places, *lines;
+} window_taps;
+
+/* The same where rows of A are windows, a_row apart, and k runs over channels and taps; whole vectors of a packed B. */
+typedef void (*tile_taps_fn)(const window_taps *taps, const real *a, ptrdiff_t a_row, const real *b, real *c,
+                             ptrdiff_t c_stride, int start, const real *bias);
+
 /* The same where k runs over lines of a picture: p is (line, column), row i of A is a[runs[i] + line * a_line + column], B is
  * packed: b[(line * width + column) * b_stride + j]. */
 typedef void (*tile_lines_fn)(ptrdiff_t lines, ptrdiff_t width, const real *a, ptrdiff_t a_line, const ptrdiff_t *runs,
@@ -45,6 +57,7 @@ typedef struct {
     ptrdiff_t rows, vectors; /* the largest tile */
     const tile_fn *tiles;    /* [rows - 1][vectors - 1] */
     const tile_runs_fn *runs; /* [rows - 1][vectors - 1] */
+    const tile_taps_fn *taps; /* [rows - 1][vectors - 1] */
     const tile_lines_fn *lines; /* [rows - 1][vectors - 1] */
     row_runs_fn row_runs;
     tile_fn row_lines;       /* one row and any number of columns, B where it lies, nothing beyond `columns` is read */

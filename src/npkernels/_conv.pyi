@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 Geometry = tuple[int, int, int, int, int, int, int, int, int, int]
 
 WINOGRAD_CHANNELS: int
+FORMS: dict[str, int]
 
 def conv2d_plain(
     x: object, w: object, b: object, stride: object, padding: object, dilation: object, groups: object, activation: int
@@ -17,6 +18,7 @@ def forward(
     geometry: Geometry,
     groups: int = 1,
     activation: int = -1,
+    form: int = 3,
 ) -> None: ...
 def turned_weights(
     w: NDArray[np.floating],

@@ -1,0 +1,312 @@
+"""Convolution with output channels in the lanes: the rows of a tile are windows, and their pixels are broadcast.
+
+    y'[(n, i, j), o] = bias[o] + sum over p = (c, a, b) of  x[n, c, i*sh + a*dh - top, j*sw + b*dw - left] w'[p, o]
+
+No patch is gathered: a tap lies at one distance from the first pixel of every window. The rows of a tile are windows of one
+row, read in the image where no window leaves it, else in a copy with its padding; or they are the same window of several
+images, where nothing is copied and no tap of the padding is computed. w' is packed into panels once a call; results are
+transposed on their way to y. Left out are products with zeros alone, so that the sums are those of conv.pyx, bit by bit.
+"""
+from libc.math cimport isfinite
+from libc.string cimport memcmp, memcpy, memset
+
+from npkernels._primitives cimport (
+    START_C, START_COLUMN_BIAS, flat_layout_of, panel_count, panel_start, tile_taps_fn, window_taps, windows,
+)
+from npkernels._product cimport SERIAL_FLOP, ceil_div
+from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, workspace, workspace_done
+from npkernels._scalars cimport round_to_line
+
+cdef enum:
+    BLOCK_PIXELS = 192            # windows of several images that use a panel together
+    PIECE_PIXELS = 64             # of an image that are finished together: stores wait while the next ones are computed
+    PANELS_BYTES = 4 << 20        # the most of the weights that are packed at a time
+    BAND_BYTES = 1 << 20          # the most of a row of windows and of what it sees
+    GROUP_TAPS = 32               # of several channels that are listed
+
+
+cdef inline Py_ssize_t span(Py_ssize_t count, Py_ssize_t stride, Py_ssize_t kernel, Py_ssize_t dilation) noexcept nogil:
+    # Elements from the first tap of the first of `count` windows to the last tap of the last one
+    return (count - 1) * stride + (kernel - 1) * dilation + 1
+
+
+cdef inline Py_ssize_t first_tap(Py_ssize_t start, Py_ssize_t dilation) noexcept nogil:
+    # inside the image, of a window that starts at `start`
+    return 0 if start >= 0 else (dilation - 1 - start) // dilation
+
+
+cdef inline Py_ssize_t end_of_taps(Py_ssize_t start, Py_ssize_t dilation, Py_ssize_t size, Py_ssize_t kernel) noexcept nogil:
+    return 0 if start >= size else min(kernel, (size - 1 - start) // dilation + 1)
+
+
+cdef Py_ssize_t taps_inside(Py_ssize_t count, Py_ssize_t stride, Py_ssize_t kernel, Py_ssize_t dilation, Py_ssize_t pad,
+                            Py_ssize_t size) noexcept nogil:
+    # of all windows along an axis
+    cdef Py_ssize_t i, taps = 0
+    for i in range(count):
+        taps += max(0, end_of_taps(i * stride - pad, dilation, size, kernel) - first_tap(i * stride - pad, dilation))
+    return taps
+
+
+cdef inline Py_ssize_t plane_of(const Lanes* v, Py_ssize_t rows) noexcept nogil:
+    # Elements of the copy of a channel for so many rows of windows; odd: no two planes share a cache set
+    cdef Py_ssize_t places = (span(rows, v.x.sh, v.x.kh, v.x.dh) - 1) * v.layout.pitch + span(v.x.ow, v.x.sw, v.x.kw, v.x.dw)
+    return (places // v.table.lanes + 1 | 1) * v.table.lanes
+
+
+cdef inline double idle(double vectors, Py_ssize_t rows, Py_ssize_t tallest) noexcept nogil:
+    # The time of `rows` rows of windows over that of whole tiles: eight accumulators keep the units busy.
+    return max(1., 8 * ceil_div(rows, tallest) / (vectors * rows))
+
+
+cdef double lanes_begin(Lanes* v) noexcept nogil:
+    # Of both forms the work of the units; broadcasts, lists of taps and tiles, whatever a tile computes; copies. Of all:
+    # bringing results to y and packing weights. Fitted to times, as the costs of the other forms (conv.pyx).
+    cdef windows* x = &v.x
+    cdef Py_ssize_t size = v.table.itemsize, tallest = v.table.tile.rows, panel = ceil_div(v.outputs, v.table.lanes)
+    cdef Py_ssize_t rows = span(x.oh, x.sh, x.kh, x.dh), widest = v.table.lanes * v.table.tile.vectors
+    cdef double lanes = v.table.lanes, vectors = min(v.table.tile.vectors, panel)
+    cdef double panels = panel_count(panel, v.table.tile.vectors)
+    cdef double outputs = panel * lanes, taps = x.kh * x.kw, pixels = x.oh * x.ow, c = v.channels
+    cdef double down = taps_inside(x.oh, x.sh, x.kh, x.dh, x.top, x.h), right = taps_inside(x.ow, x.sw, x.kw, x.dw, x.left, x.w)
+    cdef double image_tiles = <double>ceil_div(v.images, tallest) / v.images, row, image
+    cdef bint whole = (x.image_stride | x.channel_stride | x.row_stride | x.column_stride) % size == 0
+    v.k = v.channels * x.kh * x.kw
+    v.dense = v.x
+    v.dense.sh = v.dense.sw = 1
+    v.dense.oh, v.dense.ow = (x.oh - 1) * x.sh + 1, (x.ow - 1) * x.sw + 1
+    v.layout = flat_layout_of(&v.dense)
+    v.in_place = (whole and x.top <= 0 and x.left <= 0 and rows - x.top <= x.h
+                  and span(x.ow, x.sw, x.kw, x.dw) - x.left <= x.w)
+    row = 0.86 * outputs * down * x.kw * x.ow * idle(vectors, x.ow, tallest)
+    row += panels * lanes * (68 * x.oh * ceil_div(x.ow, tallest) / c + 0.5 * taps * pixels)
+    if not v.in_place:
+        row += 87 * lanes + 11 * rows * v.layout.pitch
+    image = 0.77 * outputs * down * right * idle(vectors, min(v.images, tallest), tallest)
+    image += panels * lanes * (image_tiles * ((3 * taps + 85) * pixels / c + 6 * down * right) + 1.2 * pixels)
+    v.across = whole and image < row and pixels <= PIECE_PIXELS * PIECE_PIXELS
+    v.in_place = v.in_place or v.across
+    v.skips = down * (right if v.across else x.ow * x.kw) < taps * pixels
+    if (v.k * widest * size > PANELS_BYTES or x.ow * widest * size > BAND_BYTES
+            or (not v.in_place and v.channels * plane_of(v, 1) * size > BAND_BYTES)):
+        return 1e300
+    return (image if v.across else row) + 20 * outputs * (pixels / c + taps / v.images)
+
+
+cdef void plan(Lanes* v, int threads) noexcept nogil:
+    cdef windows* x = &v.x
+    cdef Py_ssize_t size = v.table.itemsize, widest = v.table.lanes * v.table.tile.vectors, taps = x.kh * x.kw
+    cdef Py_ssize_t budget = cache_sizes().l2 // 2, wanted = 3 * threads, images, rows = x.oh
+    v.channel_group = max(1, GROUP_TAPS // taps)
+    v.channel_block = max(1, budget // (widest * taps * size))
+    v.channel_block = ceil_div(v.channels, ceil_div(v.channels, v.channel_block))
+    v.range = PANELS_BYTES // (v.k * widest * size) * widest
+    # What is read by all panels stays in L2.
+    images = max(1, min(budget // (v.channels * plane_of(v, x.oh) * size), ceil_div(BLOCK_PIXELS, x.oh * x.ow)))
+    if v.across:
+        images = ceil_div(images, v.table.tile.rows) * v.table.tile.rows
+    elif images == 1:
+        while rows > 1 and v.channels * plane_of(v, rows) * size > budget:
+            rows = ceil_div(rows, 2)
+    v.image_blocks, v.bands = ceil_div(v.images, images), ceil_div(x.oh, rows)
+    if threads > 1 and v.image_blocks * v.bands < wanted:
+        v.image_blocks = min(ceil_div(v.images, v.table.tile.rows) if v.across else v.images, wanted)
+        v.bands = max(v.bands, min(x.oh, ceil_div(wanted, v.image_blocks)))
+    images, rows = ceil_div(v.images, v.image_blocks), ceil_div(x.oh, v.bands)
+    v.piece_rows = max(1, min(rows, PIECE_PIXELS // x.ow))
+    v.piece_images = min(images, v.table.tile.rows if v.across else max(1, PIECE_PIXELS // (x.oh * x.ow)))
+    if v.in_place:
+        v.line, v.column = x.row_stride // size, x.column_stride // size
+        v.plane, v.picture = x.channel_stride // size, x.image_stride // size
+    else:
+        v.line, v.column, v.plane = v.layout.pitch, 1, plane_of(v, rows)
+        v.picture = v.channels * v.plane
+    v.copy_bytes = 0 if v.in_place else round_to_line(<size_t>(images * v.picture * size))
+    v.c_bytes = round_to_line(<size_t>(v.piece_images * v.piece_rows * x.ow * widest * size))
+    v.slot_bytes = v.copy_bytes + v.c_bytes + round_to_line(<size_t>(2 * v.channel_group * taps) * sizeof(Py_ssize_t))
+
+
+cdef void pack_weights(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Lanes* v = <const Lanes*>context
+    cdef Py_ssize_t lanes = v.table.lanes, size = v.table.itemsize, vectors = ceil_div(v.count, lanes), q, start, end, row
+    cdef Py_ssize_t panels = panel_count(vectors, v.table.tile.vectors)
+    for q in range(first, last):
+        start, end = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
+        row = v.group * v.outputs + v.first + start
+        v.table.pack.panel(v.k, min(end, v.count) - start, end - start, v.w + row * v.w_row, v.w_k, v.w_row,
+                           v.panels + start * v.k * size)
+        v.sums[q] = v.table.rows.sum(v.k * (end - start), v.panels + start * v.k * size) if v.skips else 0
+
+
+cdef void copy_images(const Lanes* v, const char* x, Py_ssize_t images, Py_ssize_t i, Py_ssize_t rows, char* to) noexcept nogil:
+    # What some rows of windows see of all channels of a group
+    cdef windows image = v.dense
+    cdef Py_ssize_t n, c, start = i * v.x.sh * v.layout.pitch
+    cdef Py_ssize_t count = (span(rows, v.x.sh, v.x.kh, v.x.dh) - 1) * v.layout.pitch + span(v.x.ow, v.x.sw, v.x.kw, v.x.dw)
+    for n in range(images):
+        image.x = x + n * v.x.image_stride
+        for c in range(v.channels):
+            v.table.flat.fill(&image, v.layout.pitch, c, 0, 0, start, count, v.plane, to)
+            to += v.plane * v.table.itemsize
+
+
+cdef struct Piece:
+    Py_ssize_t image, images, row, rows
+    const char* a                # window (row, 0) of the first image
+    char* c                      # (images, rows, ow, width)
+    Py_ssize_t* places           # of the taps of a group of channels; then their lines in a panel
+
+
+cdef void list_taps(const Lanes* v, const Py_ssize_t* seen, Py_ssize_t width, window_taps* taps,
+                    Py_ssize_t* to) noexcept nogil:
+    # Taps (a, b) with seen[0] <= a < seen[1], seen[2] <= b < seen[3]
+    cdef Py_ssize_t c, a, b, t = 0
+    cdef Py_ssize_t* lines = to + v.channel_group * v.x.kh * v.x.kw
+    taps.places, taps.lines, taps.group = to, lines, v.channel_group
+    taps.a_group, taps.b_group = v.channel_group * v.plane, v.channel_group * v.x.kh * v.x.kw * width
+    taps.count = max(0, seen[1] - seen[0]) * max(0, seen[3] - seen[2])
+    for c in range(v.channel_group):
+        for a in range(seen[0], seen[1]):
+            for b in range(seen[2], seen[3]):
+                to[t] = c * v.plane + a * v.x.dh * v.line + b * v.x.dw * v.column
+                lines[t] = ((c * v.x.kh + a) * v.x.kw + b) * width
+                t += 1
+
+
+cdef void multiply(const Lanes* v, const Piece* piece, Py_ssize_t channel, const char* panel, Py_ssize_t width,
+                   const char* bias) noexcept nogil:
+    # c = or += a block of channels
+    cdef const windows* x = &v.x
+    cdef Py_ssize_t size = v.table.itemsize, ow = x.ow, step = x.sw * v.column, i, j, n, top, left, s, slivers, first, rows, base, extra
+    cdef Py_ssize_t inner = ow if v.across else 1, outer = 1 if v.across else piece.images
+    cdef Py_ssize_t a_row = v.picture if v.across else step, c_row = (piece.rows * ow if v.across else 1) * width
+    cdef Py_ssize_t count = piece.images if v.across else ow
+    cdef const tile_taps_fn* tiles = v.table.tile.taps + width // v.table.lanes - 1
+    cdef const char* a = piece.a + channel * v.plane * size
+    cdef window_taps taps
+    cdef Py_ssize_t[4] seen, listed
+    listed[0], slivers = -1, ceil_div(count, v.table.tile.rows)
+    base, extra = count // slivers, count % slivers
+    seen[2], seen[3] = 0, x.kw
+    taps.channels = min(v.channel_block, v.channels - channel)
+    panel += channel * x.kh * x.kw * width * size
+    for i in range(piece.rows):
+        top = (piece.row + i) * x.sh - x.top
+        seen[0], seen[1] = first_tap(top, x.dh), end_of_taps(top, x.dh, x.h, x.kh)
+        for j in range(inner):
+            left = j * x.sw - x.left
+            if v.across:
+                seen[2], seen[3] = first_tap(left, x.dw), end_of_taps(left, x.dw, x.w, x.kw)
+            if memcmp(seen, listed, sizeof(seen)) != 0:
+                list_taps(v, seen, width, &taps, piece.places)
+                memcpy(listed, seen, sizeof(seen))
+            for n in range(outer):
+                first = 0
+                for s in range(slivers):
+                    rows = base + (s < extra)
+                    tiles[(rows - 1) * v.table.tile.vectors](
+                        &taps, a + (n * v.picture + i * x.sh * v.line + j * step + first * a_row) * size, a_row, panel,
+                        piece.c + (((n * piece.rows + i) * ow + j) * width + first * c_row) * size, c_row,
+                        START_COLUMN_BIAS if channel == 0 else START_C, bias)
+                    first += rows
+
+
+cdef void store(const Lanes* v, const Piece* piece, Py_ssize_t output, Py_ssize_t outputs, Py_ssize_t width) noexcept nogil:
+    cdef Py_ssize_t size = v.table.itemsize, ow = v.x.ow, n, i
+    cdef char* c = piece.c
+    cdef char* y
+    if v.activation != NULL:
+        v.activation(piece.images * piece.rows * ow * width, c, c, NULL)
+    for n in range(piece.image, piece.image + piece.images):
+        y = v.y + n * v.y_image + (v.group * v.outputs + output) * v.y_channel + piece.row * v.y_row
+        if v.y_column == size and v.y_row == ow * size:
+            v.table.pack.transpose(piece.rows * ow, outputs, c, width, y, v.y_channel // size)
+            c += piece.rows * ow * width * size
+            continue
+        for i in range(piece.rows):
+            v.table.pack.scatter(ow, outputs, c, width, y + i * v.y_row, v.y_column, v.y_channel)
+            c += ow * width * size
+
+
+cdef void run_panel(const Lanes* v, Piece block, Py_ssize_t start, Py_ssize_t width) noexcept nogil:
+    # Some outputs of a block, piece by piece
+    cdef Py_ssize_t n = 0, i, channel, size = v.table.itemsize
+    cdef Piece piece = block
+    while n < block.images:
+        i = 0
+        while i < block.rows:
+            piece.image, piece.images = block.image + n, min(v.piece_images, block.images - n)
+            piece.row, piece.rows = block.row + i, min(v.piece_rows, block.rows - i)
+            piece.a = block.a + (n * v.picture + i * v.x.sh * v.line) * size
+            channel = 0
+            while channel < v.channels:
+                multiply(v, &piece, channel, v.panels + start * v.k * size, width, v.biases + start * size)
+                channel += v.channel_block
+            store(v, &piece, v.first + start, min(width, v.count - start), width)
+            i += piece.rows
+        n += piece.images
+
+
+cdef void run(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Lanes* v = <const Lanes*>context
+    cdef Py_ssize_t lanes = v.table.lanes, vectors = ceil_div(v.count, lanes), task, q, start
+    cdef Py_ssize_t panels = panel_count(vectors, v.table.tile.vectors)
+    cdef char* copies = v.scratch + <size_t>slot * v.slot_bytes
+    cdef Piece block
+    block.c = copies + v.copy_bytes
+    block.places = <Py_ssize_t*>(block.c + v.c_bytes)
+    for task in range(first, last):
+        block.image = v.images * (task // v.bands) // v.image_blocks
+        block.images = v.images * (task // v.bands + 1) // v.image_blocks - block.image
+        block.row = v.x.oh * (task % v.bands) // v.bands
+        block.rows = v.x.oh * (task % v.bands + 1) // v.bands - block.row
+        block.a = v.x.x + block.image * v.x.image_stride + v.group * v.channels * v.x.channel_stride
+        if v.in_place:
+            block.a += (block.row * v.x.sh - v.x.top) * v.x.row_stride - v.x.left * v.x.column_stride
+        else:
+            copy_images(v, block.a, block.images, block.row, block.rows, copies)
+            block.a = copies
+        for q in range(panels):
+            start = panel_start(vectors, panels, q) * lanes
+            run_panel(v, block, start, panel_start(vectors, panels, q + 1) * lanes - start)
+
+
+cdef int run_range(Lanes* v, int threads) noexcept nogil:
+    # Whether taps may be skipped: 0 times an infinite weight is NaN.
+    cdef Py_ssize_t size = v.table.itemsize, panels = panel_count(ceil_div(v.count, v.table.lanes), v.table.tile.vectors), q
+    if v.bias != NULL:
+        memcpy(v.biases, v.bias + (v.group * v.outputs + v.first) * size, v.count * size)
+    parallel_for(pack_weights, v, panels, 1, <int>min(<Py_ssize_t>threads, panels))
+    for q in range(panels):
+        if not isfinite(v.sums[q]):
+            return False
+    parallel_for(run, v, v.image_blocks * v.bands, 1, threads)
+    return True
+
+
+cdef int lanes_run(Lanes* v) except -1 nogil:
+    cdef int threads = num_threads(), done = True
+    cdef Py_ssize_t size = v.table.itemsize, outputs, vectors
+    cdef size_t bias_bytes, panel_bytes, sum_bytes
+    if 2.0 * v.groups * v.outputs * v.x.oh * v.x.ow * v.k * v.images < SERIAL_FLOP:
+        threads = 1
+    plan(v, threads)
+    threads = <int>min(<Py_ssize_t>threads, v.image_blocks * v.bands)
+    vectors = ceil_div(min(v.range, v.outputs), v.table.lanes)
+    outputs, sum_bytes = vectors * v.table.lanes, round_to_line(<size_t>vectors * sizeof(double))
+    bias_bytes, panel_bytes = round_to_line(<size_t>(outputs * size)), round_to_line(<size_t>(outputs * v.k * size))
+    v.sums = <double*>workspace(sum_bytes + bias_bytes + panel_bytes + v.slot_bytes * <size_t>threads)
+    if v.sums == NULL:
+        raise MemoryError("no memory for the packed weights of a convolution")
+    v.biases = <char*>v.sums + sum_bytes
+    v.panels = v.biases + bias_bytes
+    v.scratch = v.panels + panel_bytes
+    memset(v.biases, 0, bias_bytes)
+    for v.group in range(v.groups):
+        v.first = 0
+        while v.first < v.outputs and done:
+            v.count = min(v.range, v.outputs - v.first)
+            done = run_range(v, threads)
+            v.first += v.count
+    workspace_done()
+    return done

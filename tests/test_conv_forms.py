@@ -1,0 +1,98 @@
+"""The forms of the direct convolution: whichever is taken, the same bits."""
+
+import numpy as np
+import pytest
+from bounds import assert_within
+
+import npkernels as nk
+from npkernels import _conv, reference
+from npkernels.conv_geometry import geometry_of
+
+# n, c, h, w, oc, kh, kw, stride, padding, dilation, groups
+CASES = [
+    (9, 3, 7, 7, 20, 3, 3, 1, 1, 1, 1),
+    (8, 20, 5, 6, 49, 5, 5, 1, 2, 1, 1),
+    (17, 2, 3, 4, 5, 3, 4, 1, 3, 1, 1),
+    (2, 5, 13, 14, 33, 7, 7, 2, 3, 1, 1),
+    (3, 4, 12, 12, 64, 3, 3, 2, 0, 1, 1),
+    (4, 6, 10, 9, 8, 3, 3, 3, 1, 2, 2),
+    (2, 40, 9, 9, 16, 1, 1, 2, 0, 1, 1),
+    (1, 3, 40, 70, 10, 3, 3, 1, 1, 1, 1),
+    (1, 2, 9, 300, 3, 2, 5, (1, 2), 0, (3, 1), 1),
+    (10, 3, 6, 6, 7, 6, 6, 1, ((0, 5), (5, 0)), 1, 1),
+    (2, 300, 4, 4, 60, 3, 3, 1, 1, 1, 1),
+]
+
+
+def operands(rng, case, dtype):
+    n, c, h, w, oc, kh, kw, stride, padding, dilation, groups = case
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    shapes = (n, c, h, w), (oc, c // groups, kh, kw), (oc,)
+    return [rng.standard_normal(shape).astype(dtype) for shape in shapes], options
+
+
+def by_form(form, x, w, b, stride, padding, dilation, groups, y=None):
+    geometry = geometry_of(*x.shape[2:], *w.shape[2:], stride, padding, dilation)
+    if y is None:
+        y = np.full((len(x), len(w), *geometry[8:]), np.nan, x.dtype)
+    _conv.forward(x, w.reshape(len(w), -1), b, y, geometry, groups, -1, _conv.FORMS[form])
+    return y
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_forms_are_within_the_bound_and_equal(isa, dtype, eps, rng, case):
+    (x, w, b), options = operands(rng, case, dtype)
+    y = by_form("lanes", x, w, b, **options)
+    assert_within(y, lambda *a: reference.conv2d(*a, **options), (x, w, b), w[0].size + 1, eps)
+    assert np.array_equal(y, by_form("flat", x, w, b, **options))
+    assert np.array_equal(y, by_form("patches", x, w, b, **options))
+    assert np.array_equal(y, nk.conv2d(x, w, b, algorithm="direct", **options))
+    assert np.array_equal(by_form("lanes", x, w, None, **options), by_form("patches", x, w, None, **options))
+
+
+@pytest.mark.parametrize("form", sorted(_conv.FORMS))
+@pytest.mark.parametrize("case", CASES)
+def test_threads_batch_and_strides_change_no_bit(isa, dtype, rng, layouts, same_for_any_threads, form, case):
+    (x, w, b), options = operands(rng, case, dtype)
+    y = by_form(form, x, w, b, **options)
+    many = np.tile(x, (-(-40 // len(x)), 1, 1, 1))
+    same_for_any_threads(lambda: by_form(form, many, w, b, **options))
+    assert np.array_equal(by_form(form, many, w, b, **options)[-len(x) :], y)
+    for i in range(len(x)):
+        assert np.array_equal(by_form(form, x[i : i + 1], w, b, **options), y[i : i + 1])
+    for x_ in layouts(x):
+        assert np.array_equal(by_form(form, x_, w, b, **options), y)
+    strided = np.full((*y.shape[:2], 2 * y.shape[2], 3 * y.shape[3]), np.nan, dtype)
+    by_form(form, x, w, b, **options, y=strided[:, :, ::2, ::3])
+    assert np.array_equal(strided[:, :, ::2, ::3], y)
+    assert np.isnan(strided).sum() == strided.size - y.size
+
+
+@pytest.mark.parametrize("form", sorted(_conv.FORMS))
+def test_padding_times_an_infinite_weight_is_nan(isa, dtype, rng, form):
+    # Taps of the padding are left out only if that changes nothing.
+    (x, w, b), options = operands(rng, CASES[0], dtype)
+    w[3, 1, 0, 2], w[7, 0, 2, 2] = np.inf, np.nan
+    for n in 1, 9:
+        y = by_form(form, x[:n], w, b, **options)
+        with np.errstate(invalid="ignore"):
+            assert np.array_equal(np.isnan(y), np.isnan(reference.conv2d(x[:n], w, b, **options)))
+        assert np.isnan(y[:, 3, 0]).all()
+        assert np.isfinite(y[:, :3]).all()
+
+
+@pytest.mark.parametrize("form", sorted(_conv.FORMS))
+def test_pixels_that_are_no_numbers_stay_in_their_windows(isa, dtype, rng, form):
+    (x, w, b), options = operands(rng, CASES[1], dtype)
+    x[2, 4, 1, 2], x[5, 0, 4, 5] = np.nan, np.inf
+    y = by_form(form, x, w, b, **options)
+    with np.errstate(invalid="ignore"):
+        assert np.array_equal(np.isfinite(y), np.isfinite(reference.conv2d(x, w, b, **options)))
+
+
+def test_weights_beyond_the_memory_for_panels(dtype, rng):
+    # so many taps that the lanes leave them to another form, and so many outputs that they are packed in ranges
+    x, w = rng.standard_normal((2, 1, 160, 160)).astype(dtype), rng.standard_normal((3, 1, 160, 160)).astype(dtype)
+    assert np.array_equal(nk.conv2d(x, w, algorithm="direct"), by_form("patches", x, w, None, 1, 0, 1, 1))
+    x, w = rng.standard_normal((9, 512, 3, 3)).astype(dtype), rng.standard_normal((500, 512, 3, 3)).astype(dtype)
+    assert np.array_equal(by_form("lanes", x, w, None, 1, 1, 1, 1), by_form("patches", x, w, None, 1, 1, 1, 1))
