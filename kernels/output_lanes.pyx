@@ -16,6 +16,7 @@ from npkernels._primitives cimport (
 from npkernels._product cimport SERIAL_FLOP, ceil_div
 from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, workspace, workspace_done
 from npkernels._scalars cimport round_to_line
+from npkernels._windows cimport end_inside, first_inside, pairs_inside
 
 cdef enum:
     BLOCK_PIXELS = 192            # windows of several images that use a panel together
@@ -28,24 +29,6 @@ cdef enum:
 cdef inline Py_ssize_t span(Py_ssize_t count, Py_ssize_t stride, Py_ssize_t kernel, Py_ssize_t dilation) noexcept nogil:
     # Elements from the first tap of the first of `count` windows to the last tap of the last one
     return (count - 1) * stride + (kernel - 1) * dilation + 1
-
-
-cdef inline Py_ssize_t first_tap(Py_ssize_t start, Py_ssize_t dilation) noexcept nogil:
-    # inside the image, of a window that starts at `start`
-    return 0 if start >= 0 else (dilation - 1 - start) // dilation
-
-
-cdef inline Py_ssize_t end_of_taps(Py_ssize_t start, Py_ssize_t dilation, Py_ssize_t size, Py_ssize_t kernel) noexcept nogil:
-    return 0 if start >= size else min(kernel, (size - 1 - start) // dilation + 1)
-
-
-cdef Py_ssize_t taps_inside(Py_ssize_t count, Py_ssize_t stride, Py_ssize_t kernel, Py_ssize_t dilation, Py_ssize_t pad,
-                            Py_ssize_t size) noexcept nogil:
-    # of all windows along an axis
-    cdef Py_ssize_t i, taps = 0
-    for i in range(count):
-        taps += max(0, end_of_taps(i * stride - pad, dilation, size, kernel) - first_tap(i * stride - pad, dilation))
-    return taps
 
 
 cdef inline Py_ssize_t plane_of(const Lanes* v, Py_ssize_t rows) noexcept nogil:
@@ -68,7 +51,7 @@ cdef double lanes_begin(Lanes* v) noexcept nogil:
     cdef double lanes = v.table.lanes, vectors = min(v.table.tile.vectors, panel)
     cdef double panels = panel_count(panel, v.table.tile.vectors)
     cdef double outputs = panel * lanes, taps = x.kh * x.kw, pixels = x.oh * x.ow, c = v.channels
-    cdef double down = taps_inside(x.oh, x.sh, x.kh, x.dh, x.top, x.h), right = taps_inside(x.ow, x.sw, x.kw, x.dw, x.left, x.w)
+    cdef double down = pairs_inside(x.oh, x.sh, x.kh, x.dh, x.top, x.h), right = pairs_inside(x.ow, x.sw, x.kw, x.dw, x.left, x.w)
     cdef double image_tiles = <double>ceil_div(v.images, tallest) / v.images, row, image
     cdef bint whole = (x.image_stride | x.channel_stride | x.row_stride | x.column_stride) % size == 0
     v.k = v.channels * x.kh * x.kw
@@ -192,11 +175,11 @@ cdef void multiply(const Lanes* v, const Piece* piece, Py_ssize_t channel, const
     panel += channel * x.kh * x.kw * width * size
     for i in range(piece.rows):
         top = (piece.row + i) * x.sh - x.top
-        seen[0], seen[1] = first_tap(top, x.dh), end_of_taps(top, x.dh, x.h, x.kh)
+        seen[0], seen[1] = first_inside(top, x.dh), end_inside(top, x.dh, x.h, x.kh)
         for j in range(inner):
             left = j * x.sw - x.left
             if v.across:
-                seen[2], seen[3] = first_tap(left, x.dw), end_of_taps(left, x.dw, x.w, x.kw)
+                seen[2], seen[3] = first_inside(left, x.dw), end_inside(left, x.dw, x.w, x.kw)
             if memcmp(seen, listed, sizeof(seen)) != 0:
                 list_taps(v, seen, width, &taps, piece.places)
                 memcpy(listed, seen, sizeof(seen))

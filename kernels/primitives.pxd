@@ -25,8 +25,9 @@ cdef extern from "primitives.h" nogil:
         const Py_ssize_t* lines
     ctypedef void (*tile_taps_fn)(const window_taps* taps, const void* a, Py_ssize_t a_row, const void* b, void* c,
                                   Py_ssize_t c_stride, int start, const void* bias) noexcept nogil
-    ctypedef void (*tile_lines_fn)(Py_ssize_t lines, Py_ssize_t width, const void* a, Py_ssize_t a_line,
-                                   const Py_ssize_t* runs, const void* b, Py_ssize_t b_stride, void* c,
+    ctypedef struct picture_pixels:
+        Py_ssize_t pictures, lines, width, a_picture, a_line, a_column, b_picture, b_line, b_column
+    ctypedef void (*tile_lines_fn)(const picture_pixels* pixels, const void* a, const Py_ssize_t* runs, const void* b, void* c,
                                    Py_ssize_t c_stride, Py_ssize_t columns, int start) noexcept nogil
     ctypedef void (*row_runs_fn)(Py_ssize_t k, const void* a, const void* b, const Py_ssize_t* runs, void* c,
                                  Py_ssize_t columns, int start, const void* bias) noexcept nogil

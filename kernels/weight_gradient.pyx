@@ -3,27 +3,31 @@
     dw'[(c, a, b), o] = sum over (n, i, j) of  patch[(c, a, b), (n, i, j)] dy[n, o, i, j]
     db[o]             = sum over (n, i, j) of  dy[n, o, i, j]
 
-The sum of dw' is a product whose inner axis runs over pixels. Its A, the patches, is read from flat copies of the image
-(kernels/simd/flat.h), one for all taps; its B is dy transposed into panels. Windows alone take part, not the places
-between them. Where the result is small the images are split into parts, as many as its shape says, which are added at
-the end; every part is one chain of multiply-adds, so that neither threads nor blocks change a bit.
+The sum of dw' is a product whose inner axis runs over pixels. Its B is dy transposed into panels; rows of its A are
+channels, read in the image where it lies, tap by tap, over the windows whose tap lies inside it. Where channels are few,
+rows are channels and taps, read from flat copies of the image with its padding (kernels/simd/flat.h), one for all taps.
+Left out are products with zeros alone, so that both give the same bits. Where the result is small the images are split
+into parts, as many as its shape says, which are added at the end; every part is one chain of multiply-adds, so that
+neither threads nor blocks change a bit.
 """
 cimport numpy as cnp
+from libc.math cimport isfinite
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 from npkernels._primitives cimport (
-    START_C, START_ZERO, flat_layout, flat_layout_of, panel_count, panel_start, primitives, windows,
+    START_C, START_ZERO, flat_layout, flat_layout_of, panel_count, panel_start, picture_pixels, primitives, windows,
 )
 from npkernels._product cimport SERIAL_FLOP, ceil_div
 from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
 from npkernels._scalars cimport put, round_to_line
-from npkernels._windows cimport set_windows
+from npkernels._windows cimport end_inside, first_inside, set_windows
 
 cnp.import_array()
 
 cdef enum:
-    BLOCK_PIXELS = 384            # of the inner axis in a block,
-    TAP_PIXELS = 96               # or where each tap is gathered, so that several channels fit into L1
+    BLOCK_PIXELS = 768            # of the inner axis in a block
+    FEW_CHANNELS = 7              # make low tiles; copies pay if they serve several taps
     SMALL_RESULT = 32             # tiles below which the images are split,
     PART_PIXELS = 2048            # or if the parts are long
     PARTS_BYTES = 1 << 20         # and their sums small
@@ -36,12 +40,14 @@ cdef struct Gradient:
     Py_ssize_t groups, images, channels, outputs, taps        # channels and outputs of a group
     char* sums                                                # (parts, groups, channels * taps, outputs)
     char* dw                                                  # (groups, outputs, channels * taps)
-    # blocks: lines x width of the windows of an image; channels whose copies fit into L1; outputs whose panels fit into L2
-    Py_ssize_t parts, lines, width, channel_block, output_block, channel_ranges, output_ranges
-    bint flat                                                 # else every tap is gathered
+    # blocks: lines x width of the windows of some images; channels whose copies fit into L1; outputs whose panels fit into L2
+    Py_ssize_t parts, pictures, lines, width, channel_block, output_block, channel_ranges, tap_ranges, output_ranges
+    bint in_place                                             # the image is read where it lies, tap by tap;
+    bint flat                                                 # else from copies; else every tap is gathered
     flat_layout layout
     Py_ssize_t run_length, line                               # of a copy; between its lines
-    Py_ssize_t* runs                                          # (channel_block, taps): where the taps begin
+    Py_ssize_t* runs                                          # (channel_block, taps): where the taps begin, or channels
+    double* checks                                            # of each thread: not finite if a dy was not
     char* scratch
     size_t a_bytes, slot_bytes
 
@@ -54,18 +60,19 @@ cdef void plan(Gradient* v, int threads) noexcept nogil:
     v.parts = min(v.images * x.oh * x.ow // PART_PIXELS, PARTS_BYTES // (v.groups * k * v.outputs * size))
     v.parts = max(1, min(v.images, max(SMALL_RESULT // tiles, min(8, v.parts))))
     v.width = min(x.ow, 512)
-    v.layout = flat_layout_of(x)
     v.flat = v.layout.pitch <= 2 * x.ow + 64 and v.layout.extra <= 65536
-    if v.layout.phases_h * v.layout.phases_w == v.taps and v.channels >= 4 and (
-            x.sw > 2 or x.ow < t.conv.short_rows) and t.conv.short_rows > 0:
-        v.flat = False                        # no copy would serve two taps, and covers make patches of many channels
-    v.lines = max(1, min(x.oh, (BLOCK_PIXELS if v.flat else TAP_PIXELS) // v.width)) if v.width == x.ow else 1
+    v.lines = max(1, min(x.oh, BLOCK_PIXELS // v.width)) if v.width == x.ow else 1
+    v.pictures = 1
     copies = v.layout.phases_h * v.layout.phases_w if v.flat else v.taps
     v.line = v.layout.pitch if v.flat else v.width
     v.run_length = (v.lines - 1) * v.line + v.width + (v.layout.extra if v.flat else 0)
     v.run_length = (v.run_length // t.lanes + 1 | 1) * t.lanes
     v.channel_block = max(1, min(cache_sizes().l1d // 2 // (copies * v.run_length * size), v.channels))
-    v.output_block = max(1, cache_sizes().l2 // 2 // (v.lines * v.width * size * panel)) * panel
+    if v.in_place:
+        copies, v.channel_block = 0, v.channels
+        if v.lines == x.oh and v.width == x.ow:
+            v.pictures = max(1, min(ceil_div(v.images, v.parts), BLOCK_PIXELS // (x.oh * x.ow)))
+    v.output_block = max(1, cache_sizes().l2 // 2 // (v.pictures * v.lines * v.width * size * panel)) * panel
     v.output_ranges = ceil_div(v.outputs, v.output_block)
     # Tasks are ranges of channels, which pack dy anew, if there are enough; else also of outputs, which copy the image anew.
     wanted = ceil_div(3 * threads, v.parts * v.groups) if threads > 1 else 1
@@ -73,15 +80,21 @@ cdef void plan(Gradient* v, int threads) noexcept nogil:
         v.output_ranges = max(v.output_ranges, min(wanted, ceil_div(v.outputs, panel)))
     v.output_block = ceil_div(ceil_div(v.outputs, v.output_ranges), t.lanes) * t.lanes
     v.output_ranges = ceil_div(v.outputs, v.output_block)
-    v.channel_ranges = max(1, min(ceil_div(wanted, v.output_ranges), v.channels * v.taps // 64))
+    v.channel_ranges, v.tap_ranges = max(1, min(ceil_div(wanted, v.output_ranges), v.channels * v.taps // 64)), 1
+    if v.in_place and v.channels < v.channel_ranges * t.tile.rows:         # which would leave low tiles
+        wanted, v.channel_ranges = v.channel_ranges, max(1, v.channels // t.tile.rows)
+        v.tap_ranges = min(v.taps, ceil_div(wanted, v.channel_ranges))
     v.a_bytes = round_to_line(<size_t>(v.channel_block * copies * v.run_length * size))
-    v.slot_bytes = round_to_line(v.a_bytes + <size_t>(v.lines * v.width * v.output_block * size))
+    v.slot_bytes = round_to_line(v.a_bytes + <size_t>(v.pictures * v.lines * v.width * v.output_block * size))
 
 
 cdef void locate_taps(Gradient* v) noexcept nogil:
     cdef windows* x = &v.x
     cdef Py_ssize_t r, a, b, phase
     for r in range(v.channel_block * v.taps):
+        if v.in_place:
+            v.runs[r] = r * (x.channel_stride // v.table.itemsize)
+            continue
         if not v.flat:
             v.runs[r] = r * v.run_length
             continue
@@ -106,18 +119,23 @@ cdef void copy_channels(const Gradient* v, const windows* x, Py_ssize_t channel,
                 to += v.run_length * size
 
 
-cdef void pack_gradient(const Gradient* v, const char* dy, Py_ssize_t outputs, Py_ssize_t lines, Py_ssize_t width,
-                        char* to) noexcept nogil:
-    # Panels of dy (outputs, lines, width), pixels by outputs, one after the other
-    cdef Py_ssize_t lanes = v.table.lanes, size = v.table.itemsize, vectors = ceil_div(outputs, lanes), q, start, end, i
+cdef double pack_gradient(const Gradient* v, const char* dy, Py_ssize_t pictures, Py_ssize_t outputs, Py_ssize_t lines,
+                          Py_ssize_t width, char* to) noexcept nogil:
+    # Panels of dy (pictures, outputs, lines, width), pixels by outputs, one after the other. Returns their sum if taps may
+    # be skipped.
+    cdef Py_ssize_t lanes = v.table.lanes, size = v.table.itemsize, vectors = ceil_div(outputs, lanes), q, start, end, i, n
     cdef Py_ssize_t panels = panel_count(vectors, v.table.tile.vectors)
     cdef bint whole = v.dy_row == width * v.dy_column
+    cdef char* panel
     for q in range(panels):
         start, end = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
-        for i in range(1 if whole else lines):
-            v.table.pack.panel(lines * width if whole else width, min(end, outputs) - start, end - start,
-                               dy + start * v.dy_channel + i * v.dy_row, v.dy_column, v.dy_channel,
-                               to + (start * lines * width + i * width * (end - start)) * size)
+        for n in range(pictures):
+            for i in range(1 if whole else lines):
+                panel = to + (start * pictures + n * (end - start)) * lines * width * size
+                v.table.pack.panel(lines * width if whole else width, min(end, outputs) - start, end - start,
+                                   dy + n * v.dy_image + start * v.dy_channel + i * v.dy_row, v.dy_column, v.dy_channel,
+                                   panel + i * width * (end - start) * size)
+    return v.table.rows.sum(pictures * vectors * lanes * lines * width, to) if v.in_place else 0
 
 
 cdef void multiply(const Gradient* v, Py_ssize_t rows, Py_ssize_t outputs, Py_ssize_t lines, Py_ssize_t width, const char* a,
@@ -125,55 +143,113 @@ cdef void multiply(const Gradient* v, Py_ssize_t rows, Py_ssize_t outputs, Py_ss
     # c (rows, outputs), a row every v.outputs, = or += the copies times the panels
     cdef Py_ssize_t lanes = v.table.lanes, size = v.table.itemsize, vectors = ceil_div(outputs, lanes), s, q, i, first, end
     cdef Py_ssize_t panels = panel_count(vectors, v.table.tile.vectors), slivers = ceil_div(rows, v.table.tile.rows), height
-    if not v.flat:                            # the taps of all lines lie together
-        lines, width = 1, lines * width
+    cdef picture_pixels pixels
+    pixels.pictures, pixels.lines, pixels.width, pixels.a_line, pixels.a_column = 1, lines, width, v.line, 1
     for s in range(slivers):
         i = rows * s // slivers
         height = rows * (s + 1) // slivers - i
         for q in range(panels):
             first, end = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
+            pixels.b_line, pixels.b_column = width * (end - first), end - first
             v.table.tile.lines[(height - 1) * v.table.tile.vectors + (end - first) // lanes - 1](
-                lines, width, a, v.line, v.runs + i, b + first * lines * width * size, end - first,
-                c + (i * v.outputs + first) * size, v.outputs, min(end, outputs) - first, start)
+                &pixels, a, v.runs + i, b + first * lines * width * size, c + (i * v.outputs + first) * size, v.outputs,
+                min(end, outputs) - first, start)
+
+
+cdef struct Block:
+    # Windows (i, j) .. (i + lines - 1, j + width - 1) of some images, the channels and outputs of a task
+    windows x                                # over the first of the images and a group
+    Py_ssize_t pictures, i, j, lines, width, first_channel, channels, first_tap, taps, outputs
+    const char* b                            # the panels of dy
+    char* c                                  # of the first channel and the first output
+
+
+cdef void multiply_tap(const Gradient* v, const Block* block, Py_ssize_t tap, Py_ssize_t channel, Py_ssize_t rows,
+                       Py_ssize_t first, Py_ssize_t end, int start) noexcept nogil:
+    # Of the windows whose tap lies inside the image
+    cdef const windows* x = &block.x
+    cdef Py_ssize_t size = v.table.itemsize, width = end - first, lanes = v.table.lanes
+    cdef Py_ssize_t top = tap // x.kw * x.dh - x.top, left = tap % x.kw * x.dw - x.left
+    cdef Py_ssize_t i = max(block.i, first_inside(top, x.sh)), j = max(block.j, first_inside(left, x.sw))
+    cdef picture_pixels pixels
+    pixels.pictures = block.pictures
+    pixels.lines = max(0, min(block.i + block.lines, end_inside(top, x.sh, x.h, x.oh)) - i)
+    pixels.width = max(0, min(block.j + block.width, end_inside(left, x.sw, x.w, x.ow)) - j)
+    pixels.a_picture, pixels.a_line = x.image_stride // size, x.sh * x.row_stride // size
+    pixels.a_column, pixels.b_column = x.sw * x.column_stride // size, width
+    pixels.b_line, pixels.b_picture = block.width * width, block.lines * block.width * width
+    v.table.tile.lines[(rows - 1) * v.table.tile.vectors + width // lanes - 1](
+        &pixels,
+        x.x + channel * x.channel_stride + (i * x.sh + top) * x.row_stride + (j * x.sw + left) * x.column_stride,
+        v.runs, block.b + (first * block.pictures * block.lines * block.width
+                           + ((i - block.i) * block.width + j - block.j) * width) * size,
+        block.c + (((channel - block.first_channel) * v.taps + tap) * v.outputs + first) * size, v.taps * v.outputs,
+        min(end, block.outputs) - first, start)
+
+
+cdef void multiply_in_place(const Gradient* v, const Block* block, int start) noexcept nogil:
+    cdef Py_ssize_t lanes = v.table.lanes, vectors = ceil_div(block.outputs, lanes), q, s, c, rows, tap
+    cdef Py_ssize_t panels = panel_count(vectors, v.table.tile.vectors), slivers = ceil_div(block.channels, v.table.tile.rows)
+    for q in range(panels):
+        for s in range(slivers):
+            c = block.channels * s // slivers
+            rows = block.channels * (s + 1) // slivers - c
+            for tap in range(block.first_tap, block.first_tap + block.taps):
+                multiply_tap(v, block, tap, block.first_channel + c, rows, panel_start(vectors, panels, q) * lanes,
+                             panel_start(vectors, panels, q + 1) * lanes, start)
+
+
+cdef void multiply_copies(const Gradient* v, const Block* block, char* a, int start) noexcept nogil:
+    cdef Py_ssize_t c = 0, count, size = v.table.itemsize
+    while c < block.channels:
+        count = min(v.channel_block, block.channels - c)
+        copy_channels(v, &block.x, block.first_channel + c, count, block.i, block.j, block.lines, block.width, a)
+        multiply(v, count * v.taps, block.outputs, block.lines, block.width, a, block.b,
+                 block.c + c * v.taps * v.outputs * size, start)
+        c += count
 
 
 cdef void run(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Gradient* v = <const Gradient*>context
-    cdef Py_ssize_t size = v.table.itemsize, k = v.channels * v.taps, task, part, group, c0, c1, o0, o1, image, i, j
-    cdef Py_ssize_t lines, width, c, count
+    cdef Py_ssize_t size = v.table.itemsize, k = v.channels * v.taps, task, part, group, c, o, image, end
     cdef int start
-    cdef windows x
+    cdef Block block
     cdef const char* dy
     cdef char* a = v.scratch + <size_t>slot * v.slot_bytes
     cdef char* b = a + v.a_bytes
-    cdef char* to
+    block.b = b
     for task in range(first, last):
-        o0 = task % v.output_ranges * v.output_block
-        o1 = min(v.outputs, o0 + v.output_block)
+        o = task % v.output_ranges * v.output_block
+        block.outputs = min(v.output_block, v.outputs - o)
         c = task // v.output_ranges % v.channel_ranges
-        c0, c1 = v.channels * c // v.channel_ranges, v.channels * (c + 1) // v.channel_ranges
+        block.first_channel = v.channels * c // v.channel_ranges
+        block.channels = v.channels * (c + 1) // v.channel_ranges - block.first_channel
         part = task // v.output_ranges // v.channel_ranges
+        block.first_tap = v.taps * (part % v.tap_ranges) // v.tap_ranges
+        block.taps = v.taps * (part % v.tap_ranges + 1) // v.tap_ranges - block.first_tap
+        part = part // v.tap_ranges
         part, group = part // v.groups, part % v.groups
-        to = v.sums + (((part * v.groups + group) * k) * v.outputs + o0) * size
+        block.c = v.sums + (((part * v.groups + group) * k + block.first_channel * v.taps) * v.outputs + o) * size
         start = START_ZERO
-        for image in range(v.images * part // v.parts, v.images * (part + 1) // v.parts):
-            x = v.x
-            x.x += image * x.image_stride + group * v.channels * x.channel_stride
-            i = j = 0
-            while i < x.oh:
-                lines, width = min(v.lines, x.oh - i), min(v.width, x.ow - j)
-                dy = (v.dy + image * v.dy_image + (group * v.outputs + o0) * v.dy_channel + i * v.dy_row + j * v.dy_column)
-                pack_gradient(v, dy, o1 - o0, lines, width, b)
-                c = c0
-                while c < c1:
-                    count = min(v.channel_block, c1 - c)
-                    copy_channels(v, &x, c, count, i, j, lines, width, a)
-                    multiply(v, count * v.taps, o1 - o0, lines, width, a, b, to + c * v.taps * v.outputs * size, start)
-                    c += count
+        image, end = v.images * part // v.parts, v.images * (part + 1) // v.parts
+        while image < end:
+            block.x, block.pictures = v.x, min(v.pictures, end - image)
+            block.x.x += image * v.x.image_stride + group * v.channels * v.x.channel_stride
+            block.i = block.j = 0
+            while block.i < v.x.oh:
+                block.lines, block.width = min(v.lines, v.x.oh - block.i), min(v.width, v.x.ow - block.j)
+                dy = (v.dy + image * v.dy_image + (group * v.outputs + o) * v.dy_channel + block.i * v.dy_row
+                      + block.j * v.dy_column)
+                v.checks[slot] += pack_gradient(v, dy, block.pictures, block.outputs, block.lines, block.width, b)
+                if v.in_place:
+                    multiply_in_place(v, &block, start)
+                else:
+                    multiply_copies(v, &block, a, start)
                 start = START_C
-                j += width
-                if j == x.ow:
-                    i, j = i + lines, 0
+                block.j += block.width
+                if block.j == v.x.ow:
+                    block.i, block.j = block.i + block.lines, 0
+            image += block.pictures
 
 
 cdef void add_and_transpose(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -192,6 +268,36 @@ cdef void add_and_transpose(void* context, Py_ssize_t first, Py_ssize_t last, in
         v.table.pack.transpose(k, count, sums, v.outputs, v.dw + (group * plane + o * k) * size, k)
 
 
+cdef int add_up(Gradient* v) except -1 nogil:
+    # False if taps outside the image were skipped and a dy is not finite, whose product with 0 is NaN
+    cdef int threads = num_threads(), slot
+    cdef Py_ssize_t tasks, k = v.channels * v.taps
+    cdef size_t sum_bytes, run_bytes, check_bytes
+    cdef double check = 0
+    if 2.0 * v.images * v.groups * v.outputs * v.x.oh * v.x.ow * k < SERIAL_FLOP:
+        threads = 1
+    plan(v, threads)
+    tasks = v.parts * v.groups * v.channel_ranges * v.tap_ranges * v.output_ranges
+    threads = <int>min(<Py_ssize_t>threads, tasks)
+    sum_bytes = round_to_line(<size_t>(v.parts * v.groups * k * v.outputs * v.table.itemsize))
+    run_bytes = round_to_line(<size_t>(v.channel_block * v.taps) * sizeof(Py_ssize_t))
+    check_bytes = round_to_line(<size_t>threads * sizeof(double))
+    v.sums = <char*>workspace(sum_bytes + run_bytes + check_bytes + v.slot_bytes * <size_t>threads)
+    if v.sums == NULL:
+        raise MemoryError("no memory for the gradient of the weights")
+    v.runs, v.checks = <Py_ssize_t*>(v.sums + sum_bytes), <double*>(v.sums + sum_bytes + run_bytes)
+    v.scratch = v.sums + sum_bytes + run_bytes + check_bytes
+    memset(v.checks, 0, check_bytes)
+    locate_taps(v)
+    parallel_for(run, v, tasks, 1, threads)
+    for slot in range(threads):
+        check += v.checks[slot]
+    if isfinite(check):
+        parallel_for(add_and_transpose, v, v.groups * ceil_div(v.outputs, 16), 1, threads)
+    workspace_done()
+    return isfinite(check) != 0
+
+
 def weight_gradient(
     cnp.ndarray x,           # IN (n, c, h, w), n, c > 0
     cnp.ndarray dy,          # IN (n, oc, oh, ow), oc > 0
@@ -200,30 +306,19 @@ def weight_gradient(
 ):
     cdef Gradient v
     cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(dy)
-    cdef int threads = num_threads()
-    cdef Py_ssize_t tasks
-    cdef size_t sum_bytes, run_bytes
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(x)
     v.table, v.dw = primitives_for(cnp.PyArray_TYPE(x)), <char*>cnp.PyArray_DATA(dw)
     set_windows(&v.x, x, 0, geometry)
     v.dy, v.dy_image, v.dy_channel, v.dy_row, v.dy_column = <const char*>cnp.PyArray_DATA(dy), s[0], s[1], s[2], s[3]
     v.groups, v.outputs, v.taps = cnp.PyArray_DIMS(dw)[0], cnp.PyArray_DIMS(dw)[1], v.x.kh * v.x.kw
     v.images, v.channels = cnp.PyArray_DIMS(x)[0], cnp.PyArray_DIMS(dw)[2] // v.taps
-    if 2.0 * cnp.PyArray_SIZE(dy) * cnp.PyArray_DIMS(dw)[2] < SERIAL_FLOP:
-        threads = 1
+    v.layout = flat_layout_of(&v.x)
+    v.in_place = ((v.channels >= FEW_CHANNELS or v.layout.phases_h * v.layout.phases_w == v.taps)
+                  and (v.x.image_stride | v.x.channel_stride | v.x.row_stride | v.x.column_stride) % size == 0)
     with nogil:
-        plan(&v, threads)
-        tasks = v.parts * v.groups * v.channel_ranges * v.output_ranges
-        threads = <int>min(<Py_ssize_t>threads, tasks)
-        sum_bytes = round_to_line(<size_t>(v.parts * v.groups * v.channels * v.taps * v.outputs * v.table.itemsize))
-        run_bytes = round_to_line(<size_t>(v.channel_block * v.taps) * sizeof(Py_ssize_t))
-        v.sums = <char*>workspace(sum_bytes + run_bytes + v.slot_bytes * <size_t>threads)
-        if v.sums == NULL:
-            raise MemoryError("no memory for the gradient of the weights")
-        v.runs, v.scratch = <Py_ssize_t*>(v.sums + sum_bytes), v.sums + sum_bytes + run_bytes
-        locate_taps(&v)
-        parallel_for(run, &v, tasks, 1, threads)
-        parallel_for(add_and_transpose, &v, v.groups * ceil_div(v.outputs, 16), 1, threads)
-        workspace_done()
+        if not add_up(&v):
+            v.in_place = False
+            add_up(&v)
 
 
 cdef struct Bias:

@@ -1,11 +1,11 @@
-"""The forms of the direct convolution: whichever is taken, the same bits."""
+"""The forms of the direct convolution and of the gradient of its weights: whichever is taken, the same bits."""
 
 import numpy as np
 import pytest
 from bounds import assert_within
 
 import npkernels as nk
-from npkernels import _conv, reference
+from npkernels import _conv, _weight_gradient, reference
 from npkernels.conv_geometry import geometry_of
 
 # n, c, h, w, oc, kh, kw, stride, padding, dilation, groups
@@ -96,3 +96,44 @@ def test_weights_beyond_the_memory_for_panels(dtype, rng):
     assert np.array_equal(nk.conv2d(x, w, algorithm="direct"), by_form("patches", x, w, None, 1, 0, 1, 1))
     x, w = rng.standard_normal((9, 512, 3, 3)).astype(dtype), rng.standard_normal((500, 512, 3, 3)).astype(dtype)
     assert np.array_equal(by_form("lanes", x, w, None, 1, 1, 1, 1), by_form("patches", x, w, None, 1, 1, 1, 1))
+
+
+def odd_strides(x):
+    """A copy whose images lie a number of bytes apart that is no multiple of an element."""
+    raw = np.zeros(x.nbytes + 2 * len(x), np.uint8)
+    copy = np.ndarray(x.shape, x.dtype, raw, 0, (x[0].nbytes + 2, *x.strides[1:]))
+    copy[...] = x
+    return copy
+
+
+def weight_gradient(x, dy, case):
+    _n, c, h, w, oc, kh, kw, stride, padding, dilation, groups = case
+    dw = np.full((groups, oc // groups, c // groups * kh * kw), np.nan, x.dtype)
+    _weight_gradient.weight_gradient(x, dy, dw, geometry_of(h, w, kh, kw, stride, padding, dilation))
+    return dw
+
+
+GRADIENT_CASES = [(n, max(c, 7 * groups), *sizes, groups) for n, c, *sizes, groups in CASES]
+
+
+@pytest.mark.parametrize("case", GRADIENT_CASES)
+def test_gradient_from_images_in_place_and_from_copies(isa, dtype, rng, layouts, same_for_any_threads, case):
+    (x, w, _b), options = operands(rng, case, dtype)
+    dy = rng.standard_normal(nk.conv2d(x, w, **options).shape).astype(dtype)
+    dw = same_for_any_threads(lambda: weight_gradient(x, dy, case))
+    assert np.array_equal(weight_gradient(odd_strides(x), dy, case), dw)
+    for x_, dy_ in zip(layouts(x), layouts(dy), strict=True):
+        assert np.array_equal(weight_gradient(x_, dy_, case), dw)
+
+
+@pytest.mark.parametrize("case", GRADIENT_CASES[:4])
+def test_padding_times_an_infinite_gradient_is_nan(isa, dtype, rng, case):
+    (x, w, _b), options = operands(rng, case, dtype)
+    dy = rng.standard_normal(nk.conv2d(x, w, **options).shape).astype(dtype)
+    dy[1, 2, 0, -1], dy[0, 4, -1, 0] = np.inf, np.nan
+    dw = nk.conv2d_backward(dy, x, w, needs=("w",), **options)[1]
+    with np.errstate(invalid="ignore"):
+        wanted = reference.conv2d_backward(dy, x, w, needs=("w",), **options)[1]
+    assert np.array_equal(np.isnan(dw), np.isnan(wanted))
+    assert np.isnan(dw[4]).all()
+    assert np.isfinite(dw[0]).all()

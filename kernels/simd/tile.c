@@ -99,26 +99,27 @@ INLINE void tile_taps(const int rows, const int vectors, const window_taps *taps
     store_accumulators(rows, vectors, acc, c, c_stride, LANES, start);
 }
 
-INLINE void tile_lines(const int rows, const int vectors, ptrdiff_t lines, ptrdiff_t width, const real *a, ptrdiff_t a_line,
-                       const ptrdiff_t *runs, const real *b, ptrdiff_t b_stride, real *c, ptrdiff_t c_stride,
-                       ptrdiff_t columns, int start)
+INLINE void tile_lines(const int rows, const int vectors, const picture_pixels *pixels, const real *a,
+                       const ptrdiff_t *runs, const real *b, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start)
 {
-    const ptrdiff_t last = columns - (vectors - 1) * LANES;
+    const ptrdiff_t last = columns - (vectors - 1) * LANES, end = pixels->width * pixels->a_column;
+    const picture_pixels k = *pixels;
     vreal acc[TILE_ROWS][TILE_VECTORS];
     start_accumulators(rows, vectors, acc, c, c_stride, last, start, c);
-    for (ptrdiff_t l = 0; l < lines; l++, a += a_line, b += width * b_stride) {
-        const real *row[TILE_ROWS];
-        UNROLL for (int i = 0; i < rows; i++) row[i] = a + runs[i];
-        for (ptrdiff_t p = 0; p < width; p++) {
-            vreal bp[TILE_VECTORS];
-            UNROLL for (int v = 0; v < vectors; v++) bp[v] = vload(b + p * b_stride + v * LANES);
-            UNROLL for (int i = 0; i < rows; i++)
-            {
-                const vreal ap = vsplat(row[i][p]);
-                UNROLL for (int v = 0; v < vectors; v++) acc[i][v] += ap * bp[v];
+    for (ptrdiff_t n = 0; n < k.pictures; n++, a += k.a_picture, b += k.b_picture)
+        for (ptrdiff_t l = 0; l < k.lines; l++) {
+            const real *row[TILE_ROWS], *line = b + l * k.b_line;
+            UNROLL for (int i = 0; i < rows; i++) row[i] = a + l * k.a_line + runs[i];
+            for (ptrdiff_t p = 0; p != end; p += k.a_column, line += k.b_column) {
+                vreal bp[TILE_VECTORS];
+                UNROLL for (int v = 0; v < vectors; v++) bp[v] = vload(line + v * LANES);
+                UNROLL for (int i = 0; i < rows; i++)
+                {
+                    const vreal ap = vsplat(row[i][p]);
+                    UNROLL for (int v = 0; v < vectors; v++) acc[i][v] += ap * bp[v];
+                }
             }
         }
-    }
     store_accumulators(rows, vectors, acc, c, c_stride, last, start);
 }
 
@@ -234,11 +235,10 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
         tile_taps(rows, vectors, taps, a, a_row, b, c, c_stride, start, bias);                                         \
     }
 #define LINES(rows, vectors)                                                                                           \
-    static void lines_##rows##x##vectors(ptrdiff_t lines, ptrdiff_t width, const real *a, ptrdiff_t a_line,            \
-                                         const ptrdiff_t *runs, const real *b, ptrdiff_t b_stride, real *c,            \
-                                         ptrdiff_t c_stride, ptrdiff_t columns, int start)                             \
+    static void lines_##rows##x##vectors(const picture_pixels *pixels, const real *a, const ptrdiff_t *runs,           \
+                                         const real *b, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start)     \
     {                                                                                                                  \
-        tile_lines(rows, vectors, lines, width, a, a_line, runs, b, b_stride, c, c_stride, columns, start);            \
+        tile_lines(rows, vectors, pixels, a, runs, b, c, c_stride, columns, start);                                    \
     }
 #define THIN(rows, vectors)                                                                                            \
     static void thin_##rows##x##vectors(ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step, const real *b,  \

@@ -40,10 +40,16 @@ typedef struct {
 typedef void (*tile_taps_fn)(const window_taps *taps, const real *a, ptrdiff_t a_row, const real *b, real *c,
                              ptrdiff_t c_stride, int start, const real *bias);
 
-/* The same where k runs over lines of a picture: p is (line, column), row i of A is a[runs[i] + line * a_line + column], B is
- * packed: b[(line * width + column) * b_stride + j]. */
-typedef void (*tile_lines_fn)(ptrdiff_t lines, ptrdiff_t width, const real *a, ptrdiff_t a_line, const ptrdiff_t *runs,
-                              const real *b, ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start);
+/* Pixels of pictures: distances of pictures, lines and columns of A and B, in elements. */
+typedef struct {
+    ptrdiff_t pictures, lines, width;
+    ptrdiff_t a_picture, a_line, a_column;
+    ptrdiff_t b_picture, b_line, b_column;
+} picture_pixels;
+
+/* The same where k runs over pixels p: row i of A is a[runs[i] + place of p in A], B is b[place of p in B + j]. */
+typedef void (*tile_lines_fn)(const picture_pixels *pixels, const real *a, const ptrdiff_t *runs, const real *b, real *c,
+                              ptrdiff_t c_stride, ptrdiff_t columns, int start);
 
 /* One row of A and of C, columns >= 1 of any number: a column needs a chain of k, and k chains at once hide its latency. */
 typedef void (*row_runs_fn)(ptrdiff_t k, const real *a, const real *b, const ptrdiff_t *runs, real *c, ptrdiff_t columns,
