@@ -106,7 +106,7 @@ cdef void plan(Lanes* v, int threads) noexcept nogil:
         v.picture = v.channels * v.plane
     v.copy_bytes = 0 if v.in_place else round_to_line(<size_t>(images * v.picture * size))
     v.c_bytes = round_to_line(<size_t>(v.piece_images * v.piece_rows * x.ow * widest * size))
-    v.slot_bytes = v.copy_bytes + v.c_bytes + round_to_line(<size_t>(2 * v.channel_group * taps) * sizeof(Py_ssize_t))
+    v.slot_bytes = v.copy_bytes + 2 * v.c_bytes + round_to_line(<size_t>(2 * v.channel_group * taps) * sizeof(Py_ssize_t))
 
 
 cdef void pack_weights(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -160,7 +160,8 @@ cdef void multiply(const Lanes* v, const Piece* piece, Py_ssize_t channel, const
                    const char* bias) noexcept nogil:
     # c = or += a block of channels
     cdef const windows* x = &v.x
-    cdef Py_ssize_t size = v.table.itemsize, ow = x.ow, step = x.sw * v.column, i, j, n, top, left, s, slivers, first, rows, base, extra
+    cdef Py_ssize_t size = v.table.itemsize, ow = x.ow, step = x.sw * v.column, i, j, n, s, top, left
+    cdef Py_ssize_t slivers, base, extra, first, rows
     cdef Py_ssize_t inner = ow if v.across else 1, outer = 1 if v.across else piece.images
     cdef Py_ssize_t a_row = v.picture if v.across else step, c_row = (piece.rows * ow if v.across else 1) * width
     cdef Py_ssize_t count = piece.images if v.across else ow
@@ -197,6 +198,7 @@ cdef void multiply(const Lanes* v, const Piece* piece, Py_ssize_t channel, const
 cdef void store(const Lanes* v, const Piece* piece, Py_ssize_t output, Py_ssize_t outputs, Py_ssize_t width) noexcept nogil:
     cdef Py_ssize_t size = v.table.itemsize, ow = v.x.ow, n, i
     cdef char* c = piece.c
+    cdef char* rows = c + v.c_bytes           # for a y whose rows are apart
     cdef char* y
     if v.activation != NULL:
         v.activation(piece.images * piece.rows * ow * width, c, c, NULL)
@@ -206,9 +208,10 @@ cdef void store(const Lanes* v, const Piece* piece, Py_ssize_t output, Py_ssize_
             v.table.pack.transpose(piece.rows * ow, outputs, c, width, y, v.y_channel // size)
             c += piece.rows * ow * width * size
             continue
+        v.table.pack.transpose(piece.rows * ow, outputs, c, width, rows, piece.rows * ow)
         for i in range(piece.rows):
-            v.table.pack.scatter(ow, outputs, c, width, y + i * v.y_row, v.y_column, v.y_channel)
-            c += ow * width * size
+            v.table.pack.scatter(outputs, ow, rows + i * ow * size, piece.rows * ow, y + i * v.y_row, v.y_channel, v.y_column)
+        c += piece.rows * ow * width * size
 
 
 cdef void run_panel(const Lanes* v, Piece block, Py_ssize_t start, Py_ssize_t width) noexcept nogil:
@@ -237,7 +240,7 @@ cdef void run(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexce
     cdef char* copies = v.scratch + <size_t>slot * v.slot_bytes
     cdef Piece block
     block.c = copies + v.copy_bytes
-    block.places = <Py_ssize_t*>(block.c + v.c_bytes)
+    block.places = <Py_ssize_t*>(block.c + 2 * v.c_bytes)
     for task in range(first, last):
         block.image = v.images * (task // v.bands) // v.image_blocks
         block.images = v.images * (task // v.bands + 1) // v.image_blocks - block.image

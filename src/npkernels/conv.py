@@ -289,16 +289,19 @@ def image_gradient(dy, w, b, dx, geometry, groups):
 def _columns_pay(c, oc, geometry, shape, rows, columns):
     """Whether columns summed at their places are faster than convolutions of dy, by the sizes of an image.
 
-    Costs of a tap of a window in multiply-adds, fitted to times. The convolutions compute with the zeros around dy
-    (`waste`), gather patches of dy, which few channels share, and scatter what a stride leaves between the pixels.
+    Both in multiply-adds for four images, fitted to times: the product; what each column, each pixel of dx and of dy
+    and each weight costs; for convolutions also what a phase costs, and the vectors that channels do not fill.
     """
     kh, kw, sh, sw, _, _, _, _, oh, ow = geometry
-    waste = _pairs(shape[2], sh, rows) * _pairs(shape[3], sw, columns) / (kh * oh * kw * ow)
-    if sh * sw == 1:
-        if kh * kw == 1 or _winograd_pays(oc, c, (*geometry[:8], *shape[2:])):
-            return False
-        return oc * (waste * (1 + 2.4 / c**2) - 1) > 28
-    return oc * (waste * (1.1 + (8 if ow < 16 else 1) / c) - 1) + 40 * sh * sw / (kh * kw) > 25 * math.sqrt(sh * sw)
+    taps, windows, pixels, phases = kh * kw, oh * ow, shape[2] * shape[3], len(rows) * len(columns)
+    if sh * sw == 1 and (taps == 1 or _winograd_pays(oc, c, (*geometry[:8], *shape[2:]))):
+        return False
+    each = c * (taps * windows * (1.13 * oc + 27) + (19 if taps > 1 else 95) * pixels + 70 * taps)
+    by_columns = 4 * (each + 26 * oc * windows) + 30 * oc * c * taps + 350_000
+    pairs = _pairs(shape[2], sh, rows) * _pairs(shape[3], sw, columns)
+    work = oc * (1.06 * c * taps * windows + phases * (17 * windows + 70) + 0.85 * pairs) + 17 * pixels
+    by_convolutions = 4 * (work + (29 * c * pixels if sh * sw > 1 else 0)) + 74 * oc * c * taps + 500_000 * phases
+    return by_columns < by_convolutions
 
 
 def _pairs(size, stride, phases):
