@@ -270,10 +270,10 @@ def image_gradient(dy, w, b, dx, geometry, groups):
     kh, kw, sh, sw, dh, dw, top, left, _, _ = geometry
     _, _, h, width = dx.shape
     oc, c, _, _ = w.shape
-    rows, columns = _phases(h, kh, sh, dh, top), _phases(width, kw, sw, dw, left)
-    if dx.size and dy.size and _columns_pay(c, oc // groups, geometry, dx.shape, rows, columns):
+    if dx.size and dy.size and _columns_pay(c, oc // groups, geometry, h, width):
         _image_gradient.by_columns(dy, matrix_of(w), b, dx, geometry, groups)
         return
+    rows, columns = _phases(h, kh, sh, dh, top), _phases(width, kw, sw, dw, left)
     if len(rows) < min(sh, h) or len(columns) < min(sw, width):  # some pixels meet no tap
         dx[...] = 0 if b is None else b[:, None, None]
     for first_row, rows_of_w, dilation_h, top_of_dy in rows:
@@ -286,27 +286,31 @@ def image_gradient(dy, w, b, dx, geometry, groups):
             correlate(dy, turned.reshape(groups * c, math.prod(turned.shape[1:])), b, part, window, groups)
 
 
-def _columns_pay(c, oc, geometry, shape, rows, columns):
+@lru_cache(maxsize=256)
+def _columns_pay(c, oc, geometry, h, w):
     """Whether columns summed at their places are faster than convolutions of dy, by the sizes of an image.
 
     Both in multiply-adds for four images, fitted to times: the product; what each column, each pixel of dx and of dy
-    and each weight costs; for convolutions also what a phase costs, and the vectors that channels do not fill.
+    and each weight costs; for convolutions also what a phase costs. They leave out most taps of the padding.
     """
-    kh, kw, sh, sw, _, _, _, _, oh, ow = geometry
-    taps, windows, pixels, phases = kh * kw, oh * ow, shape[2] * shape[3], len(rows) * len(columns)
-    if sh * sw == 1 and (taps == 1 or _winograd_pays(oc, c, (*geometry[:8], *shape[2:]))):
+    kh, kw, sh, sw, dh, dw, top, left, oh, ow = geometry
+    taps, windows, pixels = kh * kw, oh * ow, h * w
+    if sh * sw == 1 and (taps == 1 or _winograd_pays(oc, c, (*geometry[:8], h, w))):
         return False
     each = c * (taps * windows * (1.13 * oc + 27) + (19 if taps > 1 else 95) * pixels + 70 * taps)
     by_columns = 4 * (each + 26 * oc * windows) + 30 * oc * c * taps + 350_000
-    pairs = _pairs(shape[2], sh, rows) * _pairs(shape[3], sw, columns)
-    work = oc * (1.06 * c * taps * windows + phases * (17 * windows + 70) + 0.85 * pairs) + 17 * pixels
-    by_convolutions = 4 * (work + (29 * c * pixels if sh * sw > 1 else 0)) + 74 * oc * c * taps + 500_000 * phases
+    rows, columns = _phases(h, kh, sh, dh, top), _phases(w, kw, sw, dw, left)
+    phases = len(rows) * len(columns)
+    inside = _pairs_inside(h, kh, sh, dh, top, oh) * _pairs_inside(w, kw, sw, dw, left, ow)
+    work = oc * (1.32 * c * inside + 0.09 * c * (taps * windows - inside) + phases * (16 * windows + 98)) + 12 * pixels
+    by_convolutions = 4 * (work + (28 * c * pixels if sh * sw > 1 else 0)) + 77 * oc * c * taps + 512_000 * phases
     return by_columns < by_convolutions
 
 
-def _pairs(size, stride, phases):
-    """Pairs of a row of dx and a tap that its convolution multiplies."""
-    return sum(len(range(first, size, stride)) * len(range(*taps)) for first, taps, _, _ in phases)
+def _pairs_inside(size, kernel, stride, dilation, pad, count):
+    """Pairs of a window and one of its taps that lies inside the image, along an axis."""
+    starts = range(-pad, kernel * dilation - pad, dilation)  # of the taps in the first window
+    return sum(max(0, min(count, (size - 1 - i) // stride + 1) - max(0, -(i // stride))) for i in starts)
 
 
 def _phases(size, kernel, stride, dilation, pad):
