@@ -14,8 +14,7 @@ cdef float ONE32 = 1
 cdef double ONE64 = 1
 
 cdef enum:
-    LINE_BLOCK = 8                 # lines of B at a time where it is read once,
-    LINE_ELEMENTS = 16384          # or so many elements of short lines
+    LINE_BLOCK = 1024              # lines of B, of which the numbers in A may have to be packed
     LINE_STEPS = 4                 # lines of a chain at a time
     CHAIN_STEPS = 64               # the most multiply-adds of a chain before it is added to C: an A sliver of 32 kB
 
@@ -90,18 +89,20 @@ cdef size_t product_plan(Product* g, int threads) noexcept nogil:
     columns = ceil_div(ceil_div(g.n, t.lanes), g.column_tasks) * t.lanes
     g.a_in_place = g.pack_a == NULL and g.a_row % size == 0 and (g.a_k == size or g.k <= 1)
     g.a_by_columns = g.pack_a == NULL and not g.a_in_place and g.a_row == size and g.m > 1 and g.unit_runs == 0
+    # One row of A or one line of B: C is written, and B read, line by line.
+    g.by_lines = (g.pack_a == NULL and g.pack_b == NULL and g.b_column == size and g.b_k % size == 0 and g.c != NULL
+                  and (g.m == 1 or g.k == 1))
     # A panel of B that is used by few tiles is read where it lies.
-    g.b_in_place = (g.pack_b == NULL and g.b_column == size and g.b_k % size == 0
-                    and ceil_div(g.m, g.row_tasks) <= 2 * rows)
+    g.b_in_place = g.by_lines or (g.pack_b == NULL and g.b_column == size and g.b_k % size == 0
+                                  and ceil_div(g.m, g.row_tasks) <= 2 * rows)
     g.thin = (g.pack_b == NULL and g.b_k == size and g.b_column % size == 0 and g.m <= (2 * rows if g.chained else rows)
               and g.pack_a == NULL and not g.a_by_columns and not g.b_in_place)
-    g.by_lines = g.b_in_place and g.m == 1 and g.c != NULL
     if g.thin and g.chained:
         g.column_block = widest
     if g.by_lines and g.chained:              # the sums of all chains stay in L1
         g.column_block = min(columns, cache_sizes().l1d // 2 // (t.lanes * size))
-    elif g.by_lines:                          # whole lines of B, a few at a time: what is read lies together
-        g.k_block, g.column_block = min(g.k, max(<Py_ssize_t>LINE_BLOCK, LINE_ELEMENTS // max(1, columns))), max(1, columns)
+    elif g.by_lines:
+        g.k_block, g.column_block = min(g.k, <Py_ssize_t>LINE_BLOCK), clamp(cache_sizes().l2 // 2 // size // t.lanes * t.lanes, t.lanes, columns)
     g.a_bytes = 0 if g.a_in_place else round_to_line(
         <size_t>(g.k_block * (ceil_div(rows, t.lanes) * t.lanes if g.a_by_columns else rows) * size))
     g.b_bytes = 0 if (g.by_lines and not g.chained) or g.thin else round_to_line(<size_t>(g.k_block * g.column_block * size))
@@ -250,7 +251,7 @@ cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char*
                     Py_ssize_t k_count, Py_ssize_t j, Py_ssize_t columns, char* scratch, char* c,
                     Py_ssize_t stride) noexcept nogil:
     cdef const primitives* t = g.table
-    cdef Py_ssize_t size = t.itemsize, lanes = t.lanes, vectors = ceil_div(columns, lanes), q, start, end, count, b_stride
+    cdef Py_ssize_t size = t.itemsize, lanes = t.lanes, vectors = ceil_div(columns, lanes), q, r, start, end, count, b_stride
     cdef Py_ssize_t panels = panel_count(vectors, t.tile.vectors), height = (rows - 1) * t.tile.vectors
     cdef Py_ssize_t a_row = 1 if g.a_by_columns else a_stride, a_step = a_stride if g.a_by_columns else 1
     cdef const tile_fn* tiles = (t.tile.thin if g.thin else t.tile.tiles) + height
@@ -261,7 +262,9 @@ cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char*
         if g.chained:
             add_lines(g, a, k_count, b, columns, scratch, c, begin, bias)
         else:
-            t.tile.row_lines(k_count, a, 0, 1, b, g.b_k // size, c, 0, columns, begin, bias)
+            for r in range(rows):
+                t.tile.row_lines(k_count, a + r * a_row * size, 0, a_step, b, g.b_k // size, c + r * stride * size, 0,
+                                 columns, begin, bias + (r * size if begin == START_ROW_BIAS else 0))
         return
     if g.chained and g.thin:
         t.tile.dots[rows - 1](k_count, a, a_stride, 1, b, g.b_column // size, c, stride, columns, begin, bias)

@@ -122,6 +122,20 @@ def test_long_sums_do_not_depend_on_batch_layout_or_threads(isa, dtype, eps, rng
     same_for_any_threads(lambda: nk.dense(x[:1], np.tile(w, (40, 1))))
 
 
+@pytest.mark.parametrize("k", [96, 600, 1024, 1030])
+def test_where_an_operand_begins_changes_no_bit(isa, dtype, rng, k):
+    """Kernels that read from memory take whole cache lines, wherever rows of the weights begin."""
+    x, w, b = normal(rng, (3, k), dtype), normal(rng, (70, k), dtype), normal(rng, 70, dtype)
+    dy = normal(rng, (1, 70), dtype)
+    want = nk.dense(x, w, b), nk.dense(x[:1], w, b), *nk.dense_backward(dy, x[:1], w)
+    memory = np.empty(w.size + 64 // w.itemsize, dtype)
+    for begin in range(64 // w.itemsize):
+        moved = memory[begin : begin + w.size].reshape(w.shape)
+        moved[...] = w
+        got = nk.dense(x, moved, b), nk.dense(x[:1], moved, b), *nk.dense_backward(dy, x[:1], moved)
+        assert all(map(np.array_equal, want, got))
+
+
 def test_chains_of_long_sums_keep_the_sign_of_zero_and_nan(isa, dtype):
     x, w = np.zeros((20, 1001), dtype), np.ones((50, 1001), dtype)
     b = np.full(50, -0.0, dtype)

@@ -4,14 +4,19 @@
 
 #include "real.h"
 
+INLINE vint lane_numbers(void)
+{
+    vint lane;
+    UNROLL for (int l = 0; l < LANES; l++) lane[l] = l;
+    return lane;
+}
+
 /* The first `count` lanes of v, the others `fill`. */
 INLINE vreal first_lanes(vreal v, ptrdiff_t count, number fill)
 {
     if (count >= LANES)
         return v;
-    vint lane;
-    UNROLL for (int l = 0; l < LANES; l++) lane[l] = l;
-    return vselect(lane < (integer)count, v, vsplat(fill));
+    return vselect(lane_numbers() < (integer)count, v, vsplat(fill));
 }
 
 INLINE vreal load_or(const real *p, ptrdiff_t count, number fill)

@@ -1,16 +1,6 @@
+#include "parts.h"
 #include "primitives.h"
 #include "transpose.h"
-
-/* The last vector of a row, of which `count` lanes are in use. */
-INLINE vreal load_last(const real *p, ptrdiff_t count) { return count == LANES ? vload(p) : vload_part(p, count); }
-
-INLINE void store_last(real *p, vreal v, ptrdiff_t count)
-{
-    if (count == LANES)
-        vstore(p, v);
-    else
-        vstore_part(p, v, count);
-}
 
 INLINE void start_accumulators(const int rows, const int vectors, vreal acc[TILE_ROWS][TILE_VECTORS], const real *c,
                                ptrdiff_t c_stride, ptrdiff_t last, int start, const real *bias)
@@ -23,14 +13,14 @@ INLINE void start_accumulators(const int rows, const int vectors, vreal acc[TILE
     } else if (start == START_COLUMN_BIAS) {
         UNROLL for (int v = 0; v < vectors; v++)
         {
-            const vreal first = v < end ? vload(bias + v * LANES) : load_last(bias + v * LANES, last);
+            const vreal first = v < end ? vload(bias + v * LANES) : load_some(bias + v * LANES, last);
             UNROLL for (int i = 0; i < rows; i++) acc[i][v] = first;
         }
     } else {
         UNROLL for (int i = 0; i < rows; i++)
         {
             UNROLL for (int v = 0; v < end; v++) acc[i][v] = vload(c + i * c_stride + v * LANES);
-            acc[i][end] = load_last(c + i * c_stride + end * LANES, last);
+            acc[i][end] = load_some(c + i * c_stride + end * LANES, last);
         }
     }
 }
@@ -42,12 +32,12 @@ INLINE void store_accumulators(const int rows, const int vectors, vreal acc[TILE
         UNROLL for (int i = 0; i < rows; i++)
         {
             UNROLL for (int v = 0; v < vectors - 1; v++) acc[i][v] += vload(c + i * c_stride + v * LANES);
-            acc[i][vectors - 1] += load_last(c + i * c_stride + (vectors - 1) * LANES, last);
+            acc[i][vectors - 1] += load_some(c + i * c_stride + (vectors - 1) * LANES, last);
         }
     UNROLL for (int i = 0; i < rows; i++)
     {
         UNROLL for (int v = 0; v < vectors - 1; v++) vstore(c + i * c_stride + v * LANES, acc[i][v]);
-        store_last(c + i * c_stride + (vectors - 1) * LANES, acc[i][vectors - 1], last);
+        store_some(c + i * c_stride + (vectors - 1) * LANES, acc[i][vectors - 1], last);
     }
 }
 
@@ -123,7 +113,10 @@ INLINE void tile_lines(const int rows, const int vectors, const picture_pixels *
     store_accumulators(rows, vectors, acc, c, c_stride, last, start);
 }
 
-enum { ROW_VECTORS = 8 }; /* chains that hide the latency of a multiply-add */
+enum {
+    ROW_VECTORS = 8, /* chains that hide the latency of a multiply-add */
+    ROW_LINES = 4,   /* lines of B at a time; 8 that lie a power of 2 apart crowd the cache where B is not aligned */
+};
 
 INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride,
                       const ptrdiff_t *runs, real *c, ptrdiff_t columns, int start, const real *bias)
@@ -135,7 +128,7 @@ INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a
         const ptrdiff_t count = v < vectors - 1 ? LANES : last;
         acc[v] = start == START_ZERO       ? (vreal){0}
                  : start == START_ROW_BIAS ? vsplat(bias[0])
-                                           : load_last((start == START_C ? c : bias) + v * LANES, count);
+                                           : load_some((start == START_C ? c : bias) + v * LANES, count);
     }
     for (ptrdiff_t p = 0; p < k; p++) {
         const vreal ap = vsplat(a[p * a_step]);
@@ -143,7 +136,7 @@ INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a
         UNROLL for (int v = 0; v < vectors; v++) acc[v] += ap * vload(row + v * LANES);
     }
     UNROLL for (int v = 0; v < vectors - 1; v++) vstore(c + v * LANES, acc[v]);
-    store_last(c + (vectors - 1) * LANES, acc[vectors - 1], last);
+    store_some(c + (vectors - 1) * LANES, acc[vectors - 1], last);
 }
 
 INLINE void row(ptrdiff_t k, const real *a, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs, real *c,
@@ -173,19 +166,66 @@ static void row_runs(ptrdiff_t k, const real *a, const real *b, const ptrdiff_t 
     row(k, a, 1, b, 0, runs, c, columns, start, bias);
 }
 
+INLINE void lines_part(const int lines, const vreal *factor, const real *b, ptrdiff_t b_stride, real *c, ptrdiff_t count,
+                       int start, const real *bias)
+{
+    vreal sum = start == START_ZERO       ? (vreal){0}
+                : start == START_ROW_BIAS ? vsplat(bias[0])
+                                          : vload_part(start == START_C ? c : bias, count);
+    UNROLL for (int p = 0; p < lines; p++) sum += factor[p] * vload_part(b + p * b_stride, count);
+    vstore_part(c, sum, count);
+}
+
+/* `lines` lines of B times a number each, every line read from its beginning to its end: that is what the prefetchers follow,
+   and the row of C stays in L1. Vectors of B that lie across two cache lines would take 1.5 times as long. */
+INLINE void few_lines(const int lines, const real *a, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride, real *c,
+                      ptrdiff_t columns, int start, const real *bias)
+{
+    const ptrdiff_t ahead = (ptrdiff_t)(-(uintptr_t)b % sizeof(vreal) / sizeof(real)), head = min_size(columns, ahead);
+    const bool by_column = start == START_COLUMN_BIAS;
+    const real *const begin = start == START_C ? c : bias;
+    vreal factor[ROW_LINES];
+    UNROLL for (int p = 0; p < lines; p++) factor[p] = vsplat(a[p * a_step]);
+    if (head)
+        lines_part(lines, factor, b, b_stride, c, head, start, bias);
+    ptrdiff_t j = head;
+    for (; j + 2 * LANES <= columns; j += 2 * LANES) {
+        vreal left = {0}, right = {0};
+        if (start == START_ROW_BIAS) {
+            left = right = vsplat(bias[0]);
+        } else if (start != START_ZERO) {
+            left = vload(begin + j);
+            right = vload(begin + j + LANES);
+        }
+        UNROLL for (int p = 0; p < lines; p++)
+        {
+            left += factor[p] * vload(b + p * b_stride + j);
+            right += factor[p] * vload(b + p * b_stride + j + LANES);
+        }
+        vstore(c + j, left);
+        vstore(c + j + LANES, right);
+    }
+    for (; j < columns; j += LANES)
+        lines_part(lines, factor, b + j, b_stride, c + j, min_size(columns - j, LANES), start, by_column ? bias + j : bias);
+}
+
 static void row_lines(ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride,
                       real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias)
 {
-    const ptrdiff_t whole = columns / LANES * LANES, rest = columns - whole;
-    if (whole)
-        row(k, a, a_step, b, b_stride, NULL, c, whole, start, bias);
-    if (rest) { /* a vector read whole could end beyond B */
-        const real *const begin = start == START_C ? c + whole : bias + whole;
-        vreal acc = start == START_ZERO ? (vreal){0} : start == START_ROW_BIAS ? vsplat(bias[0]) : vload_part(begin, rest);
-        for (ptrdiff_t p = 0; p < k; p++)
-            acc += vsplat(a[p * a_step]) * vload_part(b + p * b_stride + whole, rest);
-        vstore_part(c + whole, acc, rest);
+    if (columns <= ROW_VECTORS * LANES && columns % LANES == 0) {
+        row(k, a, a_step, b, b_stride, NULL, c, columns, start, bias);
+        return;
     }
+    const ptrdiff_t first = k == 0 ? 0 : (k - 1) % ROW_LINES + 1;
+    switch (first) {
+    case 0: few_lines(0, a, a_step, b, b_stride, c, columns, start, bias); break;
+    case 1: few_lines(1, a, a_step, b, b_stride, c, columns, start, bias); break;
+    case 2: few_lines(2, a, a_step, b, b_stride, c, columns, start, bias); break;
+    case 3: few_lines(3, a, a_step, b, b_stride, c, columns, start, bias); break;
+    default: few_lines(ROW_LINES, a, a_step, b, b_stride, c, columns, start, bias); break;
+    }
+    for (ptrdiff_t p = first; p < k; p += ROW_LINES)
+        few_lines(ROW_LINES, a + p * a_step, a_step, b + p * b_stride, b_stride, c, columns, START_C, NULL);
 }
 
 INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step,
