@@ -102,7 +102,8 @@ cdef size_t product_plan(Product* g, int threads) noexcept nogil:
     if g.by_lines and g.chained:              # the sums of all chains stay in L1
         g.column_block = min(columns, cache_sizes().l1d // 2 // (t.lanes * size))
     elif g.by_lines:
-        g.k_block, g.column_block = min(g.k, <Py_ssize_t>LINE_BLOCK), clamp(cache_sizes().l2 // 2 // size // t.lanes * t.lanes, t.lanes, columns)
+        g.k_block = min(g.k, <Py_ssize_t>LINE_BLOCK)
+        g.column_block = clamp(cache_sizes().l2 // 2 // size // t.lanes * t.lanes, t.lanes, columns)
     g.a_bytes = 0 if g.a_in_place else round_to_line(
         <size_t>(g.k_block * (ceil_div(rows, t.lanes) * t.lanes if g.a_by_columns else rows) * size))
     g.b_bytes = 0 if (g.by_lines and not g.chained) or g.thin else round_to_line(<size_t>(g.k_block * g.column_block * size))
