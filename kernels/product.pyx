@@ -34,9 +34,10 @@ cdef void product_begin(Product* g, int typenum, Py_ssize_t m, Py_ssize_t n, Py_
 cdef void plan_tasks(Product* g, int threads) noexcept nogil:
     # Tasks are ranges of columns where there are enough of them, since then no panel of B is packed twice; else also of
     # rows, and of rows alone where k is so short that C is all that counts: they lie together. Three tasks a thread let a
-    # thread that the system holds up be overtaken.
+    # thread that the system holds up be overtaken; not where parts of lines would
+    # become so short that memory is slower.
     cdef const primitives* t = g.table
-    cdef Py_ssize_t vectors = ceil_div(g.n, t.lanes), wanted = 3 * threads
+    cdef Py_ssize_t vectors = ceil_div(g.n, t.lanes), wanted = threads if g.by_lines and g.m == 1 else 3 * threads
     cdef double flop = 2.0 * g.m * g.n * g.k, elements = <double>g.m * g.k + <double>g.k * g.n + <double>g.m * g.n
     g.row_tasks = g.column_tasks = 1
     if threads <= 1 or flop + FLOP_PER_BYTE * elements * t.itemsize < SERIAL_FLOP:
@@ -84,14 +85,14 @@ cdef void plan_runs(Product* g, Py_ssize_t bytes, Py_ssize_t widest) noexcept no
 cdef size_t product_plan(Product* g, int threads) noexcept nogil:
     cdef const primitives* t = g.table
     cdef Py_ssize_t size = t.itemsize, rows = t.tile.rows, columns, widest = t.lanes * t.tile.vectors
+    # One row of A or one line of B: C is written, and B read, line by line.
+    g.by_lines = (g.pack_a == NULL and g.pack_b == NULL and g.b_column == size and g.b_k % size == 0 and g.c != NULL
+                  and (g.m == 1 or g.k == 1))
     plan_tasks(g, threads)
     plan_blocks(g)
     columns = ceil_div(ceil_div(g.n, t.lanes), g.column_tasks) * t.lanes
     g.a_in_place = g.pack_a == NULL and g.a_row % size == 0 and (g.a_k == size or g.k <= 1)
     g.a_by_columns = g.pack_a == NULL and not g.a_in_place and g.a_row == size and g.m > 1 and g.unit_runs == 0
-    # One row of A or one line of B: C is written, and B read, line by line.
-    g.by_lines = (g.pack_a == NULL and g.pack_b == NULL and g.b_column == size and g.b_k % size == 0 and g.c != NULL
-                  and (g.m == 1 or g.k == 1))
     # A panel of B that is used by few tiles is read where it lies.
     g.b_in_place = g.by_lines or (g.pack_b == NULL and g.b_column == size and g.b_k % size == 0
                                   and ceil_div(g.m, g.row_tasks) <= 2 * rows)
