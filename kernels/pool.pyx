@@ -2,8 +2,8 @@
 
 Units of work are rows of the output (of dx in `mean_backward`), plane after plane. A row is a function of the input alone,
 so any split into tasks gives the same bits. Rows of x whose columns are contiguous are read in place, and so are channels
-that lie next to each other, a vector of planes at a time; others, and those whose indices are wanted, through a band of
-gathered rows.
+that lie next to each other, whose rows of pixels are folded as one line of numbers; others, and those whose indices are
+wanted, through a band of gathered rows.
 """
 cimport numpy as cnp
 from libc.math cimport INFINITY
@@ -18,7 +18,7 @@ cnp.import_array()
 
 cdef enum:
     BAND_BYTES = 1 << 16                     # gathered rows stay in L2
-    LANE_ELEMENTS = 1 << 16                  # of a row of a vector of planes
+    LINE_ELEMENTS = 1 << 16                  # of a row of planes that lie next to each other
 
 cdef struct Pool:
     const primitives* table
@@ -26,8 +26,9 @@ cdef struct Pool:
     Planes x
     char* y                                  # contiguous, as are the indices
     int* indices                             # NULL if not wanted
-    bint mean, include_pad, gathered, lanes  # lanes: a vector of planes is read in place
-    Py_ssize_t group, groups, band           # planes gathered at once; such groups in an image; rows of y in a band
+    bint mean, include_pad, gathered
+    Py_ssize_t together                      # planes next to each other of which a row is read in place; 0: none
+    Py_ssize_t parts, group, band            # tasks of an image; planes gathered at once; rows of y in a band
     Py_ssize_t pitch, left, right            # of the gathered rows: their distance, pads on both sides
     char* scratch                            # of all threads
     size_t scratch_bytes, line_bytes         # of one thread; of it before the gathered band
@@ -68,53 +69,60 @@ cdef const char* gather_band(const Pool* v, const char* x, Py_ssize_t planes, Py
     return band + v.left * v.table.itemsize - first * row_bytes
 
 
-cdef void pool_lanes(const Pool* v, Py_ssize_t image, Py_ssize_t i, char* scratch) noexcept nogil:
+cdef void pool_planes(const Pool* v, Py_ssize_t image, Py_ssize_t i, char* scratch) noexcept nogil:
     # Row i of all planes of an image: what lies together is read together.
-    cdef Py_ssize_t c = 0, planes, lanes = v.table.lanes, size = v.table.itemsize
+    cdef Py_ssize_t c = 0, planes, size = v.table.itemsize
     cdef const char* x = v.x.data + image * v.x.image
     cdef char* y = v.y + (image * v.x.channels * v.g.oh + i) * v.g.ow * size
     while c < v.x.channels:
-        planes = min(lanes, v.x.channels - c)
+        planes = min(v.together, v.x.channels - c)
         if v.mean:
-            v.table.pool.mean_lanes(&v.g, x, v.x.row, v.x.column, planes, i, i + 1, v.include_pad, scratch, y)
+            v.table.pool.mean_planes(&v.g, x, v.x.row, v.x.column, planes, i, v.include_pad, scratch, y)
         else:
-            v.table.pool.max_lanes(&v.g, x, v.x.row, v.x.column, planes, i, i + 1, scratch, y)
+            v.table.pool.max_planes(&v.g, x, v.x.row, v.x.column, planes, i, scratch, y)
         c += planes
         x += planes * size
         y += planes * v.g.oh * v.g.ow * size
 
 
+cdef void pool_group(const Pool* v, Py_ssize_t image, Py_ssize_t channel, Py_ssize_t i, Py_ssize_t count,
+                     char* scratch) noexcept nogil:
+    # Rows i .. i + count of the planes that are gathered at once.
+    cdef const pooling* g = &v.g
+    cdef Py_ssize_t planes = min(v.group, v.x.channels - channel), plane = image * v.x.channels + channel
+    cdef Py_ssize_t row_stride = v.x.row, plane_stride = v.x.channel
+    cdef const char* x = plane_at(&v.x, plane)
+    cdef char* y
+    if v.gathered:
+        x = gather_band(v, x, planes, i, count, scratch + v.line_bytes, &plane_stride)
+        row_stride = v.pitch * v.table.itemsize
+    for plane in range(plane, plane + planes):
+        y = v.y + (plane * g.oh + i) * g.ow * v.table.itemsize
+        if v.mean:
+            v.table.pool.mean_rows(g, x, row_stride, i, i + count, v.include_pad, scratch, y)
+        elif v.indices == NULL:
+            v.table.pool.max_rows(g, x, row_stride, i, i + count, scratch, y)
+        else:
+            v.table.pool_indices.max_rows(g, x, row_stride, i, i + count, scratch, y, v.indices + (plane * g.oh + i) * g.ow)
+        x += plane_stride
+
+
 cdef void pool_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Pool* v = <const Pool*>context
-    cdef const pooling* g = &v.g
     cdef char* scratch = v.scratch + slot * v.scratch_bytes
-    cdef char* y
-    cdef Py_ssize_t i, count, channel, planes, plane, part, row_stride = v.x.row, plane_stride = v.x.channel
-    cdef const char* x
+    cdef Py_ssize_t part, i, count, channel, planes = v.x.channels // v.parts
     while first < last:
-        part, i = first // g.oh, first % g.oh
-        channel = part % v.groups * v.group
-        planes, plane = min(v.group, v.x.channels - channel), part // v.groups * v.x.channels + channel
-        x = plane_at(&v.x, plane)
-        count = min(last - first, g.oh - i)
-        if v.lanes:
-            pool_lanes(v, part, i, scratch)
-            first += 1
-            continue
-        if v.gathered:
-            count = min(count, v.band)
-            x = gather_band(v, x, planes, i, count, scratch + v.line_bytes, &plane_stride)
-            row_stride = v.pitch * v.table.itemsize
-        for plane in range(plane, plane + planes):
-            y = v.y + (plane * g.oh + i) * g.ow * v.table.itemsize
-            if v.mean:
-                v.table.pool.mean_rows(g, x, row_stride, i, i + count, v.include_pad, scratch, y)
-            elif v.indices == NULL:
-                v.table.pool.max_rows(g, x, row_stride, i, i + count, scratch, y)
-            else:
-                v.table.pool_indices.max_rows(g, x, row_stride, i, i + count, scratch, y,
-                                              v.indices + (plane * g.oh + i) * g.ow)
-            x += plane_stride
+        part, i = first // v.g.oh, first % v.g.oh
+        count = min(last - first, v.g.oh - i)
+        if v.together:
+            count = 1
+            pool_planes(v, part, i, scratch)
+        else:
+            count = min(count, v.band) if v.gathered else count
+            channel = 0
+            while channel < planes:
+                pool_group(v, part // v.parts, part % v.parts * planes + channel, i, count, scratch)
+                channel += v.group
         first += count
 
 
@@ -147,19 +155,19 @@ cdef size_t run_pool(Pool* v, Py_ssize_t images) noexcept nogil:
     if size < 0:
         return <size_t>-1
     v.line_bytes = whole_lines(size * v.table.itemsize)
-    v.lanes = (v.indices == NULL and v.x.channel == v.table.itemsize != v.x.column
-               and <double>g.span * v.table.lanes <= LANE_ELEMENTS)
-    if v.lanes:
-        v.group = v.x.channels
-        v.line_bytes = whole_lines((g.ow + g.span * v.table.lanes) * v.table.itemsize)
+    v.together = 0
+    if v.indices == NULL and v.x.channel == v.table.itemsize != v.x.column and g.span <= LINE_ELEMENTS // v.table.lanes:
+        v.together = min(v.x.channels, max(v.table.lanes, LINE_ELEMENTS // g.span // v.table.lanes * v.table.lanes))
+    if v.together:
+        v.line_bytes = whole_lines((g.ow + g.span * v.together + 2 * v.table.lanes) * v.table.itemsize)
     elif v.gathered:
         band = band_bytes(v)
         if band == 0:
             return <size_t>-1
-    v.groups = (v.x.channels - 1) // v.group + 1
+    v.parts = 1 if v.together or v.group > 1 else v.x.channels
     v.scratch_bytes = v.line_bytes + band
-    units = images * v.groups * g.oh
-    grain = max(1, POOL_GRAIN // v.group // g.w // min(g.sh, g.h))
+    units = images * v.parts * g.oh
+    grain = max(1, POOL_GRAIN * v.parts // v.x.channels // g.w // min(g.sh, g.h))
     threads = team(units, grain, v.scratch_bytes)
     v.scratch = <char*>workspace(v.scratch_bytes * threads)
     if v.scratch == NULL:

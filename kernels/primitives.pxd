@@ -316,11 +316,10 @@ cdef extern from "primitives.h" nogil:
                          void* scratch, void* y) noexcept nogil
         void (*mean_rows)(const pooling* g, const char* x, Py_ssize_t row_stride, Py_ssize_t first, Py_ssize_t last,
                           int include_pad, void* scratch, void* y) noexcept nogil
-        void (*max_lanes)(const pooling* g, const char* x, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t planes,
-                          Py_ssize_t first, Py_ssize_t last, void* scratch, void* y) noexcept nogil
-        void (*mean_lanes)(const pooling* g, const char* x, Py_ssize_t row_stride, Py_ssize_t column_stride,
-                           Py_ssize_t planes, Py_ssize_t first, Py_ssize_t last, int include_pad, void* scratch,
-                           void* y) noexcept nogil
+        void (*max_planes)(const pooling* g, const char* x, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t planes,
+                           Py_ssize_t i, void* scratch, void* y) noexcept nogil
+        void (*mean_planes)(const pooling* g, const char* x, Py_ssize_t row_stride, Py_ssize_t column_stride,
+                            Py_ssize_t planes, Py_ssize_t i, int include_pad, void* scratch, void* y) noexcept nogil
         double (*largest)(Py_ssize_t count, const void* x, double most) noexcept nogil
     ctypedef struct pool_index_primitives:
         void (*max_rows)(const pooling* g, const char* x, Py_ssize_t row_stride, Py_ssize_t first, Py_ssize_t last,

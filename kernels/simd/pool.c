@@ -6,6 +6,8 @@
 #include "taps.h"
 #include "transpose.h"
 
+enum { CACHE_LINE = 64, LONG_ROW = 8192 };
+
 enum { MAX, SUM }; /* what a window makes of its elements */
 
 INLINE vreal combine(int op, vreal a, vreal b) { return op == SUM ? a + b : vmax_or_nan(a, b); }
@@ -181,65 +183,77 @@ static void mean_rows(const pooling *g, const char *x, ptrdiff_t row_stride, ptr
         divide((number)divisor(g->h, i * g->sh, g->kh, g->top, g->bottom, include_pad), 0, columns, g->ow, y);
 }
 
-/* The same with planes in the lanes: LANES windows of up to LANES planes are transposed when they are finished. */
-INLINE void fold_lanes(int op, const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride,
-                       const bool whole, ptrdiff_t planes, ptrdiff_t first, ptrdiff_t last, int include_pad, real *scratch,
-                       real *y)
+INLINE uintptr_t prefetch_stretch(uintptr_t from, ptrdiff_t bytes)
 {
-    const ptrdiff_t ahead = min_size(g->sh, 2);
-    real *const columns = scratch, *const line = scratch + g->ow, *const seen = line + g->left * LANES;
-    if (op == SUM)
-        divisors(g->w, g->kw, g->sw, g->left, g->right, g->ow, include_pad, columns);
-    fill(nothing(op), g->left * LANES, line);
-    fill(nothing(op), (g->span - g->left - g->seen) * LANES, seen + g->seen * LANES);
-    for (ptrdiff_t i = first; i < last; i++, y += g->ow) {
-        const range a = taps_inside(g->h, i * g->sh - g->top, g->dh, g->kh);
-        const number rows = (number)divisor(g->h, i * g->sh, g->kh, g->top, g->bottom, include_pad);
-        const char *from = x + (i * g->sh - g->top + a.first * g->dh) * row_stride;
-        for (ptrdiff_t c = 0; c < g->seen; c++, from += column_stride) {
-            vreal all = load_some((const real *)from, whole ? LANES : planes);
-            for (ptrdiff_t r = 1; r < a.last - a.first; r++)
-                all = combine(op, all, load_some((const real *)(from + r * g->dh * row_stride), whole ? LANES : planes));
-            vstore(seen + c * LANES, all);
-            for (ptrdiff_t r = 0; r < ahead; r++) /* pixels of a row may lie far apart, where no hardware looks */
-                __builtin_prefetch((const void *)((uintptr_t)from + (uintptr_t)((g->kh + r) * row_stride)));
-        }
+    const uintptr_t end = from + (uintptr_t)bytes;
+    for (; from < end; from += CACHE_LINE)
+        __builtin_prefetch((const void *)from, 0, 2);
+    return from;
+}
+
+/* LANES windows of up to LANES planes along a line of pixels, transposed when they are finished. Meanwhile the rows that the
+   next line adds come from memory, from `next` on: without, memory waits while windows are transposed. */
+INLINE void windows_of_planes(int op, const pooling *g, const ptrdiff_t taps, const real *line, ptrdiff_t planes, number rows,
+                              const real *columns, uintptr_t next, ptrdiff_t bytes, real *y)
+{
+    const ptrdiff_t step = g->dw * planes, share = bytes / (2 * ((planes - 1) / LANES + 1) * ((g->ow - 1) / LANES + 1));
+    for (ptrdiff_t p = 0; p < planes; p += LANES)
         for (ptrdiff_t j = 0; j < g->ow; j += LANES) {
             vreal block[LANES];
             for (ptrdiff_t q = 0; q < LANES; q++) {
                 const ptrdiff_t window = min_size(j + q, g->ow - 1);
-                block[q] = vload(line + window * g->sw * LANES);
-                for (ptrdiff_t t = 1; t < g->kw; t++)
-                    block[q] = combine(op, block[q], vload(line + (window * g->sw + t * g->dw) * LANES));
-                if (op == SUM)
-                    block[q] /= vsplat(rows * columns[window]);
+                const real *const first = line + window * g->sw * planes + p;
+                vreal all = vload(first);
+                for (ptrdiff_t t = 1; t < taps; t++)
+                    all = combine(op, all, vload(first + t * step));
+                block[q] = op == SUM ? all / vsplat(rows * columns[window]) : all;
             }
+            next = prefetch_stretch(next, share);
             transpose(block);
-            for (ptrdiff_t p = 0; p < (whole ? LANES : planes); p++)
-                store_some(y + p * g->oh * g->ow + j, block[p], g->ow - j);
+            for (ptrdiff_t r = 0; r < min_size(planes - p, LANES); r++)
+                store_some(y + (p + r) * g->oh * g->ow + j, block[r], g->ow - j);
+            next = prefetch_stretch(next, share);
         }
-    }
 }
 
+/* Row i of planes that lie next to each other: down the columns a row of pixels is one line of numbers. */
 INLINE void fold_planes(int op, const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride,
-                        ptrdiff_t planes, ptrdiff_t first, ptrdiff_t last, int include_pad, real *scratch, real *y)
+                        ptrdiff_t planes, ptrdiff_t i, int include_pad, real *scratch, real *y)
 {
-    if (planes == LANES)
-        fold_lanes(op, g, x, row_stride, column_stride, true, LANES, first, last, include_pad, scratch, y);
+    const range a = taps_inside(g->h, i * g->sh - g->top, g->dh, g->kh);
+    const char *const from = x + (i * g->sh - g->top + a.first * g->dh) * row_stride;
+    const number rows = (number)divisor(g->h, i * g->sh, g->kh, g->top, g->bottom, include_pad);
+    real *const columns = scratch, *const line = scratch + (g->ow + LANES - 1) / LANES * LANES;
+    real *const seen = line + g->left * planes;
+    const ptrdiff_t together = column_stride == planes * (ptrdiff_t)sizeof(real) ? g->seen : 1;
+    if (op == SUM)
+        divisors(g->w, g->kw, g->sw, g->left, g->right, g->ow, include_pad, columns);
+    fill(nothing(op), g->left * planes, line);
+    fill(nothing(op), (g->span - g->left - g->seen) * planes, seen + g->seen * planes);
+    for (ptrdiff_t c = 0; c < g->seen; c += together)
+        fold_window_rows(op, from + c * column_stride, g->dh * row_stride, a.last - a.first, together * planes,
+                         seen + c * planes);
+    const uintptr_t next = (uintptr_t)x + (uintptr_t)((i * g->sh - g->top + (g->kh - 1) * g->dh + 1) * row_stride);
+    const ptrdiff_t row_bytes = g->seen * planes * (ptrdiff_t)sizeof(real);
+    const ptrdiff_t bytes = row_bytes < LONG_ROW ? 0 : min_size(g->sh, g->kh) * row_bytes;
+    if (g->kw == 2)
+        windows_of_planes(op, g, 2, line, planes, rows, columns, next, bytes, y);
+    else if (g->kw == 3)
+        windows_of_planes(op, g, 3, line, planes, rows, columns, next, bytes, y);
     else
-        fold_lanes(op, g, x, row_stride, column_stride, false, planes, first, last, include_pad, scratch, y);
+        windows_of_planes(op, g, g->kw, line, planes, rows, columns, next, bytes, y);
 }
 
-static void max_lanes(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
-                      ptrdiff_t first, ptrdiff_t last, real *scratch, real *y)
+static void max_planes(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
+                       ptrdiff_t i, real *scratch, real *y)
 {
-    fold_planes(MAX, g, x, row_stride, column_stride, planes, first, last, 0, scratch, y);
+    fold_planes(MAX, g, x, row_stride, column_stride, planes, i, 0, scratch, y);
 }
 
-static void mean_lanes(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
-                       ptrdiff_t first, ptrdiff_t last, int include_pad, real *scratch, real *y)
+static void mean_planes(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
+                        ptrdiff_t i, int include_pad, real *scratch, real *y)
 {
-    fold_planes(SUM, g, x, row_stride, column_stride, planes, first, last, include_pad, scratch, y);
+    fold_planes(SUM, g, x, row_stride, column_stride, planes, i, include_pad, scratch, y);
 }
 
 static ptrdiff_t plan(pooling *g)
@@ -321,7 +335,7 @@ const pool_primitives NAME(pool) = {
     .gather = gather,
     .max_rows = max_rows,
     .mean_rows = mean_rows,
-    .max_lanes = max_lanes,
-    .mean_lanes = mean_lanes,
+    .max_planes = max_planes,
+    .mean_planes = mean_planes,
     .largest = largest,
 };

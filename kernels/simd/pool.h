@@ -31,12 +31,12 @@ typedef struct {
     /* The sum of a window divided by its elements in the plane, or in the padded plane if include_pad. */
     void (*mean_rows)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last,
                       int include_pad, real *scratch, real *y);
-    /* The same for up to LANES planes whose elements lie next to each other; y holds whole planes, the rows of the first
-     * from y on. scratch: ow + span * LANES elements. */
-    void (*max_lanes)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
-                      ptrdiff_t first, ptrdiff_t last, real *scratch, real *y);
-    void (*mean_lanes)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
-                       ptrdiff_t first, ptrdiff_t last, int include_pad, real *scratch, real *y);
+    /* Row i of the output of planes whose elements lie next to each other; y holds whole planes, row i of the first from y
+     * on. scratch: ow + span * planes + 2 LANES elements. */
+    void (*max_planes)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
+                       ptrdiff_t i, real *scratch, real *y);
+    void (*mean_planes)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
+                        ptrdiff_t i, int include_pad, real *scratch, real *y);
     /* The largest of `most` and x[0 .. count), a NaN if there is one. */
     double (*largest)(ptrdiff_t count, const real *x, double most);
 } pool_primitives;
