@@ -206,6 +206,7 @@ def test_needs_leaves_out_the_rest(rng, needs):
         ((0, 3, 4), (4, 5)),
         ((3, 0), (0, 5)),
         ((1, 3, 4), (7, 4, 5)),
+        ((5, 1, 17, 40), (5, 33, 40, 9)),
     ],
 )
 def test_matmul_has_the_meaning_of_numpy(isa, dtype, eps, rng, a, b):
@@ -214,6 +215,23 @@ def test_matmul_has_the_meaning_of_numpy(isa, dtype, eps, rng, a, b):
     assert got.shape == wanted.shape
     assert got.dtype == dtype
     assert (abs(got - wanted) <= (a.shape[-1] + 2) * 2 * eps * np.matmul(abs(a), abs(b))).all()
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 90, 70, 80), (9, 8, 40, 45, 50), (50, 2, 1, 7, 5)])
+def test_matrices_of_a_stack_do_not_depend_on_each_other(dtype, rng, layouts, shape):
+    *leading, m, k, n = shape
+    a, b = normal(rng, (*leading, m, k), dtype), normal(rng, (*leading, k, n), dtype)
+    wanted = np.empty((*leading, m, n), dtype)
+    for index in np.ndindex(*leading):
+        wanted[index] = nk.matmul(a[index], b[index])
+    for a_, b_ in zip(layouts(a), layouts(b), strict=True):
+        for threads in (1, 2, 3):
+            with nk.threads(threads):
+                assert np.array_equal(nk.matmul(a_, b_), wanted)
+    views = (x.transpose(1, 0, 2, 3) for x in (a, b))  # leading axes that do not fold into one
+    assert np.array_equal(nk.matmul(*views), wanted.transpose(1, 0, 2, 3))
+    some = nk.matmul(a[::-1, :1], b[:, 0, None])
+    assert np.array_equal(some[-1], nk.matmul(a[:1, :1], b[-1:, :1])[0])
 
 
 def test_out_is_written_and_returned(isa, dtype, rng):

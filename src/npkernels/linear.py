@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import _arguments as check
-from ._linear import dense_plain, product
+from ._linear import dense_plain, product, products
 from .activation import fused
 
 
@@ -217,8 +217,6 @@ def matmul(a, b, *, out=None):
         for rows, part in _matrices(left, result):
             product(rows, right, part, False, False)
     else:
-        left = np.broadcast_to(left, (*leading, *left.shape[-2:]))
-        right = np.broadcast_to(right, (*leading, *right.shape[-2:]))
-        for index in np.ndindex(leading):
-            product(left[index], right[index], result[index], False, False)
+        left, right = (np.broadcast_to(x, (*leading, *x.shape[-2:])) for x in (left, right))
+        products(left, right, result)
     return c if out is None and c.ndim else (c if out is not None else c[()])
