@@ -282,9 +282,11 @@ cdef extern from "primitives.h" nogil:
         Py_ssize_t target
         double hard, scale
     ctypedef void (*softmax_fn)(Py_ssize_t c, const void* x, void* y) noexcept nogil
+    ctypedef void (*softmax_rows_fn)(Py_ssize_t count, Py_ssize_t c, const char* x, Py_ssize_t x_bytes, void* y) noexcept nogil
     ctypedef void (*softmax_gradient_fn)(Py_ssize_t c, const void* dy, const void* y, void* dx) noexcept nogil
     ctypedef struct softmax_primitives:
-        softmax_fn row_softmax, row_log_softmax, lanes_softmax, lanes_log_softmax
+        softmax_rows_fn rows_softmax, rows_log_softmax
+        softmax_fn lanes_softmax, lanes_log_softmax
         softmax_gradient_fn row_softmax_backward, row_log_softmax_backward
         softmax_gradient_fn lanes_softmax_backward, lanes_log_softmax_backward
         void (*row_cross_entropy)(Py_ssize_t c, const void* x, const void* base, double base_sum,

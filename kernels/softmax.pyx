@@ -7,7 +7,9 @@ depends on the shape alone, so neither strides nor threads change a bit.
 from libc.stdint cimport int64_t
 cimport numpy as cnp
 
-from npkernels._primitives cimport TARGET_IGNORED, TARGET_NONE, primitives, sample_target, softmax_fn, softmax_gradient_fn
+from npkernels._primitives cimport (
+    TARGET_IGNORED, TARGET_NONE, primitives, sample_target, softmax_fn, softmax_gradient_fn, softmax_rows_fn,
+)
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
 from npkernels._scalars cimport real_at
 
@@ -125,13 +127,16 @@ cdef inline void store_block(const Softmax* v, const Axis* axis, Block b, const 
 cdef void forward_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Softmax* v = <const Softmax*>context
     cdef char* buffer = v.scratch + <size_t>slot * v.scratch_bytes
+    cdef softmax_rows_fn rows = v.table.softmax.rows_log_softmax if v.log else v.table.softmax.rows_softmax
     cdef softmax_fn f
     cdef Py_ssize_t task
     cdef Block b
+    if by_rows(v) and v.first.step == v.table.itemsize:
+        rows(last - first, v.c, v.first.data + first * v.first.outer, v.first.outer, v.result.data + first * v.result.outer)
+        return
     if by_rows(v):
-        f = v.table.softmax.row_log_softmax if v.log else v.table.softmax.row_softmax
         for task in range(first, last):
-            f(v.c, row_of(v, &v.first, task, buffer), v.result.data + task * v.result.outer)
+            rows(1, v.c, row_of(v, &v.first, task, buffer), 0, v.result.data + task * v.result.outer)
         return
     f = v.table.softmax.lanes_log_softmax if v.log else v.table.softmax.lanes_softmax
     for task in range(first, last):

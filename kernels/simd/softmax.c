@@ -1,9 +1,17 @@
 #include "parts.h"
 #include "primitives.h"
+#include "shuffle.h"
 #include "softmax_lanes.h"
 #include "vmath.h"
 
 #include <math.h>
+
+INLINE number lane_max(vreal v)
+{
+    UNROLL for (int left = LANES; left > 1; left /= 2) /* each step meets the other half of what is left, twice */
+        v = vmax(__builtin_shufflevector(v, v, LOW), __builtin_shufflevector(v, v, HIGH));
+    return v[0];
+}
 
 /* A NaN may be passed over here: it comes back with exp(NaN - m). */
 INLINE number row_max(ptrdiff_t c, const real *x)
@@ -14,11 +22,7 @@ INLINE number row_max(ptrdiff_t c, const real *x)
         UNROLL for (int h = 0; h < 2; h++) most[h] = vmax(vload(x + j + h * LANES), most[h]);
     for (; j < c; j += LANES)
         most[0] = vmax(load_or(x + j, c - j, -INFINITY), most[0]);
-    number lanes[LANES];
-    vstore(lanes, vmax(most[0], most[1]));
-    for (int l = 1; l < LANES; l++)
-        lanes[0] = lanes[l] > lanes[0] ? lanes[l] : lanes[0];
-    return lanes[0];
+    return lane_max(vmax(most[0], most[1]));
 }
 
 /* The sum of exp(x_j - m); the exponentials into y unless it is NULL. */
@@ -56,18 +60,35 @@ INLINE void row_finish(ptrdiff_t c, real *y, number factor, const real *base, nu
 
 INLINE number log_of(number x) { return vlog(vsplat(x))[0]; }
 
-static void row_softmax(ptrdiff_t c, const real *x, real *y)
+static void rows_softmax(ptrdiff_t count, ptrdiff_t c, const char *x, ptrdiff_t x_bytes, real *y)
 {
-    const number sum = row_exp(c, x, row_max(c, x), y);
-    for (ptrdiff_t j = 0; j < c; j += LANES)
-        store_some(y + j, load_or(y + j, c - j, 0) / sum, c - j);
+    for (; count > 0; count--, x += x_bytes, y += c) {
+        const number sum = row_exp(c, (const real *)x, row_max(c, (const real *)x), y);
+        for (ptrdiff_t j = 0; j < c; j += LANES)
+            store_some(y + j, load_or(y + j, c - j, 0) / sum, c - j);
+    }
 }
 
-static void row_log_softmax(ptrdiff_t c, const real *x, real *y)
+/* One logarithm, which takes as long as a short row, for the sums of several rows that stay in the cache. */
+static void rows_log_softmax(ptrdiff_t count, ptrdiff_t c, const char *x, ptrdiff_t x_bytes, real *y)
 {
-    const number m = row_max(c, x), log_sum = log_of(row_exp(c, x, m, NULL));
-    for (ptrdiff_t j = 0; j < c; j += LANES)
-        store_some(y + j, load_or(x + j, c - j, 0) - m - log_sum, c - j);
+    enum { CACHED = 16384 / sizeof(number) };
+    const ptrdiff_t most = c * LANES <= CACHED ? LANES : c <= CACHED ? CACHED / c : 1;
+    number max[LANES], sum[LANES] = {0};
+    for (; count > 0; count -= most, x += most * x_bytes, y += most * c) {
+        const int rows = (int)(count < most ? count : most);
+        for (int r = 0; r < rows; r++) {
+            const real *row = (const real *)(x + r * x_bytes);
+            max[r] = row_max(c, row);
+            sum[r] = row_exp(c, row, max[r], NULL);
+        }
+        vstore(sum, vlog(vload(sum)));
+        for (int r = 0; r < rows; r++)
+            for (ptrdiff_t j = 0; j < c; j += LANES) {
+                const vreal v = load_or((const real *)(x + r * x_bytes) + j, c - j, 0);
+                store_some(y + r * c + j, v - max[r] - sum[r], c - j);
+            }
+    }
 }
 
 static void row_softmax_backward(ptrdiff_t c, const real *dy, const real *y, real *dx)
@@ -133,8 +154,8 @@ static double row_base(ptrdiff_t c, const real *target, const real *weight, doub
 }
 
 const softmax_primitives NAME(softmax) = {
-    .row_softmax = row_softmax,
-    .row_log_softmax = row_log_softmax,
+    .rows_softmax = rows_softmax,
+    .rows_log_softmax = rows_log_softmax,
     .row_softmax_backward = row_softmax_backward,
     .row_log_softmax_backward = row_log_softmax_backward,
     .row_cross_entropy = row_cross_entropy,

@@ -2,7 +2,7 @@
  *
  *   m = max x_j,  s = sum exp(x_j - m),  p_j = exp(x_j - m) / s,  -log p_j = (m - x_j) + log s
  *
- * In two forms: of one sample whose c classes are contiguous (row_), and of LANES samples at once, class j of all of
+ * In two forms: of samples each of whose c classes are contiguous (row_, rows_), and of LANES samples at once, class j of all of
  * them being one vector (lanes_: x[j * LANES + l]), for few classes and for classes that are not the last axis. */
 #ifndef NPK_SOFTMAX_H
 #define NPK_SOFTMAX_H
@@ -16,10 +16,14 @@ typedef struct {
 enum { TARGET_NONE = -1, TARGET_IGNORED = -2 }; /* ignored: loss and gradient are 0, whatever the logits */
 
 typedef void (*softmax_fn)(ptrdiff_t c, const real *x, real *y);                            /* y may be x */
+/* `count` samples, x_bytes from one to the next, any alignment; those of y one behind the other. No sample depends on
+ * another one. */
+typedef void (*softmax_rows_fn)(ptrdiff_t count, ptrdiff_t c, const char *x, ptrdiff_t x_bytes, real *y);
 typedef void (*softmax_gradient_fn)(ptrdiff_t c, const real *dy, const real *y, real *dx); /* dx may be dy */
 
 typedef struct {
-    softmax_fn row_softmax, row_log_softmax, lanes_softmax, lanes_log_softmax;
+    softmax_rows_fn rows_softmax, rows_log_softmax;
+    softmax_fn lanes_softmax, lanes_log_softmax;
     /* dx = y (dy - sum(y dy)) and dx = dy - exp(y) sum(dy) */
     softmax_gradient_fn row_softmax_backward, row_log_softmax_backward;
     softmax_gradient_fn lanes_softmax_backward, lanes_log_softmax_backward;
