@@ -9,7 +9,7 @@ tasks and the order in which their sums are added follow from sizes alone, so th
 """
 cimport numpy as cnp
 from libc.stdint cimport int32_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from npkernels._primitives cimport (
     CHANNELWISE_APL, CHANNELWISE_BRELU, CHANNELWISE_PRELU, CHANNELWISE_SRELU, channel_parameters, primitives, strided,
@@ -20,6 +20,10 @@ from npkernels._strided cimport (
 )
 
 cnp.import_array()
+
+ctypedef fused floating:
+    float
+    double
 
 PRELU, BRELU, SRELU, APL = CHANNELWISE_PRELU, CHANNELWISE_BRELU, CHANNELWISE_SRELU, CHANNELWISE_APL
 
@@ -65,14 +69,22 @@ cdef void plan(Walk* w, Py_ssize_t size, Py_ssize_t channels, Py_ssize_t inner) 
 
 cdef void write_parameters(const Walk* w, const char* parameters, char* to) noexcept nogil:
     # to[k, i] = parameters[k, i // inner % channels] for the elements i of a row across channels
-    cdef size_t size = <size_t>w.arrays.table.itemsize
-    cdef Py_ssize_t k, _repeat, channel, _i
+    if w.arrays.table.itemsize == sizeof(float):
+        repeat_each(w, <const float*>parameters, <float*>to)
+    else:
+        repeat_each(w, <const double*>parameters, <double*>to)
+
+
+cdef void repeat_each(const Walk* w, const floating* parameters, floating* to) noexcept nogil:
+    cdef Py_ssize_t k, _repeat, channel, i
+    cdef floating value
     for k in range(w.parameters.count):
         for _repeat in range(w.row // (w.channels * w.inner)):
             for channel in range(w.channels):
-                for _i in range(w.inner):
-                    memcpy(to, parameters + (k * w.channels + channel) * size, size)
-                    to += size
+                value = parameters[k * w.channels + channel]
+                for i in range(w.inner):
+                    to[i] = value
+                to += w.inner
 
 
 cdef void run_row(const Walk* w, channel_parameters* c, Py_ssize_t first, Py_ssize_t count, char* scratch) noexcept nogil:
@@ -108,17 +120,29 @@ cdef void run_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) 
 
 
 cdef void add_sums(const Walk* w, double* total) noexcept nogil:
-    # total[k, channel] += the sums of all tasks, in their order
-    cdef Py_ssize_t task, k, i, width, count = w.parameters.count, pitch = w.parameters.sums_pitch, chunk, channel
-    cdef const double* sums
-    for task in range(w.tasks):
-        chunk = task % w.chunks * CHUNK
-        width = min(<Py_ssize_t>CHUNK, w.row - chunk) if w.parameters.step else w.channels
+    # total[k, channel] += the sums of all tasks: block by block, then from chunk to chunk
+    cdef Py_ssize_t count = w.parameters.count, pitch = w.parameters.sums_pitch, size = w.chunks * count * pitch
+    cdef Py_ssize_t block, chunk, k, i, element, end, channel
+    cdef double* sums = w.sums
+    cdef const double* more
+    for block in range(1, w.tasks // w.chunks):
+        more = w.sums + block * size
+        for i in range(size):
+            sums[i] += more[i]
+    for chunk in range(w.chunks):
         for k in range(count):
-            sums = w.sums + (task * count + k) * pitch
-            for i in range(width):
-                channel = (chunk + i) // w.inner % w.channels if w.parameters.step else i
-                total[k * w.channels + channel] += sums[i]
+            sums = w.sums + (chunk * count + k) * pitch
+            if not w.parameters.step:
+                for channel in range(w.channels):
+                    total[k * w.channels + channel] += sums[channel]
+                continue
+            element, end = chunk * w.chunk, min((chunk + 1) * w.chunk, w.row)
+            channel = element // w.inner % w.channels
+            while element < end:
+                for i in range(element, min(end, element // w.inner * w.inner + w.inner)):
+                    total[k * w.channels + channel] += sums[i - chunk * w.chunk]
+                element = element // w.inner * w.inner + w.inner
+                channel = channel + 1 if channel + 1 < w.channels else 0
 
 
 cdef int run(Walk* w, cnp.ndarray parameters, double* total) except -1:
