@@ -10,10 +10,10 @@ cimport numpy as cnp
 from npkernels._output_lanes cimport Lanes, lanes_begin, lanes_run
 from npkernels._plain cimport is_plain, plain_positions, plain_size
 from npkernels._primitives cimport (
-    START_ROW_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, primitives, windows,
+    START_ROW_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, windows,
 )
 from npkernels._product cimport SERIAL_FLOP, Product, ceil_div, product_begin, product_plan, product_run, product_serial
-from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, workspace, workspace_done
 from npkernels._windows cimport set_images, set_windows
 
 cnp.import_array()
@@ -343,51 +343,3 @@ def conv2d_plain(x, w, b, stride, padding, dilation, groups, int activation):
         return None
     convolve(&v, <cnp.ndarray>x, <cnp.ndarray>w, b, y, 1, activation, ANY)
     return y
-
-
-cdef struct Taps:
-    const primitives* table
-    const char* w
-    Py_ssize_t output, channel               # strides of w in bytes
-    char* to
-    Py_ssize_t outputs, channels, count      # of a group; taps
-    Py_ssize_t* offsets                      # of the taps in bytes, in the order of the result
-
-
-cdef void turn_channels(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    # 16 channels of a group at a time
-    cdef const Taps* v = <const Taps*>context
-    cdef Py_ssize_t blocks = ceil_div(v.channels, 16), block, group, c, size = v.table.itemsize, row = v.outputs * v.count
-    for block in range(first, last):
-        group, c = block // blocks, block % blocks * 16
-        v.table.pack.turn(v.outputs, min(16, v.channels - c), v.count, v.w + group * v.outputs * v.output + c * v.channel,
-                          v.output, v.channel, v.offsets, v.to + (group * v.channels + c) * row * size, row)
-
-
-def turned_weights(
-    cnp.ndarray w,           # IN (oc, c/groups, kh, kw)
-    cnp.ndarray turned,      # OUT (c, oc/groups, taps), C-contiguous
-    Py_ssize_t groups,
-    tuple rows,              # start, stop, step of the taps taken, in the order of w
-    tuple columns,
-):
-    # turned[g c + i, o, t] = w[g oc + o, i, a, b], the taps (a, b) from the last to the first
-    cdef Taps v
-    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(w)
-    cdef Py_ssize_t a, b, t
-    v.table, v.w, v.to = primitives_for(cnp.PyArray_TYPE(w)), <const char*>cnp.PyArray_DATA(w), <char*>cnp.PyArray_DATA(turned)
-    v.output, v.channel = s[0], s[1]
-    v.outputs, v.channels = cnp.PyArray_DIMS(turned)[1], cnp.PyArray_DIMS(turned)[0] // max(1, groups)
-    v.count = cnp.PyArray_DIMS(turned)[2]
-    v.offsets = <Py_ssize_t*>workspace(<size_t>max(1, v.count) * sizeof(Py_ssize_t))
-    if v.offsets == NULL:
-        raise MemoryError("no memory for the places of a kernel's taps")
-    t = v.count
-    for a in range(rows[0], rows[1], rows[2]):
-        for b in range(columns[0], columns[1], columns[2]):
-            t -= 1
-            v.offsets[t] = a * s[2] + b * s[3]
-    with nogil:
-        parallel_for(turn_channels, &v, groups * ceil_div(v.channels, 16), max(1, 4096 // max(1, v.outputs * v.count)),
-                     num_threads())
-        workspace_done()

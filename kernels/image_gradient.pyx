@@ -5,13 +5,13 @@
 
 The other form (conv.pyx) is a convolution of dy for each phase of the stride. It has no columns to sum, but computes with
 the zeros around dy, which are many where images are small, and has rows of a tile for the channels of x only, which may
-be few.
+be few. Its kernels are made here.
 """
 cimport numpy as cnp
 
-from npkernels._primitives cimport patch_columns, windows
+from npkernels._primitives cimport patch_columns, primitives, windows
 from npkernels._product cimport SERIAL_FLOP, Product, ceil_div, odd_lines, product_begin, product_plan, product_serial
-from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, workspace, workspace_done
+from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
 from npkernels._windows cimport set_windows
 
 cnp.import_array()
@@ -111,3 +111,56 @@ def by_columns(
             raise MemoryError("no memory for the columns of an image's gradient")
         parallel_for(run, &v, groups * v.image_blocks * v.channel_blocks, 1, threads)
         workspace_done()
+
+
+cdef struct Taps:
+    const primitives* table
+    const char* w
+    Py_ssize_t output, channel               # strides of w in bytes
+    char* to
+    Py_ssize_t row                           # of the result, in elements
+    Py_ssize_t outputs, channels, count      # of a group; taps
+    Py_ssize_t* offsets                      # of the taps in bytes, in the order of the result
+
+
+cdef void turn_channels(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # 16 channels of a group at a time
+    cdef const Taps* v = <const Taps*>context
+    cdef Py_ssize_t blocks = ceil_div(v.channels, 16), block, group, c, size = v.table.itemsize
+    for block in range(first, last):
+        group, c = block // blocks, block % blocks * 16
+        v.table.pack.turn(v.outputs, min(16, v.channels - c), v.count, v.w + group * v.outputs * v.output + c * v.channel,
+                          v.output, v.channel, v.offsets, v.to + (group * v.channels + c) * v.row * size, v.row)
+
+
+def turned_weights(
+    cnp.ndarray w,           # IN (oc, c/groups, kh, kw)
+    Py_ssize_t groups,
+    tuple rows,              # start, stop, step of the taps taken, in the order of w
+    tuple columns,
+):
+    """turned[g c + i, (o, t)] = w[g oc + o, i, a, b], the taps t = (a, b) from the last to the first."""
+    cdef Taps v
+    cdef cnp.ndarray turned
+    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(w)
+    cdef cnp.npy_intp shape[2]
+    cdef Py_ssize_t a, b, t
+    v.table, v.w, v.output, v.channel = primitives_for(cnp.PyArray_TYPE(w)), <const char*>cnp.PyArray_DATA(w), s[0], s[1]
+    v.outputs, v.channels = cnp.PyArray_DIMS(w)[0] // groups, cnp.PyArray_DIMS(w)[1]
+    v.count = len(range(*rows)) * len(range(*columns))
+    shape[0], shape[1] = groups * v.channels, odd_lines(v.outputs * v.count)
+    turned = cnp.PyArray_EMPTY(2, shape, cnp.PyArray_TYPE(w), 0)
+    v.to, v.row = <char*>cnp.PyArray_DATA(turned), shape[1]
+    v.offsets = <Py_ssize_t*>workspace(<size_t>max(1, v.count) * sizeof(Py_ssize_t))
+    if v.offsets == NULL:
+        raise MemoryError("no memory for the places of a kernel's taps")
+    t = v.count
+    for a in range(rows[0], rows[1], rows[2]):
+        for b in range(columns[0], columns[1], columns[2]):
+            t -= 1
+            v.offsets[t] = a * s[2] + b * s[3]
+    with nogil:
+        parallel_for(turn_channels, &v, groups * ceil_div(v.channels, 16), max(1, 4096 // max(1, v.outputs * v.count)),
+                     num_threads())
+        workspace_done()
+    return turned[:, :v.outputs * v.count]

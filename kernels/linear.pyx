@@ -106,7 +106,8 @@ cdef int run_stack(Stack* v, Py_ssize_t count) except -1 nogil:
     g.scratch = <char*>workspace(max(<size_t>64, g.scratch_bytes * <size_t>threads))
     if g.scratch == NULL:
         raise MemoryError("no memory for the packed operands of a product")
-    parallel_for(run_matrices, v, count, <Py_ssize_t>max(1.0, min(SERIAL_FLOP / (8 * work + 1), count / (3.0 * threads))), threads)
+    parallel_for(run_matrices, v, count, <Py_ssize_t>max(1.0, min(SERIAL_FLOP / (8 * work + 1), count / (3.0 * threads))),
+                 threads)
     workspace_done()
     return 0
 

@@ -47,6 +47,8 @@ cdef extern from "primitives.h" nogil:
                                    Py_ssize_t column_stride, void* panel) noexcept nogil
     ctypedef struct pack_primitives:
         pack_panel_fn panel, chained_panel
+        void (*panels)(Py_ssize_t count, Py_ssize_t step, Py_ssize_t k, Py_ssize_t columns, Py_ssize_t width, const char* x,
+                       Py_ssize_t k_stride, Py_ssize_t column_stride, void* panels) noexcept nogil
         void (*rows)(Py_ssize_t count, Py_ssize_t k, const char* x, Py_ssize_t row_stride, Py_ssize_t k_stride,
                      void* rows) noexcept nogil
         void (*scatter)(Py_ssize_t rows, Py_ssize_t columns, const void* x, Py_ssize_t x_stride, char* to,
@@ -177,7 +179,8 @@ cdef extern from "primitives.h" nogil:
         WINOGRAD_TILES
         WINOGRAD_PIXELS
     ctypedef struct winograd_primitives:
-        bint (*kernels)(Py_ssize_t channels, Py_ssize_t width, const void* taps, void* u, Py_ssize_t plane) noexcept nogil
+        bint (*kernels)(Py_ssize_t channels, Py_ssize_t width, const void* taps, bint turned, void* u,
+                        Py_ssize_t plane) noexcept nogil
         bint (*input)(const windows* x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t channels, Py_ssize_t tiles, void* pixels,
                       void* v, Py_ssize_t plane, Py_ssize_t tile) noexcept nogil
         void (*output)(Py_ssize_t tiles, const void* m, Py_ssize_t plane, Py_ssize_t tile, const void* bias,

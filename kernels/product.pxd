@@ -68,4 +68,4 @@ cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
 
 cdef inline Py_ssize_t odd_lines(Py_ssize_t elements) noexcept nogil:
     # The distance of planes that are read or written side by side: an odd number of cache lines, else they share a set
-    return (elements // 16 | 1) * 16 + 16
+    return (elements // 16 + 1 | 1) * 16

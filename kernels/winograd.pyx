@@ -41,8 +41,9 @@ cdef struct Winograd:
     char* y
     Py_ssize_t y_image, y_channel, y_row, y_column
     bint by_outputs
-    const char* w                    # (oc, c * taps)
-    Py_ssize_t w_output, w_tap
+    const char* w                    # (oc, c, taps)
+    Py_ssize_t w_output, w_channel, w_tap
+    bint turned                      # whether the taps count from the last to the first
     const char* bias
     activation_fn activation
     Py_ssize_t images, channels, padded, outputs       # padded to whole vectors
@@ -126,11 +127,19 @@ cdef void transform_kernels(void* context, Py_ssize_t first, Py_ssize_t last, in
         end = panel_start(vectors, v.panels, task // parts + 1) * lanes
         c = task % parts * PACKED_CHANNELS
         channels = min(<Py_ssize_t>PACKED_CHANNELS, v.channels - c)
-        v.table.pack.panel(channels * v.taps, min(end, v.outputs - v.first) - start, end - start,
-                           v.w + (v.first + start) * v.w_output + c * v.taps * v.w_tap, v.w_tap, v.w_output, taps)
-        if not v.form.kernels(channels, end - start, taps, v.u + (start * v.channels + c * (end - start)) * size,
+        pack_kernels(v, v.first + start, min(end, v.outputs - v.first) - start, end - start, c, channels, taps)
+        if not v.form.kernels(channels, end - start, taps, v.turned, v.u + (start * v.channels + c * (end - start)) * size,
                               v.u_plane):
             v.bad_weights = True
+
+
+cdef inline void pack_kernels(const Winograd* v, Py_ssize_t output, Py_ssize_t outputs, Py_ssize_t width, Py_ssize_t c,
+                              Py_ssize_t channels, char* to) noexcept nogil:
+    cdef const char* w = v.w + output * v.w_output + c * v.w_channel
+    if v.w_channel == v.taps * v.w_tap:
+        v.table.pack.panel(channels * v.taps, outputs, width, w, v.w_tap, v.w_output, to)
+    else:
+        v.table.pack.panels(channels, v.w_channel, v.taps, outputs, width, w, v.w_tap, v.w_output, to)
 
 
 cdef Py_ssize_t transform_tiles(const Winograd* v, Py_ssize_t first, Py_ssize_t last, char* to, char* pixels) noexcept nogil:
@@ -245,7 +254,7 @@ cdef void run_panels(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
         v.panels = 1
         c = 0
         while c < whole.channels:
-            v.channels, v.w = min(whole.channel_block, whole.channels - c), whole.w + c * v.taps * v.w_tap
+            v.channels, v.w = min(whole.channel_block, whole.channels - c), whole.w + c * v.w_channel
             transform_kernels(&v, 0, ceil_div(v.channels, PACKED_CHANNELS), 0)
             if v.bad_weights:
                 whole.bad_weights = True
@@ -282,7 +291,8 @@ cdef int run(Winograd* v, int threads) except -1 nogil:
 
 def forward(
     cnp.ndarray x,           # IN (n, c, h, w), n, c > 0
-    cnp.ndarray w,           # IN (oc, c * taps), oc > 0
+    cnp.ndarray w,           # IN (oc, c, taps), oc > 0
+    bint turned,             # whether the taps count from the last to the first
     cnp.ndarray bias,        # IN (oc,), contiguous, or None
     cnp.ndarray y,           # OUT (n, oc, oh, ow), any strides
     tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, oh, ow: 3, 3 or 5, 5, then 1, 1, 1, 1, ...
@@ -299,7 +309,8 @@ def forward(
     set_windows(&v.x, x, 0, geometry)
     v.form, v.step, v.taps = &v.table.winograd[v.x.kh == 5], 7 - v.x.kh, v.x.kh * v.x.kw
     v.y_image, v.y_channel, v.y_row, v.y_column = s[0], s[1], s[2], s[3]
-    v.w, v.w_output, v.w_tap = <const char*>cnp.PyArray_DATA(w), cnp.PyArray_STRIDES(w)[0], cnp.PyArray_STRIDES(w)[1]
+    v.w, v.turned = <const char*>cnp.PyArray_DATA(w), turned
+    v.w_output, v.w_channel, v.w_tap = cnp.PyArray_STRIDES(w)[0], cnp.PyArray_STRIDES(w)[1], cnp.PyArray_STRIDES(w)[2]
     v.images, v.channels, v.outputs = n, cnp.PyArray_DIMS(x)[1], cnp.PyArray_DIMS(w)[0]
     v.bad_images = <char*>cnp.PyArray_DATA(bad)
     if bias is not None:

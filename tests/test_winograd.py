@@ -122,6 +122,21 @@ def test_gradient_of_the_image_is_within_its_bound(isa, dtype, eps, rng, taps):
     assert (abs(dx - wanted) <= bound).all()
 
 
+@pytest.mark.parametrize(("taps", "size", "groups"), [(3, 14, 1), (5, 7, 1), (3, 7, 2)])
+def test_gradient_of_the_image_is_the_convolution_with_turned_kernels(isa, dtype, rng, layouts, taps, size, groups):
+    w = rng.standard_normal((34 * groups, 33, taps, taps)).astype(dtype)
+    dy = rng.standard_normal((2, 34 * groups, size, size)).astype(dtype)
+    dy[0, 1, 2, 3] = np.inf  # this image takes the direct form
+    parts = w.reshape(groups, 34, 33, taps, taps).swapaxes(1, 2)[..., ::-1, ::-1]
+    turned = np.ascontiguousarray(parts).reshape(33 * groups, 34, taps, taps)
+    x = np.empty((2, 33 * groups, size, size), dtype)
+    with np.errstate(invalid="ignore"):
+        wanted = nk.conv2d(dy, turned, padding=taps // 2, groups=groups)
+        for w_ in layouts(w):
+            dx, _, _ = nk.conv2d_backward(dy, x, w_, padding=taps // 2, groups=groups, needs=("x",))
+            assert np.array_equal(dx, wanted, equal_nan=True)
+
+
 def test_algorithm_is_checked():
     x, w = np.ones((1, 2, 8, 8)), np.ones((3, 2, 3, 3))
     with pytest.raises(ValueError, match="algorithm must be"):

@@ -9,6 +9,9 @@ typedef struct {
     /* panel[p * width + j] = x[p, j] for p < k, j < columns; 0 for columns <= j < width (width = whole vectors).
      * Chained: row p goes to place (p % LANES) * ceil(k / LANES) + p / LANES, those of a chain one behind the other. */
     pack_panel_fn panel, chained_panel;
+    /* `count` panels one behind the other, that of x, of x + step bytes, ... */
+    void (*panels)(ptrdiff_t count, ptrdiff_t step, ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width, const char *x,
+                   ptrdiff_t k_stride, ptrdiff_t column_stride, real *panels);
     /* rows[i * k + p] = x[i, p] */
     void (*rows)(ptrdiff_t count, ptrdiff_t k, const char *x, ptrdiff_t row_stride, ptrdiff_t k_stride, real *rows);
     /* to[i, j] = x[i * x_stride + j]: the way back, x_stride in elements, to's strides in bytes */

@@ -67,8 +67,11 @@ INLINE int all_small(vint large)
     return any == 0;
 }
 
-INLINE int kernels(const int size, ptrdiff_t channels, ptrdiff_t width, const real *taps, real *u, ptrdiff_t plane)
+INLINE int kernels(const int size, ptrdiff_t channels, ptrdiff_t width, const real *taps, int turned, real *u, ptrdiff_t plane)
 {
+    const ptrdiff_t step = turned ? -width : width;
+    if (turned)
+        taps += (size * size - 1) * width;
     vint large = {0};
     for (ptrdiff_t c = 0; c < channels; c++)
         for (ptrdiff_t o = 0; o < width; o += LANES) {
@@ -77,7 +80,7 @@ INLINE int kernels(const int size, ptrdiff_t channels, ptrdiff_t width, const re
                 vreal g[5], r[6];
                 UNROLL for (int i = 0; i < size; i++)
                 {
-                    g[i] = vload(taps + ((c * size + i) * size + j) * width + o);
+                    g[i] = vload(taps + c * size * size * width + (i * size + j) * step + o);
                     large |= ~((g[i] <= LARGEST) & (g[i] >= -LARGEST));
                 }
                 evaluate(size, g, r);
@@ -226,9 +229,10 @@ static void store(ptrdiff_t channels, ptrdiff_t rows, ptrdiff_t columns, ptrdiff
 
 /* F(step x step, size x size) with step + size = 7 */
 #define FORM(size, step)                                                                                               \
-    static int kernels_##size(ptrdiff_t channels, ptrdiff_t width, const real *taps, real *u, ptrdiff_t plane)         \
+    static int kernels_##size(ptrdiff_t channels, ptrdiff_t width, const real *taps, int turned, real *u,              \
+                              ptrdiff_t plane)                                                                         \
     {                                                                                                                  \
-        return kernels(size, channels, width, taps, u, plane);                                                         \
+        return kernels(size, channels, width, taps, turned, u, plane);                                                 \
     }                                                                                                                  \
     static int input_##size(const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t tiles,    \
                             real *pixels, real *v, ptrdiff_t plane, ptrdiff_t tile)                                    \

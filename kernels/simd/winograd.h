@@ -19,8 +19,9 @@ enum { WINOGRAD_PLANES = 36, WINOGRAD_TILES = 16, WINOGRAD_PIXELS = 6 * (4 * WIN
 
 typedef struct {
     /* u[f * plane + c * width + o] = G g G' for the kernels packed as panel: taps[(c * r^2 + t) * width + o], o < width, whole
-     * vectors. Returns whether every weight was finite and small enough for the transform not to overflow. */
-    int (*kernels)(ptrdiff_t channels, ptrdiff_t width, const real *taps, real *u, ptrdiff_t plane);
+     * vectors; turned: the taps t of each from the last to the first. Returns whether every weight was finite and small
+     * enough for the transform not to overflow. */
+    int (*kernels)(ptrdiff_t channels, ptrdiff_t width, const real *taps, int turned, real *u, ptrdiff_t plane);
     /* v[f * plane + t * tile + l] = B' d B of `tiles` <= WINOGRAD_TILES neighbouring tiles t, the first of which begins at
      * pixel (row, column) of image g->x, for LANES channels l, of which `channels` exist; the others are 0. Pixels outside
      * the image are 0. Returns whether every pixel was finite and small enough. pixels: WINOGRAD_PIXELS vectors. */

@@ -20,10 +20,3 @@ def forward(
     activation: int = -1,
     form: int = 3,
 ) -> None: ...
-def turned_weights(
-    w: NDArray[np.floating],
-    turned: NDArray[np.floating],
-    groups: int,
-    rows: tuple[int, int, int],
-    columns: tuple[int, int, int],
-) -> None: ...

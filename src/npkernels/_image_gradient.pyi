@@ -11,3 +11,6 @@ def by_columns(
     geometry: Geometry,
     groups: int,
 ) -> None: ...
+def turned_weights(
+    w: NDArray[np.floating], groups: int, rows: tuple[int, int, int], columns: tuple[int, int, int]
+) -> NDArray[np.floating]: ...

@@ -6,6 +6,7 @@ from ._conv import Geometry
 def forward(
     x: NDArray[np.floating],
     w: NDArray[np.floating],
+    turned: bool,
     bias: NDArray[np.floating] | None,
     y: NDArray[np.floating],
     geometry: Geometry,

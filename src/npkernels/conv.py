@@ -1,7 +1,7 @@
 """Convolution (cross-correlation, as in every deep-learning library), its transpose in `conv_transpose`."""
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -127,6 +127,7 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     return y
 
 
+_VIEW_PIXELS = 2048  # more of them read a copy of the weights so often that it pays
 WINOGRAD_WINDOWS = (3, 3, 1, 1, 1, 1), (5, 5, 1, 1, 1, 1)  # kernel, stride, dilation
 
 
@@ -152,15 +153,24 @@ def correlate(x, matrix, b, y, geometry, groups=1, function=-1, algorithm="auto"
     """y = the convolution of x with the kernels (oc, c/groups * kh * kw) by the form that pays or is asked for."""
     c, oc = x.shape[1] // groups, y.shape[1] // groups
     winograd = _winograd_pays(c, oc, geometry) if algorithm == "auto" else algorithm == "winograd"
-    if not winograd or not x.size or not y.size:
+    if winograd and x.size and y.size:
+        _by_tiles(x, matrix.reshape(groups, oc, c, -1), False, lambda: matrix, b, y, geometry, function)
+    else:
         _conv.forward(x, matrix, b, y, geometry, groups, function)
-        return
+
+
+def _by_tiles(x, kernels, turned, matrix, b, y, geometry, function=-1):
+    """Winograd's form with kernels (groups, oc, c, kh * kw), `turned` if their taps count from the last to the first.
+
+    Images with numbers that are too large for it take the direct form, with the kernels that `matrix` gives.
+    """
+    groups, oc, c, _ = kernels.shape
     for g in range(groups):
         inner, outer = slice(g * c, (g + 1) * c), slice(g * oc, (g + 1) * oc)
-        part = (matrix[outer], None if b is None else b[outer])
-        undone = _winograd.forward(x[:, inner], *part, y[:, outer], geometry, function)
+        bias = None if b is None else b[outer]
+        undone = _winograd.forward(x[:, inner], kernels[g], turned, bias, y[:, outer], geometry, function)
         for i in np.flatnonzero(undone):
-            _conv.forward(x[i : i + 1, inner], *part, y[i : i + 1, outer], geometry, 1, function)
+            _conv.forward(x[i : i + 1, inner], matrix()[outer], bias, y[i : i + 1, outer], geometry, 1, function)
 
 
 def _is_depthwise(w, groups, outputs, geometry):
@@ -279,11 +289,21 @@ def image_gradient(dy, w, b, dx, geometry, groups):
     for first_row, rows_of_w, dilation_h, top_of_dy in rows:
         for first_column, columns_of_w, dilation_w, left_of_dy in columns:
             kernel = len(range(*rows_of_w)), len(range(*columns_of_w))
-            turned = np.empty((groups * c, oc // groups, math.prod(kernel)), dx.dtype)
-            _conv.turned_weights(w, turned, groups, rows_of_w, columns_of_w)
             part = dx[:, :, first_row::sh, first_column::sw]
             window = (*kernel, 1, 1, dilation_h, dilation_w, top_of_dy, left_of_dy, *part.shape[2:])
-            correlate(dy, turned.reshape(groups * c, math.prod(turned.shape[1:])), b, part, window, groups)
+            turned = partial(_turned_matrix, w, groups, rows_of_w, columns_of_w, dy.size // max(1, oc))
+            if kernel == (kh, kw) and _winograd_pays(oc // groups, c, window) and dy.size and dx.size:
+                kernels = w.reshape(groups, oc // groups, c, kh * kw).swapaxes(1, 2)
+                _by_tiles(dy, kernels, True, turned, b, part, window)
+            else:
+                correlate(dy, turned(), b, part, window, groups)
+
+
+def _turned_matrix(w, groups, rows, columns, pixels):
+    """The kernels (c, oc/groups * taps) for convolutions of dy with so many pixels; ranges of the taps taken."""
+    if groups == 1 and len(range(*rows)) == len(range(*columns)) == 1 and pixels <= _VIEW_PIXELS:
+        return w[:, :, rows[0], columns[0]].T
+    return _image_gradient.turned_weights(w, groups, rows, columns)
 
 
 @lru_cache(maxsize=256)
