@@ -1,9 +1,10 @@
 #include "covers.h"
 #include "gather.h"
+#include "parts.h"
 #include "primitives.h"
 
 /* One plane, tap by tap. */
-static void plane_sum(const windows *g, const patch_columns *cols, number bias, real *plane)
+static void plane_sum_by_taps(const windows *g, const patch_columns *cols, number bias, real *plane)
 {
     for (ptrdiff_t p = 0; p < g->h * g->w; p++)
         plane[p] = bias;
@@ -23,6 +24,68 @@ static void plane_sum(const windows *g, const patch_columns *cols, number bias, 
                         plane[to + j * g->sw] += *(const real *)(from + j * cols->column);
             }
         }
+}
+
+/* Pixels of the same phase, pixel + pad = phase (mod stride), are seen by the same taps: first, first + step, ...; that many
+ * taps on, the window lies `spread` back. */
+typedef struct {
+    ptrdiff_t first, step, spread;
+} phase_taps;
+
+INLINE phase_taps taps_of(ptrdiff_t place, ptrdiff_t stride, ptrdiff_t dilation, ptrdiff_t kernel)
+{
+    phase_taps t = {.first = 0, .step = 1};
+    while (t.first < kernel && (place - t.first * dilation) % stride != 0)
+        t.first++;
+    while (t.step * dilation % stride != 0)
+        t.step++;
+    t.spread = t.step * dilation / stride;
+    return t;
+}
+
+/* The sums of `count` <= LANES pixels, `place` their (row + top, column + left), sw from one to the next. */
+INLINE vreal phase_sum(const windows *g, const patch_columns *cols, phase_taps rows, phase_taps columns, ptrdiff_t row,
+                       ptrdiff_t column, ptrdiff_t count, vreal sum)
+{
+    ptrdiff_t i = (row - rows.first * g->dh) / g->sh; /* divides */
+    const ptrdiff_t last = (column - columns.first * g->dw) / g->sw;
+    for (ptrdiff_t a = rows.first; a < g->kh; a += rows.step, i -= rows.spread) {
+        if (i < 0 || i >= g->oh)
+            continue;
+        ptrdiff_t j = last;
+        for (ptrdiff_t b = columns.first; b < g->kw; b += columns.step, j -= columns.spread) {
+            const char *const x = cols->x + (a * g->kw + b) * cols->tap + (i * g->ow + j) * cols->column;
+            if (j >= 0 && j + LANES <= g->ow && cols->column == sizeof(number)) {
+                sum += vload((const real *)x); /* lanes from `count` on are not stored */
+                continue;
+            }
+            const int from = (int)min_size(max_size(-j, 0), count), end = (int)max_size(min_size(g->ow - j, count), from);
+            if (from == end)
+                continue;
+            const vint lane = lane_numbers();
+            sum = vselect((lane >= from) & (lane < end), sum + gather(x, cols->column, lane_mask(cols->column, from, end)), sum);
+        }
+    }
+    return sum;
+}
+
+/* One plane, a vector of pixels of one phase at a time. */
+static void plane_sum_by_phases(const windows *g, const patch_columns *cols, number bias, real *plane)
+{
+    for (ptrdiff_t first_row = 0; first_row < min_size(g->sh, g->h); first_row++) {
+        const phase_taps rows = taps_of(first_row + g->top, g->sh, g->dh, g->kh);
+        for (ptrdiff_t first_column = 0; first_column < min_size(g->sw, g->w); first_column++) {
+            const phase_taps columns = taps_of(first_column + g->left, g->sw, g->dw, g->kw);
+            for (ptrdiff_t r = first_row; r < g->h; r += g->sh)
+                for (ptrdiff_t s = first_column; s < g->w; s += g->sw * LANES) {
+                    const ptrdiff_t count = min_size((g->w - s + g->sw - 1) / g->sw, LANES);
+                    const vreal sum = phase_sum(g, cols, rows, columns, r + g->top, s + g->left, count, vsplat(bias));
+                    real *const to = plane + r * g->w + s;
+                    for (ptrdiff_t l = 0; l < count; l++)
+                        to[l * g->sw] = sum[l];
+                }
+        }
+    }
 }
 
 /* Pixels of a plane, a vector at a time, as sums of covers of the columns. Where a pixel finds them is the same in every
@@ -127,10 +190,12 @@ void NAME(patch_sums)(const windows *g, ptrdiff_t images, ptrdiff_t channels, co
                                 (real *)(to + n * to_image + c * to_channel) + first, plane - first);
     if (v.pixel >= plane)
         return;
+    const bool by_phases = g->sw > 1 && VECTOR_BYTES > 16; /* vectors that load some of their lanes */
     for (ptrdiff_t n = 0; n < images; n++)
         for (ptrdiff_t c = 0; c < channels; c++) {
             patch_columns one = *cols;
             one.x += n * cols->image + c * cols->channel;
-            plane_sum(g, &one, bias ? bias[c] : 0, (real *)(to + n * to_image + c * to_channel));
+            (by_phases ? plane_sum_by_phases : plane_sum_by_taps)(g, &one, bias ? bias[c] : 0,
+                                                                  (real *)(to + n * to_image + c * to_channel));
         }
 }

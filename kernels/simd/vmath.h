@@ -16,8 +16,8 @@
  *   float64   1.21    2.15  0.79    1.27   1.42      1.85                  3.51
  *
  *             vasinh  vatan  vsin  vcos
- *   float32     @@
- *   float64     @@ */
+ *   float32     1.39   0.92  1.59  1.59
+ *   float64     2.18   0.91  2.49  2.45 */
 #ifndef NPK_VMATH_H
 #define NPK_VMATH_H
 
