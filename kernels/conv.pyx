@@ -9,10 +9,10 @@ cimport numpy as cnp
 
 from npkernels._output_lanes cimport Lanes, lanes_begin, lanes_run
 from npkernels._plain cimport is_plain, plain_positions, plain_size
-from npkernels._primitives cimport (
-    START_ROW_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, windows,
+from npkernels._primitives cimport START_ROW_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, windows
+from npkernels._product cimport (
+    SERIAL_FLOP, Product, Stack, ceil_div, product_begin, product_plan, product_run, product_serial, stack_run,
 )
-from npkernels._product cimport SERIAL_FLOP, Product, ceil_div, product_begin, product_plan, product_run, product_serial
 from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, workspace, workspace_done
 from npkernels._windows cimport set_images, set_windows
 
@@ -20,11 +20,12 @@ cnp.import_array()
 
 cdef enum:
     FEWEST_CHANNELS = 16
+    PLANE_VECTORS = 4            # of a plane that is one matrix of a stack
 WINOGRAD_CHANNELS = FEWEST_CHANNELS          # below, the direct form is the only one that pays
 
 cdef enum:
     FLAT, PATCHES, LANES, ANY
-FORMS = {"flat": FLAT, "patches": PATCHES, "lanes": LANES}
+FORMS = {"flat": FLAT, "patches": PATCHES, "lanes": LANES, "any": ANY}
 
 cdef struct Convolution:
     windows patches
@@ -234,6 +235,33 @@ cdef int forward_patches(Flat* v, cnp.ndarray x, cnp.ndarray y, Py_ssize_t group
     return 0
 
 
+cdef bint planes_are_rows(const Flat* v) noexcept nogil:
+    # Does a product of few rows read the planes of x where they lie, and write those of y?
+    cdef const windows* x = &v.conv.patches
+    cdef Py_ssize_t size = v.g.table.itemsize
+    return (v.g.m <= 2 * v.g.table.tile.rows and x.kh * x.kw * x.sh * x.sw == 1 and x.top == 0 and x.left == 0
+            and x.oh == x.h and x.ow == x.w and x.h * x.w >= PLANE_VECTORS * v.g.table.lanes
+            and x.column_stride == size and x.row_stride == x.w * size
+            and v.conv.y_column == size and v.conv.y_row == x.w * size)
+
+
+cdef int forward_planes(const Flat* v, Py_ssize_t groups) except -1 nogil:
+    cdef Stack s
+    cdef const windows* x = &v.conv.patches
+    cdef Py_ssize_t group
+    for group in range(groups):
+        s.g = v.g
+        s.a.axes, s.a.shape[0], s.a.strides[0], s.a.data = 1, v.images, 0, <char*>v.g.a + group * v.g.m * v.g.a_row
+        s.b.axes, s.b.shape[0], s.b.strides[0] = 1, v.images, x.image_stride
+        s.b.data = <char*>x.x + group * v.channels * x.channel_stride
+        s.g.n, s.g.b_k, s.g.b_column = x.h * x.w, x.channel_stride, s.g.table.itemsize
+        s.g.c, s.g.c_row, s.c_bytes = v.conv.y + group * v.g.m * v.conv.y_channel, v.conv.y_channel, v.conv.y_image
+        if s.g.bias != NULL:
+            s.g.bias += group * s.g.m * s.g.table.itemsize
+        stack_run(&s, v.images)
+    return 0
+
+
 cdef void set_lanes(Lanes* v, const Flat* from_, Py_ssize_t groups) noexcept nogil:
     cdef const Product* g = &from_.g
     cdef const Convolution* conv = &from_.conv
@@ -266,6 +294,10 @@ cdef int convolve(
     if activation >= 0:
         g.activation = g.table.activation.forward[activation]
     if g.m == 0 or v.images == 0:
+        return 0
+    if form == ANY and g.k > 0 and planes_are_rows(v):
+        with nogil:
+            forward_planes(v, groups)
         return 0
     if g.k > 0:
         v.conv.flat = flat_layout_of(&v.conv.patches)

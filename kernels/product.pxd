@@ -1,5 +1,5 @@
 """The blocked matrix product C = activation(bias + A B): one loop nest for every operation that has a product."""
-from npkernels._primitives cimport activation_fn, primitives
+from npkernels._primitives cimport activation_fn, primitives, strided
 
 # The two operands may be matrices of any strides or come out of a packer; the result goes to a matrix or to an epilogue.
 # Packers and epilogues are called from any thread, for parts that do not overlap.
@@ -60,6 +60,15 @@ cdef size_t product_plan(Product* product, int threads) noexcept nogil
 cdef void product_serial(const Product* product, char* scratch) noexcept nogil
 # Plans and runs on all threads; -1 without a byte written when memory cannot be had.
 cdef int product_run(Product* product) except -1 nogil
+
+
+# Products of matrices of the same sizes and strides: that of `g`, and others that begin elsewhere.
+cdef struct Stack:
+    Product g
+    strided a, b                  # where A and B of each begin, in the same order
+    Py_ssize_t c_bytes            # from the C of one to that of the next
+
+cdef int stack_run(Stack* stack, Py_ssize_t count) except -1 nogil
 
 
 cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:

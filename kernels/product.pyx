@@ -8,6 +8,7 @@ from npkernels._runtime cimport (
     CacheSizes, cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done,
 )
 from npkernels._scalars cimport round_to_line
+from npkernels._strided cimport offset_of
 
 cdef Py_ssize_t SCRATCH_LIMIT = 8 << 20
 cdef float ONE32 = 1
@@ -16,6 +17,7 @@ cdef double ONE64 = 1
 cdef enum:
     LINE_BLOCK = 1024              # lines of B, of which the numbers in A may have to be packed
     LINE_STEPS = 4                 # lines of a chain at a time
+    STACK_TASKS = 4                # fewer matrices a thread could leave one thread with the last of them
     CHAIN_STEPS = 64               # the most multiply-adds of a chain before it is added to C: an A sliver of 32 kB
 
 
@@ -33,7 +35,7 @@ cdef void product_begin(Product* g, int typenum, Py_ssize_t m, Py_ssize_t n, Py_
 
 cdef void plan_tasks(Product* g, int threads) noexcept nogil:
     # Tasks are ranges of columns where there are enough of them, since then no panel of B is packed twice; else also of
-    # rows, and of rows alone where k is so short that C is all that counts: they lie together. Three tasks a thread let a
+    # rows, and of rows alone where they are many and k is so short that C is all that counts: they lie together. Three tasks a thread let a
     # thread that the system holds up be overtaken; not where parts of lines would
     # become so short that memory is slower.
     cdef const primitives* t = g.table
@@ -42,7 +44,7 @@ cdef void plan_tasks(Product* g, int threads) noexcept nogil:
     g.row_tasks = g.column_tasks = 1
     if threads <= 1 or flop + FLOP_PER_BYTE * elements * t.itemsize < SERIAL_FLOP:
         return
-    if g.k > t.tile.rows:
+    if g.k > t.tile.rows or g.m <= 2 * t.tile.rows:
         g.column_tasks = clamp(vectors // t.tile.vectors, 1, wanted)
     if g.column_tasks < wanted:
         g.row_tasks = clamp(ceil_div(wanted, g.column_tasks), 1, ceil_div(g.m, 2 * t.tile.rows))
@@ -136,6 +138,43 @@ cdef int product_run(Product* g) except -1 nogil:
 cdef void product_serial(const Product* g, char* scratch) noexcept nogil:
     if g.m > 0 and g.n > 0:
         run_block(g, 0, g.m, 0, g.n, scratch)
+
+
+cdef inline void set_matrices(Product* g, const Stack* v, Py_ssize_t i) noexcept nogil:
+    g.a, g.b, g.c = v.a.data + offset_of(&v.a, i), v.b.data + offset_of(&v.b, i), v.g.c + i * v.c_bytes
+
+
+cdef int stack_run(Stack* v, Py_ssize_t count) except -1 nogil:
+    # Few and large: each on all threads. Else each is one thread's.
+    cdef Product* g = &v.g
+    cdef Product one = v.g
+    cdef Py_ssize_t i
+    cdef double flop = 2.0 * g.m * g.n * g.k
+    cdef double work = flop + FLOP_PER_BYTE * g.table.itemsize * (<double>g.m * g.k + <double>g.k * g.n + <double>g.m * g.n)
+    cdef int threads = num_threads()
+    if work >= SERIAL_FLOP and count < STACK_TASKS * threads:
+        for i in range(count):
+            set_matrices(&one, v, i)
+            product_run(&one)
+        return 0
+    threads = 1 if work * count < SERIAL_FLOP else <int>min(<Py_ssize_t>threads, count)
+    product_plan(g, 1)
+    g.scratch = <char*>workspace(max(<size_t>64, g.scratch_bytes * <size_t>threads))
+    if g.scratch == NULL:
+        raise MemoryError("no memory for the packed operands of a product")
+    parallel_for(run_matrices, v, count, <Py_ssize_t>max(1.0, min(SERIAL_FLOP / (8 * work + 1), count / (3.0 * threads))),
+                 threads)
+    workspace_done()
+    return 0
+
+
+cdef void run_matrices(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const Stack* v = <const Stack*>context
+    cdef Product g = v.g
+    cdef Py_ssize_t i
+    for i in range(first, last):
+        set_matrices(&g, v, i)
+        product_serial(&g, v.g.scratch + <size_t>slot * v.g.scratch_bytes)
 
 
 cdef void run_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:

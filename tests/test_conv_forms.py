@@ -21,6 +21,8 @@ CASES = [
     (1, 2, 9, 300, 3, 2, 5, (1, 2), 0, (3, 1), 1),
     (10, 3, 6, 6, 7, 6, 6, 1, ((0, 5), (5, 0)), 1, 1),
     (2, 300, 4, 4, 60, 3, 3, 1, 1, 1, 1),
+    (3, 20, 11, 13, 10, 1, 1, 1, 0, 1, 2),  # so few outputs of 1x1 kernels that planes are rows of a product
+    (2, 7, 31, 33, 16, 1, 1, 1, 0, 1, 1),
 ]
 
 
@@ -124,6 +126,25 @@ def test_gradient_from_images_in_place_and_from_copies(isa, dtype, rng, layouts,
     assert np.array_equal(weight_gradient(odd_strides(x), dy, case), dw)
     for x_, dy_ in zip(layouts(x), layouts(dy), strict=True):
         assert np.array_equal(weight_gradient(x_, dy_, case), dw)
+
+
+# n, c, h, w, oc: dot products in one chain, in several, with either side the fewer planes
+@pytest.mark.parametrize(
+    "sizes", [(3, 1, 5, 7, 20), (2, 3, 40, 45, 65), (5, 70, 9, 8, 4), (2, 19, 25, 44, 8), (1, 1, 1, 1, 1)]
+)
+def test_gradient_from_planes(isa, dtype, eps, rng, layouts, same_for_any_threads, sizes):
+    n, c, h, w, oc = sizes
+    x, dy = rng.standard_normal((n, c, h, w)).astype(dtype), rng.standard_normal((n, oc, h, w)).astype(dtype)
+    kernels = np.empty((oc, c, 1, 1), dtype)
+
+    def gradient(dy, x):
+        return nk.conv2d_backward(dy, x, kernels, needs=("w",))[1]
+
+    dw = same_for_any_threads(lambda: gradient(dy, x))
+    assert_within(dw, lambda dy, x: np.einsum("nohw,nchw->oc", dy, x)[..., None, None], (dy, x), n * h * w, eps)
+    assert np.array_equal(gradient(odd_strides(dy), odd_strides(x)), dw)
+    for x_, dy_ in zip(layouts(x), layouts(dy), strict=True):
+        assert np.array_equal(gradient(dy_, x_), dw)
 
 
 @pytest.mark.parametrize("case", GRADIENT_CASES[:4])

@@ -7,6 +7,7 @@ import numpy as np
 
 from . import _arguments as check
 from . import _conv, _depthwise, _image_gradient, _weight_gradient, _winograd, _winograd_gradient
+from ._linear import products
 from .activation import fused
 from .conv_geometry import geometry_of
 
@@ -248,6 +249,8 @@ def weight_gradient(dy, x, shape, geometry, groups):
         dw[...] = 0
     elif _is_depthwise(dw, groups, 4, geometry):
         _depthwise.weight_gradient(x, dy, dw, geometry)
+    elif groups == 1 and _planes_pay(*shape[:2], x.shape[2:], geometry):
+        dw[...] = _by_planes(dy, x)[:, :, None, None]
     else:
         c, oc = shape[1], shape[0] // groups
         matrices = dw.reshape(groups, oc, math.prod(shape[1:]))
@@ -256,6 +259,24 @@ def weight_gradient(dy, x, shape, geometry, groups):
         if not (pays and _by_winograd(x, dy, matrices, geometry)):
             _weight_gradient.weight_gradient(x, dy, matrices, geometry)
     return dw
+
+
+def _planes_pay(oc, c, size, geometry):
+    few, pixels = min(oc, c), size[0] * size[1]
+    return geometry == (1, 1, 1, 1, 1, 1, 0, 0, *size) and (few <= 4 or (few <= 8 and pixels >= 512))
+
+
+def _by_planes(dy, x):
+    """dw of 1x1 kernels as dot products of planes, image by image; the fewer planes are those that stay in cache."""
+    n, c, oc = len(x), x.shape[1], dy.shape[1]
+    few, many = (dy, x) if oc < c else (x, dy)
+    parts = np.empty((n, few.shape[1], many.shape[1]), x.dtype)
+    step = n if all(a.strides[2] == a.shape[3] * a.strides[3] for a in (x, dy)) else 1  # an image may have to be copied
+    for i in range(0, n, step):
+        rows, lines = (a[i : i + step].reshape(step, a.shape[1], -1) for a in (few, many))
+        products(rows, lines.swapaxes(1, 2), parts[i : i + step], True)
+    total = parts.sum(axis=0)
+    return total if oc < c else total.T
 
 
 def _by_winograd(x, dy, matrices, geometry):
