@@ -35,9 +35,9 @@ cdef void product_begin(Product* g, int typenum, Py_ssize_t m, Py_ssize_t n, Py_
 
 cdef void plan_tasks(Product* g, int threads) noexcept nogil:
     # Tasks are ranges of columns where there are enough of them, since then no panel of B is packed twice; else also of
-    # rows, and of rows alone where they are many and k is so short that C is all that counts: they lie together. Three tasks a thread let a
-    # thread that the system holds up be overtaken; not where parts of lines would
-    # become so short that memory is slower.
+    # rows, and of rows alone where they are many and k is so short that C is all that counts: they lie together. Three tasks
+    # a thread let a thread that the system holds up be overtaken; not where parts of lines would become so short that memory
+    # is slower.
     cdef const primitives* t = g.table
     cdef Py_ssize_t vectors = ceil_div(g.n, t.lanes), wanted = threads if g.by_lines and g.m == 1 else 3 * threads
     cdef double flop = 2.0 * g.m * g.n * g.k, elements = <double>g.m * g.k + <double>g.k * g.n + <double>g.m * g.n
