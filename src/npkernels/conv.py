@@ -343,7 +343,8 @@ def _columns_pay(c, oc, geometry, h, w):
     rows, columns = _phases(h, kh, sh, dh, top), _phases(w, kw, sw, dw, left)
     phases = len(rows) * len(columns)
     inside = _pairs_inside(h, kh, sh, dh, top, oh) * _pairs_inside(w, kw, sw, dw, left, ow)
-    work = oc * (1.32 * c * inside + 0.09 * c * (taps * windows - inside) + phases * (16 * windows + 98)) + 12 * pixels
+    multiply = 1.32 * c if c > 1 else 3.6  # a tile of one row loads a vector for each multiply-add
+    work = oc * (multiply * inside + 0.09 * c * (taps * windows - inside) + phases * (16 * windows + 98)) + 12 * pixels
     by_convolutions = 4 * (work + (28 * c * pixels if sh * sw > 1 else 0)) + 77 * oc * c * taps + 512_000 * phases
     return by_columns < by_convolutions
 
