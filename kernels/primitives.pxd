@@ -164,6 +164,10 @@ cdef extern from "primitives.h" nogil:
     depthwise_band depthwise_forward_band(const windows* x, Py_ssize_t itemsize)
     depthwise_band depthwise_gradient_band(const windows* x, Py_ssize_t itemsize)
     bint depthwise_fits(const windows* x)
+    ctypedef struct pixel_band:
+        Py_ssize_t pixels
+    pixel_band pixels_forward_band(const windows* x, Py_ssize_t pixel_bytes)
+    pixel_band pixels_gradient_band(const windows* x)
     ctypedef struct depthwise_primitives:
         void (*forward)(const windows* x, const void* w, const void* bias, char* y, Py_ssize_t y_row,
                         void* scratch) noexcept nogil
@@ -172,6 +176,12 @@ cdef extern from "primitives.h" nogil:
         void (*weight_lanes)(const windows* x, const char* dy, Py_ssize_t dy_row, void* lanes,
                              void* scratch) noexcept nogil
         void (*sum_lanes)(Py_ssize_t taps, const void* lanes, void* dw) noexcept nogil
+        void (*pixels_forward)(const windows* x, Py_ssize_t channels, const void* w, const void* bias, char* y,
+                               void* scratch) noexcept nogil
+        void (*pixels_image_gradient)(const windows* x, const windows* dy, Py_ssize_t channels, const void* w, char* dx,
+                                      void* scratch) noexcept nogil
+        void (*pixels_weights)(const windows* x, const windows* dy, Py_ssize_t channels, double* sums,
+                               void* scratch) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     enum:

@@ -7,7 +7,8 @@ import pytest
 from bounds import assert_within
 
 import npkernels as nk
-from npkernels import reference
+from npkernels import _depthwise, _depthwise_pixels, conv, reference
+from npkernels.conv_geometry import geometry_of
 
 # c, multiplier, h, w, kh, kw: one pixel, rows around a vector, several vectors, several bands of rows
 SHAPES = [
@@ -17,7 +18,17 @@ SHAPES = [
     (1, 4, 20, 70, 4, 5),
     (2, 1, 150, 90, 3, 3),
     (2, 3, 6, 300, 1, 7),
+    (37, 1, 7, 7, 5, 5),
+    (16, 1, 14, 13, 3, 3),
 ]
+
+
+@pytest.fixture(params=["rows", "pixels"], autouse=True)
+def form(request, monkeypatch):
+    def choose(w, x, geometry, result):
+        return _depthwise_pixels if request.param == "pixels" and len(w) == x.shape[1] else _depthwise
+
+    monkeypatch.setattr(conv, "_depthwise_form", choose)
 
 
 def operands(rng, n, shape, dtype):
@@ -43,9 +54,10 @@ def test_depthwise_and_gradients_are_within_the_bound(isa, dtype, eps, rng, shap
         assert_within(got, reference.conv2d_backward, (dy, x, w), terms, eps, **options)
 
 
+@pytest.mark.parametrize("multiplier", [1, 2])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_same_bits_for_any_threads_batch_and_layout(isa, dtype, rng, layouts, same_for_any_threads, stride):
-    x, w, b = operands(rng, 6, (40, 2, 20, 21, 3, 3), dtype)
+def test_same_bits_for_any_threads_batch_and_layout(isa, dtype, rng, layouts, same_for_any_threads, stride, multiplier):
+    x, w, b = operands(rng, 6, (40, multiplier, 20, 21, 3, 3), dtype)
     dy = rng.standard_normal(nk.conv2d(x, w, stride=stride, padding=1, groups=40).shape).astype(dtype)
 
     def run(x=x, w=w, dy=dy):
@@ -90,3 +102,20 @@ def test_large_dilation_and_kernels_take_the_general_form(isa, dtype, eps, rng):
         terms = (w[0].size, y[:, 0].size, y[:, 0].size)
         got = nk.conv2d_backward(dy, x, w, **options)
         assert_within(got, reference.conv2d_backward, (dy, x, w), terms, eps, **options)
+
+
+@pytest.mark.parametrize("stride", [1, 2, (3, 1)])
+def test_rows_and_pixels_have_the_same_bits(isa, dtype, rng, stride):
+    x, w, b = operands(rng, 2, (21, 1, 15, 18, 5, 3), dtype)
+    geometry = geometry_of(*x.shape[2:], *w.shape[2:], stride, ((2, 0), (1, 3)), (1, 2))
+    dy = rng.standard_normal((2, 21, *geometry[8:])).astype(dtype)
+    results = []
+    for module in (_depthwise, _depthwise_pixels):
+        y, dx, dw = np.full_like(dy, np.nan), np.full_like(x, np.nan), np.full_like(w, np.nan)
+        module.forward(x, w, b, y, geometry)
+        module.image_gradient(dy, w, dx, geometry)
+        module.weight_gradient(x, dy, dw, geometry)
+        results.append((y, dx, dw))
+    assert np.array_equal(results[0][0], results[1][0])
+    assert np.array_equal(results[0][1], results[1][1])
+    np.testing.assert_allclose(results[0][2], results[1][2], rtol=0, atol=1000 * np.finfo(dtype).eps)

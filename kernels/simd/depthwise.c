@@ -143,18 +143,6 @@ static void forward(const windows *g, const real *w, const real *bias, char *y, 
     }
 }
 
-/* Rows r = sh*Q + (r + top) % sh - top of dx meet dy at rows Q - a*dh / sh of the taps whose a*dh has that remainder,
- * columns likewise: each phase of rows and columns is a correlation of stride 1. The last tap comes first. */
-typedef struct {
-    ptrdiff_t phase, distance;
-} meeting;
-
-INLINE void meet(ptrdiff_t kernel, ptrdiff_t dilation, ptrdiff_t stride, meeting *met)
-{
-    for (ptrdiff_t a = 0; a < kernel; a++)
-        met[a] = (meeting){a * dilation % stride, (kernel - 1) * dilation / stride - a * dilation / stride};
-}
-
 INLINE void list_phase(const windows *g, ptrdiff_t pitch, const real *w, const meeting *rows, const meeting *columns,
                        ptrdiff_t row_phase, ptrdiff_t column_phase, tap_list *taps)
 {
@@ -286,4 +274,6 @@ static void sum_lanes(ptrdiff_t taps, const real *lanes, real *dw)
 }
 
 const depthwise_primitives NAME(depthwise) = {
-    .forward = forward, .image_gradient = image_gradient, .weight_lanes = weight_lanes, .sum_lanes = sum_lanes};
+    .forward = forward, .image_gradient = image_gradient, .weight_lanes = weight_lanes, .sum_lanes = sum_lanes,
+    .pixels_forward = NAME(pixels_forward), .pixels_image_gradient = NAME(pixels_image_gradient),
+    .pixels_weights = NAME(pixels_weights)};

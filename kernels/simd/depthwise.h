@@ -48,10 +48,51 @@ static inline depthwise_band depthwise_gradient_band(const windows *g, ptrdiff_t
     return band;
 }
 
+/* The other form has LANES channels in the lanes of a pixel: for small planes, whose rows do not fill vectors. It copies whole
+ * pixels, a band of rows in the result at a time; a gradient of the image is done in one. */
+enum { PIXEL_BYTES = 192 << 10 };
+
+typedef struct {
+    ptrdiff_t pitch, rows, height; /* of the copy, in pixels; rows of the result */
+    ptrdiff_t pixels;              /* of the copy and of the result */
+} pixel_band;
+
+static inline pixel_band pixels_forward_band(const windows *g, ptrdiff_t pixel_bytes)
+{
+    const ptrdiff_t span = (g->kh - 1) * g->dh;
+    pixel_band band = {.pitch = (g->ow - 1) * g->sw + (g->kw - 1) * g->dw + 1};
+    const ptrdiff_t fit = (PIXEL_BYTES / (band.pitch * pixel_bytes) - span - 1) / g->sh + 1;
+    band.rows = fit < 1 ? 1 : fit < g->oh ? fit : g->oh;
+    band.height = (band.rows - 1) * g->sh + span + 1;
+    band.pixels = band.height * band.pitch + band.rows * g->ow;
+    return band;
+}
+
+static inline pixel_band pixels_gradient_band(const windows *g)
+{
+    pixel_band band = {.pitch = (g->w + g->left - 1) / g->sw - g->left / g->sw + 1 + (g->kw - 1) * g->dw / g->sw};
+    band.rows = (g->h + g->top - 1) / g->sh - g->top / g->sh + 1;
+    band.height = band.rows + (g->kh - 1) * g->dh / g->sh;
+    band.pixels = band.height * band.pitch + g->h * g->w;
+    return band;
+}
+
 static inline int depthwise_fits(const windows *g)
 {
     return g->kh * g->kw <= DEPTHWISE_TAPS && (g->kh - 1) * g->dh <= DEPTHWISE_SPAN / 4 &&
            (g->kw - 1) * g->dw <= DEPTHWISE_SPAN && g->sh <= 8 && g->sw <= 8 && g->ow <= 1 << 16 && g->w <= 1 << 16;
+}
+
+/* Rows r = sh*Q + (r + top) % sh - top of dx meet dy at rows Q - a*dh / sh of the taps whose a*dh has that remainder,
+ * columns likewise: each phase of rows and columns is a correlation of stride 1. The last tap comes first. */
+typedef struct {
+    ptrdiff_t phase, distance;
+} meeting;
+
+static inline void meet(ptrdiff_t kernel, ptrdiff_t dilation, ptrdiff_t stride, meeting *met)
+{
+    for (ptrdiff_t a = 0; a < kernel; a++)
+        met[a] = (meeting){a * dilation % stride, (kernel - 1) * dilation / stride - a * dilation / stride};
 }
 
 typedef struct {
@@ -65,6 +106,19 @@ typedef struct {
     void (*weight_lanes)(const windows *x, const char *dy, ptrdiff_t dy_row, real *lanes, real *scratch);
     /* dw[t] = sum of lanes[t, .] */
     void (*sum_lanes)(ptrdiff_t taps, const real *lanes, real *dw);
+    /* The same of `channels` <= LANES planes, whose kernels are packed as w[t * LANES + l]. Planes of y and dx follow each
+     * other, dy is seen through windows of one pixel; sums[t * LANES + l] are increased by dw. */
+    void (*pixels_forward)(const windows *x, ptrdiff_t channels, const real *w, const real *bias, char *y, real *scratch);
+    void (*pixels_image_gradient)(const windows *x, const windows *dy, ptrdiff_t channels, const real *w, char *dx,
+                                  real *scratch);
+    void (*pixels_weights)(const windows *x, const windows *dy, ptrdiff_t channels, double *sums, real *scratch);
 } depthwise_primitives;
+
+#ifdef REAL_BITS
+void NAME(pixels_forward)(const windows *x, ptrdiff_t channels, const real *w, const real *bias, char *y, real *scratch);
+void NAME(pixels_image_gradient)(const windows *x, const windows *dy, ptrdiff_t channels, const real *w, char *dx,
+                                 real *scratch);
+void NAME(pixels_weights)(const windows *x, const windows *dy, ptrdiff_t channels, double *sums, real *scratch);
+#endif
 
 #endif

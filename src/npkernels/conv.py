@@ -6,7 +6,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from . import _arguments as check
-from . import _conv, _depthwise, _image_gradient, _weight_gradient, _winograd, _winograd_gradient
+from . import _conv, _depthwise, _depthwise_pixels, _image_gradient, _weight_gradient, _winograd, _winograd_gradient
 from ._linear import products
 from .activation import fused
 from .conv_geometry import geometry_of
@@ -122,7 +122,9 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     else:
         y = check.output(out, wanted, x.dtype, {"x": x, "w": w, "b": b})
     if w.shape[1] == 1 and algorithm != "winograd" and _is_depthwise(w, groups, 4, geometry):
-        _depthwise.forward(x, np.ascontiguousarray(w), b, y, geometry, function)
+        _depthwise_form(w, x, geometry, _depthwise_pixels.FORWARD).forward(
+            x, np.ascontiguousarray(w), b, y, geometry, function
+        )
     else:
         correlate(x, matrix_of(w), b, y, geometry, groups, function, algorithm)
     return y
@@ -177,6 +179,11 @@ def _by_tiles(x, kernels, turned, matrix, b, y, geometry, function=-1):
 def _is_depthwise(w, groups, outputs, geometry):
     """One input channel and at most so many outputs a group: fewer than fill a tile of the product."""
     return w.shape[1] == 1 and w.shape[0] <= outputs * groups and _depthwise.fits(geometry)
+
+
+def _depthwise_form(w, x, geometry, result):
+    """The module that is faster: channels in the lanes, or rows of a plane, which several outputs a channel need."""
+    return _depthwise_pixels if len(w) == x.shape[1] and _depthwise_pixels.pays(x, geometry, result) else _depthwise
 
 
 def matrix_of(w):
@@ -248,7 +255,7 @@ def weight_gradient(dy, x, shape, geometry, groups):
     if dy.size == 0 or x.size == 0:
         dw[...] = 0
     elif _is_depthwise(dw, groups, 4, geometry):
-        _depthwise.weight_gradient(x, dy, dw, geometry)
+        _depthwise_form(dw, x, geometry, _depthwise_pixels.WEIGHTS).weight_gradient(x, dy, dw, geometry)
     elif groups == 1 and _planes_pay(*shape[:2], x.shape[2:], geometry):
         dw[...] = _by_planes(dy, x)[:, :, None, None]
     else:
@@ -296,7 +303,9 @@ def image_gradient(dy, w, b, dx, geometry, groups):
     and meet rows of dy that lie dh/gcd(sh, dh) apart: each phase of rows and columns is one convolution of stride 1.
     """
     if b is None and dy.size and _is_depthwise(w, groups, 4, geometry):
-        _depthwise.image_gradient(dy, np.ascontiguousarray(w), dx, geometry)
+        _depthwise_form(w, dx, geometry, _depthwise_pixels.IMAGE).image_gradient(
+            dy, np.ascontiguousarray(w), dx, geometry
+        )
         return
     kh, kw, sh, sw, dh, dw, top, left, _, _ = geometry
     _, _, h, width = dx.shape
