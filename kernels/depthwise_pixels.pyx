@@ -55,15 +55,15 @@ def pays(
     cdef Blocks v
     begin(&v, x, x, geometry)
     cdef Py_ssize_t lanes = v.table.lanes, vector_bytes = lanes * v.table.itemsize, out = v.x.oh * v.x.ow
-    cdef double by_pixels = (80 + 1.76 * (v.x.h * v.x.w + out) + 0.28 * out * v.taps) * v.blocks / max(1, v.channels)
+    cdef double by_pixels = (80 + 1.76 * (v.x.h * v.x.w + out) + 0.22 * out * v.taps) * v.blocks / max(1, v.channels)
     cdef double by_rows = (30 + v.x.h * ceil_div(v.x.w, lanes * v.x.sw)
                            + 0.375 * v.x.oh * ceil_div(v.x.ow, lanes) * v.taps)
     if result == IMAGE_ and v.x.sh * v.x.sw > 1:
         by_rows += 60 + 3 * v.x.h
     if result == WEIGHTS_:
-        by_rows *= 1.3
+        by_rows *= 1.5
     if vector_bytes == 32:
-        by_rows *= 1.25
+        by_rows *= 1.15
     if pixels_gradient_band(&v.x).pixels * vector_bytes > MOST_BYTES:
         return False
     return vector_bytes == 16 or by_pixels < by_rows      # the smallest vectors have no masks

@@ -4,7 +4,7 @@
 
 /* Depthwise convolution with channels in the lanes; see depthwise.h. */
 
-enum { PIXELS = 8 }; /* whose sums grow side by side */
+enum { PIXELS = VECTOR_BYTES == 64 ? 14 : 8 }; /* whose sums grow side by side, in as many registers */
 
 typedef struct {
     ptrdiff_t count;
@@ -39,7 +39,7 @@ INLINE void copy_pixels(const windows *g, ptrdiff_t top, ptrdiff_t left, ptrdiff
                         ptrdiff_t channels, real *copy)
 {
     const ptrdiff_t size = sizeof(number), first = max_size(top, 0), end = max_size(min_size(height, top + g->h), first);
-    if (g->column_stride == size && g->row_stride == g->w * size && g->channel_stride != size) {
+    if (g->w < LANES && g->column_stride == size && g->row_stride == g->w * size && g->channel_stride != size) {
         memset(copy, 0, (size_t)(height * pitch * LANES) * sizeof(number));
         place_pixels(g, first - top, end - top, left, pitch, channels, copy + first * pitch * LANES);
         return;

@@ -25,8 +25,11 @@ INLINE void pixels_of_row(const windows *g, const char *x, ptrdiff_t column, ptr
                 __builtin_prefetch(row + 4 * g->row_stride);
             }
             transpose(block);
-            for (ptrdiff_t i = 0; i < min_size(count - e, LANES); i++)
-                vstore(to + (e + i) * LANES, block[i]);
+            if (count - e >= LANES)
+                UNROLL for (int i = 0; i < LANES; i++) vstore(to + (e + i) * LANES, block[i]);
+            else
+                for (ptrdiff_t i = 0; i < count - e; i++)
+                    vstore(to + (e + i) * LANES, block[i]);
         }
     } else {
         for (ptrdiff_t e = 0; e < count; e++)
