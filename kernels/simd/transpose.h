@@ -4,35 +4,71 @@
 
 #include "shuffle.h"
 
-/* One round of the perfect shuffle: rows i and i + L/2 are interleaved into rows 2i and 2i + 1. log2(L) rounds
- * rotate the bits of (row, lane) half way round, which exchanges row and lane: a transposition.
- * Stone, "Parallel Processing with the Perfect Shuffle", IEEE Trans. Computers C-20(2), 1971. */
-INLINE void shuffle_round(const vreal from[LANES], vreal to[LANES])
+/* PART elements in 16 bytes, PARTS of these in a vector: shuffles inside parts and of whole parts cost the least.
+ * PARTS_LOW, PARTS_HIGH interleave the first and the second halves of every part of two vectors; PARTS_EVEN, PARTS_ODD
+ * are the even and the odd parts of the one, then of the other. */
+enum { PART = 128 / REAL_BITS, PARTS = VECTOR_BYTES / 16 };
+#if REAL_BITS == 32
+#define LOW_HALF(p) p, p + LANES, p + 1, p + 1 + LANES
+#define HIGH_HALF(p) p + 2, p + 2 + LANES, p + 3, p + 3 + LANES
+#define WHOLE(p) p, p + 1, p + 2, p + 3
+#else
+#define LOW_HALF(p) p, p + LANES
+#define HIGH_HALF(p) p + 1, p + 1 + LANES
+#define WHOLE(p) p, p + 1
+#endif
+#if VECTOR_BYTES == 64
+#define EACH_PART(what) what(0), what(PART), what(2 * PART), what(3 * PART)
+#define PARTS_EVEN WHOLE(0), WHOLE(2 * PART), WHOLE(LANES), WHOLE(LANES + 2 * PART)
+#define PARTS_ODD WHOLE(PART), WHOLE(3 * PART), WHOLE(LANES + PART), WHOLE(LANES + 3 * PART)
+#elif VECTOR_BYTES == 32
+#define EACH_PART(what) what(0), what(PART)
+#define PARTS_EVEN WHOLE(0), WHOLE(LANES)
+#define PARTS_ODD WHOLE(PART), WHOLE(LANES + PART)
+#else
+#define EACH_PART(what) what(0)
+#define PARTS_EVEN WHOLE(0)
+#define PARTS_ODD WHOLE(LANES)
+#endif
+#define PARTS_LOW EACH_PART(LOW_HALF)
+#define PARTS_HIGH EACH_PART(HIGH_HALF)
+
+/* One round of the perfect shuffle inside the parts of PART neighbouring vectors: rows i and i + PART/2 are interleaved
+ * into rows 2i and 2i + 1. log2(PART) rounds rotate the bits of (row, place in the part) half way round, which exchanges
+ * row and place. Stone, "Parallel Processing with the Perfect Shuffle", IEEE Trans. Computers C-20(2), 1971. */
+INLINE void shuffle_places(const vreal from[LANES], vreal to[LANES])
 {
-    UNROLL for (int i = 0; i < LANES / 2; i++)
-    {
-        to[2 * i] = __builtin_shufflevector(from[i], from[i + LANES / 2], LOW);
-        to[2 * i + 1] = __builtin_shufflevector(from[i], from[i + LANES / 2], HIGH);
-    }
+    UNROLL for (int i = 0; i < LANES; i += PART)
+        UNROLL for (int j = 0; j < PART / 2; j++)
+        {
+            to[i + 2 * j] = __builtin_shufflevector(from[i + j], from[i + j + PART / 2], PARTS_LOW);
+            to[i + 2 * j + 1] = __builtin_shufflevector(from[i + j], from[i + j + PART / 2], PARTS_HIGH);
+        }
+}
+
+/* The way back of that shuffle, of whole parts: log2(PARTS) rounds exchange i and q of part q of row i PART + j. */
+INLINE void shuffle_parts(const vreal from[LANES], vreal to[LANES])
+{
+    UNROLL for (int i = 0; i < PARTS / 2; i++)
+        UNROLL for (int j = 0; j < PART; j++)
+        {
+            const vreal a = from[2 * i * PART + j], b = from[(2 * i + 1) * PART + j];
+            to[i * PART + j] = __builtin_shufflevector(a, b, PARTS_EVEN);
+            to[(i + PARTS / 2) * PART + j] = __builtin_shufflevector(a, b, PARTS_ODD);
+        }
 }
 
 INLINE void transpose(vreal x[LANES])
 {
     vreal y[LANES];
-    shuffle_round(x, y);
-#if VECTOR_BYTES * 8 / REAL_BITS == 2
-    memcpy(x, y, sizeof y);
-#elif VECTOR_BYTES * 8 / REAL_BITS == 4
-    shuffle_round(y, x);
-#elif VECTOR_BYTES * 8 / REAL_BITS == 8
-    shuffle_round(y, x);
-    shuffle_round(x, y);
-    memcpy(x, y, sizeof y);
-#else
-    shuffle_round(y, x);
-    shuffle_round(x, y);
-    shuffle_round(y, x);
-#endif
+    for (int places = 1; places < PART; places *= 2) {
+        shuffle_places(x, y);
+        memcpy(x, y, sizeof y);
+    }
+    for (int parts = 1; parts < PARTS; parts *= 2) {
+        shuffle_parts(x, y);
+        memcpy(x, y, sizeof y);
+    }
 }
 
 /* block[i][q] = x[i, q] for i < lines, q < count, else 0, transposed; lines of x are `line_stride` bytes apart. */
