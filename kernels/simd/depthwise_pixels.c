@@ -5,9 +5,10 @@
 /* Depthwise convolution with channels in the lanes; see depthwise.h. */
 
 enum { PIXELS = VECTOR_BYTES == 64 ? 14 : 8 }; /* whose sums grow side by side, in as many registers */
+enum { MOST_COLUMNS = 7 };                      /* of a row of taps in registers */
 
 typedef struct {
-    ptrdiff_t count;
+    ptrdiff_t count, columns; /* in all; of each row whose taps meet neighbouring pixels, else 0 */
     ptrdiff_t tap[DEPTHWISE_TAPS], offset[DEPTHWISE_TAPS]; /* of the kernel; of its pixel in the copy, in elements */
 } tap_places;
 
@@ -51,47 +52,70 @@ INLINE void copy_pixels(const windows *g, ptrdiff_t top, ptrdiff_t left, ptrdiff
             memset(copy, 0, (size_t)(pitch * LANES) * sizeof(number));
 }
 
-INLINE void sum_pixels(const int pixels, const tap_places *taps, const real *w, const real *copy, ptrdiff_t step,
-                       vreal start, real *to, ptrdiff_t to_step)
+/* sum[p] += the products of `columns` taps and pixels x + p step and on. Every pixel is loaded once: a processor would do
+ * two multiply-adds for two loads from the first cache, but reaches 1.5. */
+INLINE void sum_tap_row(const int pixels, const int columns, const int step, const real *w, const ptrdiff_t *tap,
+                        const real *x, vreal sum[PIXELS])
+{
+    vreal taps[MOST_COLUMNS];
+    const ptrdiff_t next = (tap[1] - tap[0]) * LANES;
+    w += tap[0] * LANES;
+    UNROLL for (int b = 0; b < columns; b++) taps[b] = vload(w + b * next);
+    _Pragma("GCC unroll 40") for (int e = 0; e < (pixels - 1) * step + columns; e++)
+    {
+        const vreal pixel = vload(x + e * LANES);
+        UNROLL for (int b = e % step; b < columns; b += step)
+            if (b <= e && (e - b) / step < pixels)
+                sum[(e - b) / step] += taps[b] * pixel;
+    }
+}
+
+/* columns: taps->columns, or 0 for any */
+INLINE void sum_pixels(const int pixels, const int columns, const tap_places *taps, const real *w, const real *copy,
+                       ptrdiff_t step, vreal start, real *to, ptrdiff_t to_step)
 {
     vreal sum[PIXELS];
     UNROLL for (int p = 0; p < pixels; p++) sum[p] = start;
-    for (ptrdiff_t t = 0; t < taps->count; t++) {
-        const vreal tap = vload(w + taps->tap[t] * LANES);
+    for (ptrdiff_t t = 0; t < taps->count; t += columns > 0 ? columns : 1) {
         const real *const x = copy + taps->offset[t];
-        UNROLL for (int p = 0; p < pixels; p++) sum[p] += tap * vload(x + p * step);
+        if (columns > 0) {
+            sum_tap_row(pixels, columns, (int)step, w, taps->tap + t, x, sum);
+        } else {
+            const vreal tap = vload(w + taps->tap[t] * LANES);
+            UNROLL for (int p = 0; p < pixels; p++) sum[p] += tap * vload(x + p * step * LANES);
+        }
     }
-    UNROLL for (int p = 0; p < pixels; p++) vstore(to + p * to_step, sum[p]);
+    UNROLL for (int p = 0; p < pixels; p++) vstore(to + p * to_step * LANES, sum[p]);
 }
 
 /* A row of sums, split evenly, from pixels `step` apart to pixels `to_step` apart. */
-INLINE void sum_blocks(ptrdiff_t columns, const tap_places *taps, const real *w, const real *copy, ptrdiff_t step,
-                       vreal start, real *to, ptrdiff_t to_step)
+INLINE void sum_blocks(ptrdiff_t count, const int columns, const tap_places *taps, const real *w, const real *copy,
+                       ptrdiff_t step, vreal start, real *to, ptrdiff_t to_step)
 {
-    const ptrdiff_t blocks = (columns + PIXELS - 1) / PIXELS;
+    const ptrdiff_t blocks = (count + PIXELS - 1) / PIXELS;
     for (ptrdiff_t q = 0; q < blocks; q++) {
-        const ptrdiff_t j = columns * q / blocks, count = columns * (q + 1) / blocks - j;
-        UNROLL for (int pixels = 1; pixels <= PIXELS; pixels++)
-            if (pixels == count)
-                sum_pixels(pixels, taps, w, copy + j * step * LANES, step * LANES, start, to + j * to_step * LANES,
-                           to_step * LANES);
+        const ptrdiff_t j = count * q / blocks, pixels = count * (q + 1) / blocks - j;
+        UNROLL for (int n = 1; n <= PIXELS; n++)
+            if (n == pixels)
+                sum_pixels(n, columns, taps, w, copy + j * step * LANES, step, start, to + j * to_step * LANES, to_step);
     }
 }
 
-static void sum_row(ptrdiff_t columns, const tap_places *taps, const real *w, const real *copy, ptrdiff_t step, vreal start,
+static void sum_row(ptrdiff_t count, const tap_places *taps, const real *w, const real *copy, ptrdiff_t step, vreal start,
                     real *to, ptrdiff_t to_step)
 {
-    if (step == 1) /* constants spare an addition for each address */
-        sum_blocks(columns, taps, w, copy, 1, start, to, to_step);
-    else if (step == 2)
-        sum_blocks(columns, taps, w, copy, 2, start, to, to_step);
-    else
-        sum_blocks(columns, taps, w, copy, step, start, to, to_step);
+#define CASE(width, pace)                                                                                              \
+    else if ((width == 0 || taps->columns == width) && step == pace)                                                   \
+        sum_blocks(count, width, taps, w, copy, pace, start, to, to_step);
+    if (step > 2)
+        sum_blocks(count, 0, taps, w, copy, step, start, to, to_step);
+    CASE(3, 1) CASE(5, 1) CASE(7, 1) CASE(5, 2) CASE(7, 2) CASE(0, 1) CASE(0, 2)
+#undef CASE
 }
 
 INLINE void place_taps(const windows *g, ptrdiff_t pitch, tap_places *taps)
 {
-    taps->count = 0;
+    taps->count = 0, taps->columns = g->dw == 1 ? g->kw : 0;
     for (ptrdiff_t a = 0; a < g->kh; a++)
         for (ptrdiff_t b = 0; b < g->kw; b++) {
             taps->tap[taps->count] = taps->count;
@@ -121,7 +145,7 @@ void NAME(pixels_forward)(const windows *g, ptrdiff_t channels, const real *w, c
 INLINE void place_phase(const windows *g, ptrdiff_t pitch, const meeting *rows, const meeting *columns,
                         ptrdiff_t row_phase, ptrdiff_t column_phase, tap_places *taps)
 {
-    taps->count = 0;
+    taps->count = 0, taps->columns = g->sw == 1 && g->dw == 1 ? g->kw : 0;
     for (ptrdiff_t a = g->kh - 1; a >= 0; a--)
         for (ptrdiff_t b = g->kw - 1; b >= 0 && rows[a].phase == row_phase; b--)
             if (columns[b].phase == column_phase) {
