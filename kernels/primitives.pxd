@@ -41,6 +41,7 @@ cdef extern from "primitives.h" nogil:
         tile_fn row_lines
         const tile_fn* thin
         const tile_fn* dots
+        Py_ssize_t dots_most, dots_rows
 
 cdef extern from "primitives.h" nogil:
     ctypedef void (*pack_panel_fn)(Py_ssize_t k, Py_ssize_t columns, Py_ssize_t width, const char* x, Py_ssize_t k_stride,

@@ -48,7 +48,7 @@ cdef struct Product:
     Py_ssize_t k_unit, unit_runs, run_extra
     # What `product_plan` chooses.
     Py_ssize_t run_length
-    Py_ssize_t k_block, column_block, row_tasks, column_tasks
+    Py_ssize_t k_block, column_block, sliver, row_tasks, column_tasks
     bint a_in_place, a_by_columns, b_in_place, by_lines, thin
     size_t a_bytes, b_bytes, c_bytes, scratch_bytes
     char* scratch

@@ -98,10 +98,13 @@ cdef size_t product_plan(Product* g, int threads) noexcept nogil:
     # A panel of B that is used by few tiles is read where it lies.
     g.b_in_place = g.by_lines or (g.pack_b == NULL and g.b_column == size and g.b_k % size == 0
                                   and ceil_div(g.m, g.row_tasks) <= 2 * rows)
-    g.thin = (g.pack_b == NULL and g.b_k == size and g.b_column % size == 0 and g.m <= (2 * rows if g.chained else rows)
+    g.thin = (g.pack_b == NULL and g.b_k == size and g.b_column % size == 0 and g.m <= (t.tile.dots_most if g.chained else rows)
               and g.pack_a == NULL and not g.a_by_columns and not g.b_in_place)
+    g.sliver = rows
     if g.thin and g.chained:
         g.column_block = widest
+        if g.m > 2 * rows:
+            g.sliver = t.tile.dots_rows
     if g.by_lines and g.chained:              # the sums of all chains stay in L1
         g.column_block = min(columns, cache_sizes().l1d // 2 // (t.lanes * size))
     elif g.by_lines:
@@ -233,9 +236,9 @@ cdef void pack_panels(const Product* g, Py_ssize_t p, Py_ssize_t k_count, Py_ssi
 
 cdef void run_slivers(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t p, Py_ssize_t k_count,
                       Py_ssize_t j, Py_ssize_t columns, char* scratch) noexcept nogil:
-    # Rows are split evenly into slivers of at most the tile's height: 9 are 5 + 4 and not 8 + 1.
+    # Rows are split evenly into slivers, at most as high as a tile: 9 are 5 + 4 and not 8 + 1.
     cdef const primitives* t = g.table
-    cdef Py_ssize_t slivers = ceil_div(i1 - i0, t.tile.rows), s, i, r, rows, a_stride, c_stride
+    cdef Py_ssize_t slivers = ceil_div(i1 - i0, g.sliver), s, i, r, rows, a_stride, c_stride
     cdef const char* a
     cdef char* base = block_of_c(g, i0, j, columns, &c_stride)
     cdef char* c

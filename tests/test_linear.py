@@ -110,10 +110,10 @@ def test_a_sample_does_not_depend_on_its_batch(isa, dtype, rng):
 @pytest.mark.parametrize("k", [511, 512, 513, 1024, 1031, 2100])
 def test_long_sums_do_not_depend_on_batch_layout_or_threads(isa, dtype, eps, rng, layouts, same_for_any_threads, k):
     """Chains are lanes of a dot product for few rows, tiles of a packed matrix for many, whole lines of a w.T."""
-    x, w, b = normal(rng, (40, k), dtype), normal(rng, (101, k), dtype), normal(rng, 101, dtype)
+    x, w, b = normal(rng, (60, k), dtype), normal(rng, (101, k), dtype), normal(rng, 101, dtype)
     y = nk.dense(x, w, b)
     assert_product(y, x, w.T, b, eps)
-    for rows in (1, 2, 4, 7, 8, 9, 16, 17):
+    for rows in (1, 2, 4, 7, 8, 9, 16, 17, 24, 25, 48, 49):
         for x_, w_ in zip(layouts(x[:rows]), layouts(w), strict=True):
             assert np.array_equal(nk.dense(x_, w_, b), y[:rows])
             assert np.array_equal(nk.dense(x_, w_[:37], b[:37]), y[:rows, :37])

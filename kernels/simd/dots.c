@@ -6,11 +6,10 @@
  * tile.h), so the numbers of B are used as they are loaded. A few columns at a time: from L3, 4 lines read side by side come
  * at 108 GB/s, 16 at 78. Vectors of B begin at cache lines (across two they took 1.2 to 1.4 times as long): where B begins
  * `ahead` numbers before one, those come first, and lane l of a sum is chain (l + ahead) % LANES. */
-enum { SIDE = LANES < 4 ? LANES : 4, MOST_ROWS = TILE_ROWS * TILE_VECTORS / SIDE }; /* so many sums the registers hold */
 
 /* sum[i][j] of lanes first <= l < end */
 INLINE void part_of_chains(const int rows, const int columns, const real *a, ptrdiff_t a_row, const real *b, ptrdiff_t b_stride,
-                           ptrdiff_t first, ptrdiff_t end, vreal sum[TILE_ROWS][SIDE])
+                           ptrdiff_t first, ptrdiff_t end, vreal sum[TILE_ROWS][DOTS_SIDE])
 {
     const unsigned mask = (1u << end) - (1u << first);
     const vint lane = lane_numbers();
@@ -29,7 +28,7 @@ INLINE void columns_of_chains(const int rows, const int columns, ptrdiff_t k, pt
 {
     const ptrdiff_t whole = ahead + (k - ahead) / LANES * LANES;
     const vint begins = lane_numbers() == (integer)((LANES - ahead) % LANES);
-    vreal sum[TILE_ROWS][SIDE];
+    vreal sum[TILE_ROWS][DOTS_SIDE];
     UNROLL for (int j = 0; j < columns; j++)
     {
         const vreal start = bias != NULL ? vselect(begins, vsplat(bias[j]), (vreal){0}) : (vreal){0};
@@ -38,7 +37,7 @@ INLINE void columns_of_chains(const int rows, const int columns, ptrdiff_t k, pt
     if (ahead)
         part_of_chains(rows, columns, a + ahead - LANES, a_row, b + ahead - LANES, b_stride, LANES - ahead, LANES, sum);
     for (ptrdiff_t p = ahead; p < whole; p += LANES) {
-        vreal bp[SIDE];
+        vreal bp[DOTS_SIDE];
         UNROLL for (int j = 0; j < columns; j++) bp[j] = vload(b + j * b_stride + p);
         UNROLL for (int i = 0; i < rows; i++)
         {
@@ -54,7 +53,7 @@ INLINE void columns_of_chains(const int rows, const int columns, ptrdiff_t k, pt
 INLINE void rows_of_chains(const int rows, const int columns, ptrdiff_t k, ptrdiff_t ahead, const real *a, ptrdiff_t a_row,
                            const real *b, ptrdiff_t b_stride, const real *bias, vreal chains[TILE_ROWS][LANES], ptrdiff_t at)
 {
-    const int parts = (rows + MOST_ROWS - 1) / MOST_ROWS;
+    const int parts = (rows + DOTS_ROWS - 1) / DOTS_ROWS;
     UNROLL for (int q = 0; q < parts; q++)
     {
         const int first = rows * q / parts, end = rows * (q + 1) / parts;
@@ -68,12 +67,12 @@ INLINE void dots(const int rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, co
     assert(start == START_ZERO || start == START_COLUMN_BIAS || start == ADD_TO_C);
     const ptrdiff_t ahead = b_stride % LANES || k < LANES ? 0 : (ptrdiff_t)(-(uintptr_t)b % sizeof(vreal) / sizeof(real));
     for (ptrdiff_t first = 0; first < columns; first += LANES, b += LANES * b_stride) {
-        const ptrdiff_t count = min_size(columns - first, LANES), sides = count / SIDE * SIDE;
+        const ptrdiff_t count = min_size(columns - first, LANES), sides = count / DOTS_SIDE * DOTS_SIDE;
         const real *const begin = start == START_COLUMN_BIAS ? bias + first : NULL;
         vreal chains[TILE_ROWS][LANES];
         ptrdiff_t j = 0;
-        for (; j < sides; j += SIDE)
-            rows_of_chains(rows, SIDE, k, ahead, a, a_row, b + j * b_stride, b_stride, begin ? begin + j : NULL, chains, j);
+        for (; j < sides; j += DOTS_SIDE)
+            rows_of_chains(rows, DOTS_SIDE, k, ahead, a, a_row, b + j * b_stride, b_stride, begin ? begin + j : NULL, chains, j);
         for (; j < count; j++)
             rows_of_chains(rows, 1, k, ahead, a, a_row, b + j * b_stride, b_stride, begin ? begin + j : NULL, chains, j);
         for (int i = 0; i < rows; i++) {

@@ -322,4 +322,5 @@ static const tile_fn thins[TILE_ROWS][TILE_VECTORS] = ROWS(thin);
 
 const tile_primitives NAME(tile) = {
     .rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0], .runs = &runs[0][0], .taps = &taps[0][0], .lines = &lines[0][0],
-    .row_runs = row_runs, .row_lines = row_lines, .thin = &thins[0][0], .dots = NAME(dots)};
+    .row_runs = row_runs, .row_lines = row_lines, .thin = &thins[0][0], .dots = NAME(dots),
+    .dots_most = VECTOR_BYTES == 64 ? 192 / sizeof(real) : 2 * TILE_ROWS, .dots_rows = TILE_ROWS / DOTS_ROWS * DOTS_ROWS};

@@ -57,6 +57,8 @@ typedef void (*row_runs_fn)(ptrdiff_t k, const real *a, const real *b, const ptr
 
 #ifdef REAL_BITS
 extern const tile_fn NAME(dots)[];
+/* How many rows share a number of B on its way from L2 is as important as how many numbers of B share one of A. */
+enum { DOTS_SIDE = LANES < 4 ? LANES : 4, DOTS_ROWS = TILE_ROWS * TILE_VECTORS / DOTS_SIDE }; /* sums that registers hold */
 #endif
 
 typedef struct {
@@ -71,6 +73,7 @@ typedef struct {
      * in registers on its way into the tile, read once and never packed. [rows - 1][vectors - 1] */
     const tile_fn *thin;
     const tile_fn *dots; /* the same as sums of chains, for any number of columns; a_step is 1. [rows - 1] */
+    ptrdiff_t dots_most, dots_rows; /* more rows of A are faster packed; of these, in how many at a time if they are not few */
 } tile_primitives;
 
 #endif
