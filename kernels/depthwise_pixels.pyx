@@ -16,7 +16,7 @@ cnp.import_array()
 
 cdef enum:
     SERIAL_TAPS = 250000          # multiply-adds that are not worth a second thread
-    MOST_BYTES = 4 << 20          # of the pixels of an image's gradient
+    MOST_BYTES = 4 << 20          # of the pixels of a band, which wide padding makes large too
 
 cdef struct Blocks:
     const primitives* table
@@ -64,7 +64,7 @@ def pays(
         by_rows *= 1.5
     if vector_bytes == 32:
         by_rows *= 1.15
-    if pixels_gradient_band(&v.x).pixels * vector_bytes > MOST_BYTES:
+    if max(pixels_forward_band(&v.x, vector_bytes).pixels, pixels_gradient_band(&v.x).pixels) * vector_bytes > MOST_BYTES:
         return False
     return vector_bytes == 16 or by_pixels < by_rows      # the smallest vectors have no masks
 

@@ -130,7 +130,8 @@ def test_gradient_from_images_in_place_and_from_copies(isa, dtype, rng, layouts,
 
 # n, c, h, w, oc: dot products in one chain, in several, with either side the fewer planes
 @pytest.mark.parametrize(
-    "sizes", [(3, 1, 5, 7, 20), (2, 3, 40, 45, 65), (5, 70, 9, 8, 4), (2, 19, 25, 44, 8), (1, 1, 1, 1, 1)]
+    "sizes",
+    [(3, 1, 7, 9, 20), (70, 2, 7, 8, 5), (2, 3, 40, 45, 65), (5, 70, 9, 8, 4), (2, 19, 25, 44, 8), (1, 1, 1, 1, 1)],
 )
 def test_gradient_from_planes(isa, dtype, eps, rng, layouts, same_for_any_threads, sizes):
     n, c, h, w, oc = sizes

@@ -119,3 +119,9 @@ def test_rows_and_pixels_have_the_same_bits(isa, dtype, rng, stride):
     assert np.array_equal(results[0][0], results[1][0])
     assert np.array_equal(results[0][1], results[1][1])
     np.testing.assert_allclose(results[0][2], results[1][2], rtol=0, atol=1000 * np.finfo(dtype).eps)
+
+
+def test_wide_padding_goes_by_rows(isa, dtype):
+    """A band of pixels is as wide as the padded image: here it would take hundreds of megabytes."""
+    geometry = geometry_of(3, 3, 5, 5, 1, ((0, 40), (25000, 25000)), (8, 1))
+    assert not _depthwise_pixels.pays(np.zeros((1, 16, 3, 3), dtype), geometry, _depthwise_pixels.FORWARD)

@@ -52,6 +52,14 @@ INLINE void copy_pixels(const windows *g, ptrdiff_t top, ptrdiff_t left, ptrdiff
             memset(copy, 0, (size_t)(pitch * LANES) * sizeof(number));
 }
 
+/* What rows i and on of a band of the result see; how many these are */
+INLINE ptrdiff_t copy_band(const windows *g, const pixel_band *band, ptrdiff_t i, ptrdiff_t channels, real *copy)
+{
+    const ptrdiff_t rows = min_size(band->rows, g->oh - i), height = (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1;
+    copy_pixels(g, g->top - i * g->sh, g->left, height, band->pitch, channels, copy);
+    return rows;
+}
+
 /* sum[p] += the products of `columns` taps and pixels x + p step and on. Every pixel is loaded once: a processor would do
  * two multiply-adds for two loads from the first cache, but reaches 1.5. */
 INLINE void sum_tap_row(const int pixels, const int columns, const int step, const real *w, const ptrdiff_t *tap,
@@ -133,8 +141,7 @@ void NAME(pixels_forward)(const windows *g, ptrdiff_t channels, const real *w, c
     tap_places taps;
     place_taps(g, band.pitch, &taps);
     for (ptrdiff_t i = 0; i < g->oh; i += band.rows) {
-        const ptrdiff_t rows = min_size(band.rows, g->oh - i), height = (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1;
-        copy_pixels(g, g->top - i * g->sh, g->left, height, band.pitch, channels, scratch);
+        const ptrdiff_t rows = copy_band(g, &band, i, channels, scratch);
         for (ptrdiff_t r = 0; r < rows; r++)
             sum_row(g->ow, &taps, w, scratch + r * g->sh * band.pitch * LANES, g->sw, start, sums + r * g->ow * LANES, 1);
         store_pixels(channels, 1, rows * g->ow, 0, sums, y + i * g->ow * size, g->oh * g->ow * size, 0, size);
@@ -205,8 +212,7 @@ void NAME(pixels_weights)(const windows *g, const windows *dy, ptrdiff_t channel
     tap_places taps;
     place_taps(g, band.pitch, &taps);
     for (ptrdiff_t i = 0; i < g->oh; i += band.rows) {
-        const ptrdiff_t rows = min_size(band.rows, g->oh - i), height = (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1;
-        copy_pixels(g, g->top - i * g->sh, g->left, height, band.pitch, channels, scratch);
+        const ptrdiff_t rows = copy_band(g, &band, i, channels, scratch);
         copy_pixels(dy, -i, 0, rows, g->ow, channels, d);
         for (ptrdiff_t q = 0; q < blocks; q++) {
             const ptrdiff_t t = count * q / blocks, end = count * (q + 1) / blocks;

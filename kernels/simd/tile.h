@@ -57,7 +57,6 @@ typedef void (*row_runs_fn)(ptrdiff_t k, const real *a, const real *b, const ptr
 
 #ifdef REAL_BITS
 extern const tile_fn NAME(dots)[];
-/* How many rows share a number of B on its way from L2 is as important as how many numbers of B share one of A. */
 enum { DOTS_SIDE = LANES < 4 ? LANES : 4, DOTS_ROWS = TILE_ROWS * TILE_VECTORS / DOTS_SIDE }; /* sums that registers hold */
 #endif
 

@@ -2,23 +2,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._conv import Geometry
+from ._depthwise import forward as forward
+from ._depthwise import image_gradient as image_gradient
+from ._depthwise import weight_gradient as weight_gradient
 
 FORWARD: int
 IMAGE: int
 WEIGHTS: int
 
 def pays(x: NDArray[np.floating], geometry: Geometry, result: int) -> bool: ...
-def forward(
-    x: NDArray[np.floating],
-    w: NDArray[np.floating],
-    bias: NDArray[np.floating] | None,
-    y: NDArray[np.floating],
-    geometry: Geometry,
-    activation: int = -1,
-) -> None: ...
-def image_gradient(
-    dy: NDArray[np.floating], w: NDArray[np.floating], dx: NDArray[np.floating], geometry: Geometry
-) -> None: ...
-def weight_gradient(
-    x: NDArray[np.floating], dy: NDArray[np.floating], dw: NDArray[np.floating], geometry: Geometry
-) -> None: ...

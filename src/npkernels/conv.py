@@ -130,6 +130,7 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     return y
 
 
+_IMAGES = 64  # whose parts of the gradient of the weights are kept side by side
 _VIEW_PIXELS = 2048  # more of them read a copy of the weights so often that it pays
 WINOGRAD_WINDOWS = (3, 3, 1, 1, 1, 1), (5, 5, 1, 1, 1, 1)  # kernel, stride, dilation
 
@@ -270,19 +271,22 @@ def weight_gradient(dy, x, shape, geometry, groups):
 
 def _planes_pay(oc, c, size, geometry):
     few, pixels = min(oc, c), size[0] * size[1]
-    return geometry == (1, 1, 1, 1, 1, 1, 0, 0, *size) and (few <= 4 or (few <= 8 and pixels >= 512))
+    return geometry == (1, 1, 1, 1, 1, 1, 0, 0, *size) and pixels >= (49 if few <= 4 else 512) and few <= 8
 
 
 def _by_planes(dy, x):
     """dw of 1x1 kernels as dot products of planes, image by image; the fewer planes are those that stay in cache."""
-    n, c, oc = len(x), x.shape[1], dy.shape[1]
+    c, oc = x.shape[1], dy.shape[1]
     few, many = (dy, x) if oc < c else (x, dy)
-    parts = np.empty((n, few.shape[1], many.shape[1]), x.dtype)
-    step = n if all(a.strides[2] == a.shape[3] * a.strides[3] for a in (x, dy)) else 1  # an image may have to be copied
-    for i in range(0, n, step):
-        rows, lines = (a[i : i + step].reshape(step, a.shape[1], -1) for a in (few, many))
-        products(rows, lines.swapaxes(1, 2), parts[i : i + step], True)
-    total = parts.sum(axis=0)
+    total = np.zeros((few.shape[1], many.shape[1]), x.dtype)
+    folds = all(a.strides[2] == a.shape[3] * a.strides[3] for a in (x, dy))  # else an image has to be copied
+    for i in range(0, len(x), _IMAGES):
+        parts = np.empty((min(_IMAGES, len(x) - i), *total.shape), x.dtype)
+        step = len(parts) if folds else 1
+        for j in range(0, len(parts), step):
+            rows, lines = (a[i + j : i + j + step].reshape(step, a.shape[1], -1) for a in (few, many))
+            products(rows, lines.swapaxes(1, 2), parts[j : j + step], True)
+        total += parts.sum(axis=0)
     return total if oc < c else total.T
 
 
