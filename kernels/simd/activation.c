@@ -16,6 +16,14 @@ INLINE activation_options taken(const activation_options *options, activation_op
     return options != NULL ? *options : defaults;
 }
 
+INLINE void fetch(const real *p, int streamed)
+{
+    if (streamed)
+        prefetch_far(p);
+    else
+        prefetch_ahead(p);
+}
+
 INLINE void put(real *p, vreal v, int streamed)
 {
     if (streamed)
@@ -30,8 +38,10 @@ INLINE void forward_row(value_fn f, ptrdiff_t count, const real *x, real *y, act
     const int streamed = o.streamed && (uintptr_t)(y + i) % VECTOR_BYTES == 0;
     if (i > 0)
         vstore_part(y, f(vload_part(x, i), o.parameters), i);
-    for (; i + LANES <= count; i += LANES)
+    for (; i + LANES <= count; i += LANES) {
+        fetch(x + i, streamed);
         put(y + i, f(vload(x + i), o.parameters), streamed);
+    }
     if (i < count)
         vstore_part(y + i, f(vload_part(x + i, count - i), o.parameters), count - i);
     if (streamed)
@@ -45,8 +55,8 @@ INLINE void backward_row(gradient_fn f, ptrdiff_t count, const real *dy, const r
     if (i > 0)
         vstore_part(dx, f(vload_part(dy, i), vload_part(x, i), o.parameters), i);
     for (; i + LANES <= count; i += LANES) {
-        prefetch_ahead(dy + i);
-        prefetch_ahead(x + i);
+        fetch(dy + i, streamed);
+        fetch(x + i, streamed);
         put(dx + i, f(vload(dy + i), vload(x + i), o.parameters), streamed);
     }
     if (i < count)
