@@ -42,9 +42,15 @@ INLINE vreal tanh_gradient(vreal dy, vreal x, const double *c)
 /* x Phi(x), Phi the normal distribution: max(0, x) - t Q(t), Q(t) = 1 - Phi(t) */
 INLINE vreal gelu_value(vreal x, const double *c)
 {
-    vreal p, n;
-    const vreal t = vmin(vsplat(NORMAL_END), vabs(x)), tail = vnormal_tail(t, t, &p, &n);
-    return vmax(x, zero) - vscale(tail, n);
+    vreal p, n, rest = zero;
+    const vreal t = vmin(vsplat(NORMAL_END), vabs(x));
+    if (PIECES > 0)
+        rest = t * vtail_pieces(t);
+    if (PIECES == 0 || __builtin_expect(vany_below(vsplat(TAIL_END), t), 0)) {
+        const vreal tail = vnormal_tail(t, t, &p, &n);
+        rest = vselect(t <= TAIL_END, rest, vscale(tail, n));
+    }
+    return vmax(x, zero) - rest;
 }
 /* f' = Phi(x) + x phi(x), phi(x) = e^(-x^2/2) / sqrt(2 pi): with d = t phi(t) - Q(t), 1 + d for x >= 0 and -d below */
 INLINE vreal gelu_gradient(vreal dy, vreal x, const double *c)

@@ -283,6 +283,17 @@ INLINE vreal vpermute_into(vreal v, unsigned lanes, vint index, vreal x)
 }
 #endif
 
+/* Lane l gets table[index[l] modulo PIECES]: one instruction, which reads its table from two registers. */
+#if defined __AVX512F__ && REAL_BITS == 32
+enum { PIECES = 32 };
+INLINE vreal vpick(const float table[PIECES], vint index)
+{
+    return _mm512_permutex2var_ps(vload(table), (__m512i)index, vload(table + LANES));
+}
+#else
+enum { PIECES = 0 }; /* there is none */
+#endif
+
 /* Bit l is lane l of a mask. */
 #if defined __AVX512F__ && REAL_BITS == 32
 INLINE unsigned vmask_bits(vint mask) { return _mm512_movepi32_mask((__m512i)mask); }
@@ -304,6 +315,8 @@ INLINE int vany(vint mask) { return _mm512_movepi32_mask((__m512i)mask) != 0; }
 INLINE int vany(vint mask) { return _mm512_movepi64_mask((__m512i)mask) != 0; }
 #elif defined __AVX2__
 INLINE int vany(vint mask) { return _mm256_movemask_epi8((__m256i)mask) != 0; }
+#elif defined __SSE2__
+INLINE int vany(vint mask) { return _mm_movemask_epi8((__m128i)mask) != 0; }
 #else
 INLINE int vany(vint mask)
 {
@@ -311,6 +324,15 @@ INLINE int vany(vint mask)
     UNROLL for (int i = 0; i < LANES; i++) any |= mask[i];
     return any != 0;
 }
+#endif
+
+/* Whether a < b in any lane: AVX-512 needs no vector for that. */
+#if defined __AVX512F__ && REAL_BITS == 32
+INLINE int vany_below(vreal a, vreal b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ) != 0; }
+#elif defined __AVX512F__
+INLINE int vany_below(vreal a, vreal b) { return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_LT_OQ) != 0; }
+#else
+INLINE int vany_below(vreal a, vreal b) { return vany(a < b); }
 #endif
 
 INLINE ptrdiff_t min_size(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }

@@ -19,7 +19,11 @@ INLINE number row_max(ptrdiff_t c, const real *x)
     vreal most[2] = {vsplat(-INFINITY), vsplat(-INFINITY)};
     ptrdiff_t j = 0;
     for (; j + 2 * LANES <= c; j += 2 * LANES)
-        UNROLL for (int h = 0; h < 2; h++) most[h] = vmax(vload(x + j + h * LANES), most[h]);
+        UNROLL for (int h = 0; h < 2; h++)
+        {
+            prefetch_ahead(x + j + h * LANES);
+            most[h] = vmax(vload(x + j + h * LANES), most[h]);
+        }
     for (; j < c; j += LANES)
         most[0] = vmax(load_or(x + j, c - j, -INFINITY), most[0]);
     return lane_max(vmax(most[0], most[1]));
@@ -33,14 +37,15 @@ INLINE number row_exp(ptrdiff_t c, const real *x, number m, real *y)
     for (; j + 2 * LANES <= c; j += 2 * LANES)
         UNROLL for (int h = 0; h < 2; h++)
         {
-            const vreal e = vexp(vload(x + j + h * LANES) - m);
+            prefetch_ahead(x + j + h * LANES); /* most often of the next row */
+            const vreal e = vexp_fall(vload(x + j + h * LANES) - m);
             sum[h] += e;
             if (y)
                 vstore(y + j + h * LANES, e);
         }
     for (; j < c; j += LANES) {
-        const vreal e = vexp(load_or(x + j, c - j, -INFINITY) - m);
-        sum[0] += first_lanes(e, c - j, 0); /* exp(-inf - m) is NaN where m is -inf */
+        const vreal e = vexp_fall(load_or(x + j, c - j, m) - m);
+        sum[0] += first_lanes(e, c - j, 0);
         if (y)
             store_some(y + j, e, c - j);
     }
@@ -64,8 +69,7 @@ static void rows_softmax(ptrdiff_t count, ptrdiff_t c, const char *x, ptrdiff_t 
 {
     for (; count > 0; count--, x += x_bytes, y += c) {
         const number sum = row_exp(c, (const real *)x, row_max(c, (const real *)x), y);
-        for (ptrdiff_t j = 0; j < c; j += LANES)
-            store_some(y + j, load_or(y + j, c - j, 0) / sum, c - j);
+        row_finish(c, y, 1 / sum, NULL, 0); /* 1 <= sum: divisions would take as long as the exponentials */
     }
 }
 

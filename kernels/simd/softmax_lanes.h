@@ -18,7 +18,7 @@ INLINE vreal lanes_exp(ptrdiff_t c, const real *x, vreal m, real *y)
 {
     vreal sum = {0};
     for (ptrdiff_t j = 0; j < c; j++) {
-        const vreal e = vexp(vload(x + j * LANES) - m);
+        const vreal e = vexp_fall(vload(x + j * LANES) - m);
         sum += e;
         if (y)
             vstore(y + j * LANES, e);
@@ -28,9 +28,9 @@ INLINE vreal lanes_exp(ptrdiff_t c, const real *x, vreal m, real *y)
 
 static void lanes_softmax(ptrdiff_t c, const real *x, real *y)
 {
-    const vreal sum = lanes_exp(c, x, lanes_max(c, x), y);
+    const vreal factor = 1 / lanes_exp(c, x, lanes_max(c, x), y);
     for (ptrdiff_t j = 0; j < c; j++)
-        vstore(y + j * LANES, vload(y + j * LANES) / sum);
+        vstore(y + j * LANES, vload(y + j * LANES) * factor);
 }
 
 static void lanes_log_softmax(ptrdiff_t c, const real *x, real *y)

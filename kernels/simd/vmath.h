@@ -115,6 +115,8 @@ INLINE vreal vproduct(double a, vreal x, vreal *low)
 }
 #endif
 
+#include "vpieces.h"
+
 #include "vexp.h"
 
 #include "vlog.h"
