@@ -6,7 +6,7 @@ from npkernels._primitives cimport (
     ACTIVATION_COUNT, activation_fn, activation_gradient_fn, activation_names, activation_options,
 )
 from npkernels._strided cimport (
-    READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_run, worth_streaming,
+    READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_run, elementwise_streams,
 )
 
 cnp.import_array()
@@ -52,7 +52,7 @@ cpdef forward(
     call.forward = e.table.activation.forward[function]
     elementwise_operand(&e, x, READ)
     elementwise_operand(&e, y, WRITE)
-    call.options.streamed = worth_streaming(&e)
+    call.options.streamed = elementwise_streams(&e)
     elementwise_run(&e)
 
 
@@ -86,5 +86,5 @@ def backward(
     elementwise_operand(&e, dy, READ)
     elementwise_operand(&e, x, READ)
     elementwise_operand(&e, dx, WRITE)
-    call.options.streamed = worth_streaming(&e)
+    call.options.streamed = elementwise_streams(&e)
     elementwise_run(&e)

@@ -3,7 +3,7 @@
 The positions of a channel are cut into blocks (channels.pxd), whose sums are put together in order in double precision:
 neither strides nor threads change a bit.
 
-Where planes are large and channels many, a task takes the channel through both passes: it fits the cache. Else there
+Where planes are large and channels many, a task takes some channels through both passes: they fit the cache. Else there
 is one pass over the blocks of all channels for the sums and one over the samples for the map.
 """
 from libc.math cimport sqrt
@@ -11,7 +11,7 @@ cimport numpy as cnp
 
 from npkernels._channels cimport RUN, BLOCK, Blocks, Channels, block_start, read, read_planes, set_blocks, set_channels
 from npkernels._primitives cimport norm_gradient_terms, norm_terms, primitives
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
 from npkernels._scalars cimport put, real_at, round_to_line
 from npkernels._strided cimport offset_of
 
@@ -19,13 +19,16 @@ cnp.import_array()
 
 cdef enum:
     TASK = 1 << 15           # elements that a task takes at least
-    FUSED_BYTES = 1 << 19    # of a group of channels, for both passes in one task
-    FUSED_PLANE = 1 << 13    # bytes of a plane: shorter ones are better read one after the other than channel by channel
+    FUSED_MOST = 1 << 19     # bytes of x in the channels that a task takes through both passes
+    FUSED_BYTES = 1 << 20    # of x, dy and what is written, if it takes several
+    FUSED_RUN = 1 << 11      # bytes of x that lie together: shorter runs are better read in the order of memory, twice
+    AHEAD = 1 << 12          # bytes between what is read and what is fetched in long runs; else the next sample's plane is
     TERMS = 4                # numbers that the map has for each channel
 
 cdef struct Norm:
     const primitives* table
     Blocks blocks
+    Py_ssize_t fused         # channels that a task takes through both passes, 0: none
     bint backward
     Channels x, dy           # dy: backward
     char* y                  # (n, c, s), C-contiguous
@@ -54,10 +57,14 @@ cdef void begin(Norm* v, cnp.ndarray x, cnp.ndarray y) noexcept:
 cdef void sum_block(const Norm* v, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t block, char* buffer) noexcept nogil:
     cdef Py_ssize_t first = block_start(&v.blocks, block), count = block_start(&v.blocks, block + 1) - first
     cdef Py_ssize_t size = v.table.itemsize, i
-    cdef Py_ssize_t planes = 1, pitch, dy_pitch, sample = v.blocks.s * size, dy_sample = v.blocks.s * size
+    cdef Py_ssize_t planes = 1, pitch, dy_pitch, sample = v.blocks.s * size, dy_sample = sample
     cdef const char* x
     cdef const char* dy
     cdef double* sums
+    if v.blocks.planes == 0:                 # where to fetch ahead
+        sample = dy_sample = AHEAD
+        if v.fused > 0 and v.blocks.s * size < 2 * AHEAD:
+            sample, dy_sample = v.x.sample, v.dy.sample
     x = read_planes(&v.blocks, &v.x, channel, channels, first, count, buffer, &pitch, &sample)
     if v.blocks.planes > 0:
         planes = count // v.blocks.s
@@ -152,8 +159,8 @@ cdef void fused_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot
     cdef char* buffer = v.scratch + <size_t>slot * v.scratch_bytes
     cdef Py_ssize_t task, block, channel, channels, i, start
     for task in range(first, last):
-        channel = task * v.blocks.group
-        channels = min(v.blocks.group, v.blocks.c - channel)
+        channel = task * v.fused
+        channels = min(v.fused, v.blocks.c - channel)
         for block in range(v.blocks.count):
             sum_block(v, channel, channels, block, buffer)
         for i in range(channels):
@@ -162,6 +169,7 @@ cdef void fused_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot
             start = block_start(&v.blocks, block)
             map_rows(v, block // v.blocks.parts, channel, channels, start % v.blocks.s,
                      block_start(&v.blocks, block + 1) - start, buffer)
+    v.table.norm.fence()
 
 
 cdef inline Py_ssize_t block_of(const Norm* v, Py_ssize_t task, Py_ssize_t* channel) noexcept nogil:
@@ -227,6 +235,7 @@ cdef void map_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) 
             start = block_start(&v.blocks, block)
             map_rows(v, block // v.blocks.parts, channel, min(v.blocks.group, v.blocks.c - channel), start % v.blocks.s,
                      block_start(&v.blocks, block + 1) - start, buffer)
+    v.table.norm.fence()
 
 
 cdef void share(const Norm* v, void (*task)(void*, Py_ssize_t, Py_ssize_t, int) noexcept nogil, Py_ssize_t tasks,
@@ -250,6 +259,8 @@ cdef int set_memory(Norm* v, int threads, bint sums) except -1 nogil:
     v.map.mean, v.map.rest, v.map.scale, v.map.shift = v.terms, v.terms + terms, v.terms + 2 * terms, v.terms + 3 * terms
     v.gradient.mean, v.gradient.offset = v.mean, v.terms
     v.gradient.slope, v.gradient.scale = v.terms + terms, v.terms + 2 * terms
+    v.map.streamed = v.gradient.streamed = v.y != v.x.positions.data and worth_streaming(
+        (3 if v.backward else 2) * v.blocks.n * v.blocks.c * v.blocks.s * v.table.itemsize)
     return 0
 
 
@@ -258,16 +269,28 @@ cdef void map_all(Norm* v, int threads) noexcept nogil:
         share(v, map_tasks, v.blocks.n if v.blocks.parts == 0 else v.blocks.n * group_count(v) * v.blocks.parts, threads)
 
 
+cdef bint plan_fused(Norm* v, int threads) noexcept nogil:
+    # Whether tasks take channels through both passes while the cache holds them, so that memory is read once.
+    cdef Py_ssize_t channel = v.blocks.n * v.blocks.s * v.table.itemsize, fused = v.blocks.group
+    v.fused = 0
+    if v.blocks.parts == 0 or fused * channel > FUSED_MOST:
+        return False
+    if v.blocks.group == 1 and v.blocks.whole:
+        fused = max(<Py_ssize_t>1, min(v.blocks.c // (4 * threads), FUSED_BYTES // ((3 if v.backward else 2) * channel)))
+    if fused * v.blocks.s * v.table.itemsize < FUSED_RUN or (v.blocks.c < 4 * threads * fused and threads > 1):
+        return False
+    v.fused = fused
+    return True
+
+
 cdef int run(Norm* v) except -1 nogil:
     cdef Py_ssize_t groups = group_count(v)
-    cdef Py_ssize_t bytes = v.blocks.group * v.blocks.n * v.blocks.s * v.table.itemsize
     cdef int threads = num_threads() if v.blocks.n * v.blocks.c * v.blocks.s > TASK else 1
-    cdef bint large = v.blocks.parts > 0 and v.blocks.s * v.table.itemsize >= FUSED_PLANE
     if v.blocks.c == 0:
         return 0
     set_memory(v, threads, True)
-    if large and bytes <= FUSED_BYTES and (groups >= 4 * threads or threads == 1):
-        share(v, fused_tasks, groups, threads)
+    if plan_fused(v, threads):
+        share(v, fused_tasks, (v.blocks.c + v.fused - 1) // v.fused, threads)
     else:
         if v.blocks.count > 0:
             share(v, sum_tasks, groups * v.blocks.count, threads)

@@ -257,11 +257,13 @@ cdef extern from "primitives.h" nogil:
         const void* rest
         const void* scale
         const void* shift
+        int streamed
     ctypedef struct norm_gradient_terms:
         const void* mean
         const void* offset
         const void* slope
         const void* scale
+        int streamed
     ctypedef struct norm_primitives:
         void (*moments)(Py_ssize_t planes, Py_ssize_t count, const void* x, Py_ssize_t stride, double* mean,
                         double* variance) noexcept nogil
@@ -275,6 +277,7 @@ cdef extern from "primitives.h" nogil:
         void (*columns)(Py_ssize_t channels, const void* x, const norm_terms* terms, void* y) noexcept nogil
         void (*gradient_columns)(Py_ssize_t channels, const void* dy, const void* x, const norm_gradient_terms* terms,
                                  void* dx) noexcept nogil
+        void (*fence)() noexcept nogil
         void (*row)(Py_ssize_t count, const void* x, double mean, double scale, const void* gamma, const void* beta,
                     void* y) noexcept nogil
         void (*row_gradient_sums)(Py_ssize_t count, const void* dy, const void* x, const void* gamma, double mean,

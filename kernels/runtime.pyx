@@ -28,6 +28,10 @@ cdef extern from "workspace.h" nogil:
 
 ISAS = ("generic", "avx2", "avx512")   # by rising level, numbered as in cpu.h
 
+cdef enum:
+    OWN_L3 = 64 << 20
+    STREAMED_BYTES = 18 << 20
+
 cdef int isa_in_use = ISA_GENERIC
 cdef const primitives* table_f32 = NULL
 cdef const primitives* table_f64 = NULL
@@ -41,6 +45,14 @@ cdef const primitives* primitives_for(int typenum) noexcept nogil:
 
 cdef CacheSizes cache_sizes() noexcept nogil:
     return caches
+
+
+cdef bint worth_streaming(Py_ssize_t bytes) noexcept nogil:
+    # Streamed memory is not fetched first and drives out nothing that is read. Measured with 32 MB of L3: 1.1 to 1.3 times
+    # faster than stores through the caches from three quarters of it on, and 1.4 times slower at half of it. More L3 is shared
+    # by many processors; of 260 MB, two with layers that read each other's results saw so little that streaming was 6 % slower
+    # at 18 MB, 6 % faster at 24 and 1.7 times at 128; alone it was 1.1 to 1.4 times faster from 18 MB on.
+    return bytes >= (caches.l3 // 4 * 3 if caches.l3 <= OWN_L3 else STREAMED_BYTES)
 
 
 cdef int num_threads() noexcept nogil:

@@ -7,14 +7,13 @@ its operands, so chunks and threads change no bits. A sum has a part for each ch
 cimport numpy as cnp
 
 from npkernels._primitives cimport strided
-from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
 
 cnp.import_array()
 
 cdef enum:
     CHUNK = 2048          # elements; four operands of float64 are 64 kB
     GRAIN = 8             # chunks; below, waking a thread costs more than it brings
-    STREAMED_BYTES = 24 << 20
 
 
 cdef void extent(cnp.ndarray array, size_t* low, size_t* high) noexcept:
@@ -125,12 +124,9 @@ cdef void run_chunks(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
         run_contiguous(e, first, last)
 
 
-cdef bint worth_streaming(const Elementwise* e) noexcept:
-    # Streamed memory is not fetched first and drives out nothing that is read. Measured: 1.1 to 1.3 times faster than
-    # stores through the caches from three quarters of the last one on, and 1.4 times slower at half of it. Of 260 MB that
-    # many processors share, two see little: there, layers that read each other's results are faster from 24 MB on.
+cdef bint elementwise_streams(const Elementwise* e) noexcept:
     cdef int i, last = e.operands - 1
-    if e.strided or e.operands * e.size * e.table.itemsize < min(cache_sizes().l3 // 4 * 3, STREAMED_BYTES):
+    if e.strided or not worth_streaming(e.operands * e.size * e.table.itemsize):
         return False
     for i in range(last):
         if e.data[i] == e.data[last]:

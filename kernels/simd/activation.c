@@ -24,18 +24,10 @@ INLINE void fetch(const real *p, int streamed)
         prefetch_ahead(p);
 }
 
-INLINE void put(real *p, vreal v, int streamed)
-{
-    if (streamed)
-        vstream(p, v);
-    else
-        vstore(p, v);
-}
-
 INLINE void forward_row(value_fn f, ptrdiff_t count, const real *x, real *y, activation_options o)
 {
     ptrdiff_t i = to_boundary(count, y);
-    const int streamed = o.streamed && (uintptr_t)(y + i) % VECTOR_BYTES == 0;
+    const int streamed = may_stream(o.streamed, y + i);
     if (i > 0)
         vstore_part(y, f(vload_part(x, i), o.parameters), i);
     for (; i + LANES <= count; i += LANES) {
@@ -51,7 +43,7 @@ INLINE void forward_row(value_fn f, ptrdiff_t count, const real *x, real *y, act
 INLINE void backward_row(gradient_fn f, ptrdiff_t count, const real *dy, const real *x, real *dx, activation_options o)
 {
     ptrdiff_t i = to_boundary(count, dx);
-    const int streamed = o.streamed && (uintptr_t)(dx + i) % VECTOR_BYTES == 0;
+    const int streamed = may_stream(o.streamed, dx + i);
     if (i > 0)
         vstore_part(dx, f(vload_part(dy, i), vload_part(x, i), o.parameters), i);
     for (; i + LANES <= count; i += LANES) {

@@ -16,15 +16,21 @@ INLINE const real *plane_of(const real *x, ptrdiff_t stride, ptrdiff_t plane)
     return (const real *)((const char *)x + plane * stride);
 }
 
-/* Calls f for every vector of the planes. A single plane deals its vectors to the chains in turn; of several planes each
- * has a chain, so that the few vectors of short planes do not wait for one another. */
+/* Calls f for every vector of the planes. A single plane deals its vectors to the chains in turn, and what lies a stride ahead
+ * is fetched meanwhile; of several planes each has a chain, so that the few vectors of short planes do not wait for one another. */
 INLINE void visit(visit_fn f, sums_state *s, ptrdiff_t planes, ptrdiff_t count, const real *x, ptrdiff_t x_stride,
                   const real *dy, ptrdiff_t dy_stride)
 {
     if (planes == 1) {
         ptrdiff_t i = 0;
         for (; i + CHAINS * LANES <= count; i += CHAINS * LANES)
-            UNROLL for (int c = 0; c < CHAINS; c++) f(s, c, x + i + c * LANES, dy + i + c * LANES, LANES);
+            UNROLL for (int c = 0; c < CHAINS; c++)
+            {
+                __builtin_prefetch(plane_of(x + i + c * LANES, x_stride, 1));
+                if (dy != x)
+                    __builtin_prefetch(plane_of(dy + i + c * LANES, dy_stride, 1));
+                f(s, c, x + i + c * LANES, dy + i + c * LANES, LANES);
+            }
         for (; i < count; i += LANES)
             f(s, 0, x + i, dy + i, count - i);
         return;
@@ -105,9 +111,9 @@ static void gradient_sums(ptrdiff_t planes, ptrdiff_t count, const real *dy, ptr
     sums[1] = second_sum(&s);
 }
 
-INLINE void affine(ptrdiff_t count, const real *x, vreal mean, vreal rest, vreal scale, vreal shift, real *y)
+INLINE vreal affine(vreal x, vreal mean, vreal rest, vreal scale, vreal shift)
 {
-    store_some(y, ((load_some(x, count) - mean) - rest) * scale + shift, count);
+    return ((x - mean) - rest) * scale + shift;
 }
 
 static void rows(ptrdiff_t channels, ptrdiff_t count, const real *x, ptrdiff_t x_stride, const norm_terms *terms,
@@ -117,12 +123,13 @@ static void rows(ptrdiff_t channels, ptrdiff_t count, const real *x, ptrdiff_t x
         const vreal mean = vsplat(terms->mean[c]), rest = vsplat(terms->rest[c]);
         const vreal scale = vsplat(terms->scale[c]), shift = vsplat(terms->shift[c]);
         ptrdiff_t i = to_boundary(count, y);
+        const int streamed = may_stream(terms->streamed, y + i);
         if (i > 0)
-            affine(i, x, mean, rest, scale, shift, y);
+            vstore_part(y, affine(vload_part(x, i), mean, rest, scale, shift), i);
         for (; i + LANES <= count; i += LANES)
-            affine(LANES, x + i, mean, rest, scale, shift, y + i);
+            put(y + i, affine(vload(x + i), mean, rest, scale, shift), streamed);
         if (i < count)
-            affine(count - i, x + i, mean, rest, scale, shift, y + i);
+            vstore_part(y + i, affine(vload_part(x + i, count - i), mean, rest, scale, shift), count - i);
         x = plane_of(x, x_stride, 1);
         y = (real *)((char *)y + y_stride);
     }
@@ -132,15 +139,15 @@ static void columns(ptrdiff_t channels, const real *x, const norm_terms *terms, 
 {
     for (ptrdiff_t i = 0; i < channels; i += LANES) {
         const ptrdiff_t some = channels - i;
-        affine(some, x + i, load_some(terms->mean + i, some), load_some(terms->rest + i, some),
-               load_some(terms->scale + i, some), load_some(terms->shift + i, some), y + i);
+        const vreal mean = load_some(terms->mean + i, some), rest = load_some(terms->rest + i, some);
+        const vreal scale = load_some(terms->scale + i, some), shift = load_some(terms->shift + i, some);
+        store_some(y + i, affine(load_some(x + i, some), mean, rest, scale, shift), some);
     }
 }
 
-INLINE void gradient(ptrdiff_t count, const real *dy, const real *x, vreal mean, vreal offset, vreal slope, vreal scale,
-                     real *dx)
+INLINE vreal gradient(vreal dy, vreal x, vreal mean, vreal offset, vreal slope, vreal scale)
 {
-    store_some(dx, ((load_some(dy, count) - offset) - (load_some(x, count) - mean) * slope) * scale, count);
+    return ((dy - offset) - (x - mean) * slope) * scale;
 }
 
 static void gradient_rows(ptrdiff_t channels, ptrdiff_t count, const real *dy, ptrdiff_t dy_stride, const real *x,
@@ -151,12 +158,15 @@ static void gradient_rows(ptrdiff_t channels, ptrdiff_t count, const real *dy, p
         const vreal mean = vsplat(terms->mean[c]), offset = vsplat(terms->offset[c]);
         const vreal slope = vsplat(terms->slope[c]), scale = vsplat(terms->scale[c]);
         ptrdiff_t i = to_boundary(count, dx);
+        const int streamed = may_stream(terms->streamed, dx + i);
         if (i > 0)
-            gradient(i, dy, x, mean, offset, slope, scale, dx);
+            vstore_part(dx, gradient(vload_part(dy, i), vload_part(x, i), mean, offset, slope, scale), i);
         for (; i + LANES <= count; i += LANES)
-            gradient(LANES, dy + i, x + i, mean, offset, slope, scale, dx + i);
-        if (i < count)
-            gradient(count - i, dy + i, x + i, mean, offset, slope, scale, dx + i);
+            put(dx + i, gradient(vload(dy + i), vload(x + i), mean, offset, slope, scale), streamed);
+        if (i < count) {
+            const vreal d = vload_part(dy + i, count - i), rest = vload_part(x + i, count - i);
+            vstore_part(dx + i, gradient(d, rest, mean, offset, slope, scale), count - i);
+        }
         dy = plane_of(dy, dy_stride, 1);
         x = plane_of(x, x_stride, 1);
         dx = (real *)((char *)dx + dx_stride);
@@ -167,10 +177,13 @@ static void gradient_columns(ptrdiff_t channels, const real *dy, const real *x, 
 {
     for (ptrdiff_t i = 0; i < channels; i += LANES) {
         const ptrdiff_t some = channels - i;
-        gradient(some, dy + i, x + i, load_some(terms->mean + i, some), load_some(terms->offset + i, some),
-                 load_some(terms->slope + i, some), load_some(terms->scale + i, some), dx + i);
+        const vreal mean = load_some(terms->mean + i, some), offset = load_some(terms->offset + i, some);
+        const vreal slope = load_some(terms->slope + i, some), scale = load_some(terms->scale + i, some);
+        store_some(dx + i, gradient(load_some(dy + i, some), load_some(x + i, some), mean, offset, slope, scale), some);
     }
 }
+
+static void fence(void) { vstream_fence(); }
 
 static void row(ptrdiff_t count, const real *x, double mean, double scale, const real *gamma, const real *beta, real *y)
 {
@@ -236,6 +249,7 @@ const norm_primitives NAME(norm) = {
     .gradient_sums = gradient_sums,
     .gradient_rows = gradient_rows,
     .gradient_columns = gradient_columns,
+    .fence = fence,
     .row = row,
     .row_gradient_sums = row_gradient_sums,
     .row_gradient = row_gradient,

@@ -6,15 +6,18 @@
  * precision of a number. */
 typedef struct {
     const real *mean, *rest, *scale, *shift;
+    int streamed; /* write past the caches; `fence` when all is written */
 } norm_terms;
 
 /* dx = ((dy - offset) - (x - mean) slope) scale */
 typedef struct {
     const real *mean, *offset, *slope, *scale;
+    int streamed;
 } norm_gradient_terms;
 
 typedef struct {
-    /* The mean of x and the mean of (x - mean)^2 over planes of `count` elements; strides in bytes, nothing is empty. */
+    /* The mean of x and the mean of (x - mean)^2 over planes of `count` elements; strides in bytes, nothing is empty. Of a
+     * single plane, `stride` says where to fetch ahead. */
     void (*moments)(ptrdiff_t planes, ptrdiff_t count, const real *x, ptrdiff_t stride, double *mean, double *variance);
     /* sums[0] = sum of dy_i, sums[1] = sum of dy_i (x_i - mean), likewise */
     void (*gradient_sums)(ptrdiff_t planes, ptrdiff_t count, const real *dy, ptrdiff_t dy_stride, const real *x,
@@ -28,6 +31,7 @@ typedef struct {
     /* One element of each channel. */
     void (*columns)(ptrdiff_t channels, const real *x, const norm_terms *terms, real *y);
     void (*gradient_columns)(ptrdiff_t channels, const real *dy, const real *x, const norm_gradient_terms *terms, real *dx);
+    void (*fence)(void);
     /* y_i = t_i gamma_i + beta_i with t_i = ((x_i - mean) - rest) scale */
     void (*row)(ptrdiff_t count, const real *x, double mean, double scale, const real *gamma, const real *beta, real *y);
     /* With t_i = (x_i - mean) scale and g_i = dy_i gamma_i: sums[0] += sum of g_i, sums[1] += sum of g_i t_i,

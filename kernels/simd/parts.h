@@ -42,6 +42,16 @@ INLINE ptrdiff_t to_boundary(ptrdiff_t count, const real *p)
     return count < 16 * LANES ? 0 : (ptrdiff_t)(-(uintptr_t)p % VECTOR_BYTES / sizeof(number));
 }
 
+/* A streamed vector must lie at a boundary. */
+INLINE int may_stream(int wanted, const real *p) { return wanted && (uintptr_t)p % VECTOR_BYTES == 0; }
+INLINE void put(real *p, vreal v, int streamed)
+{
+    if (streamed)
+        vstream(p, v);
+    else
+        vstore(p, v);
+}
+
 /* The hardware's own prefetch falls behind where two arrays are read by whole lines of the cache: with this, a gradient
  * is a third faster from memory. Where much is read that nobody has used for long, it comes into the second-level cache only:
  * by a seventh faster. */

@@ -1,7 +1,7 @@
 """The tables of vpieces.h, made when the package is built: functions of t >= 0 as polynomials on 32 pieces.
 
-Piece n is [(n - 1/2) w, (n + 1/2) w] and has the polynomial in u = t - n w that meets the function at the Chebyshev nodes of
-the piece: near the best one, with an error below that of rounding its coefficients to float32.
+Piece n is [(n - 1/2) w, (n + 1/2) w] and has the polynomial in u = t - n w that meets the function at the Chebyshev
+nodes of the piece: near the best one, with an error below that of rounding its coefficients to float32.
 """
 
 import math
@@ -14,7 +14,7 @@ def normal_tail(t):
 
 
 def meet(f, low, high, centre, degree):
-    """Coefficients of the polynomial in t - centre that meets f at degree + 1 Chebyshev nodes: Newton's form, expanded."""
+    """Coefficients of the polynomial in t - centre that meets f at degree + 1 nodes: Newton's form, expanded."""
     count = degree + 1
     nodes = [(low + high) / 2 + (high - low) / 2 * math.cos(math.pi * (2 * k + 1) / (2 * count)) for k in range(count)]
     quotients = [f(t) for t in nodes]
@@ -35,7 +35,8 @@ def table(f, width, first):
 
 
 def tanh_table(width):
-    # t + t^2 q(t) on the first piece, so that small numbers come out as they are; 1 on the last, where float32 has no other.
+    # t + t^2 q(t) on the first piece, so that small numbers come out as they are; 1 on the last, where float32 has
+    # no other.
     first = [0.0, 1.0, *meet(lambda t: (math.tanh(t) - t) / t**2, 0, width / 2, 0, DEGREE - 2)]
     terms = table(math.tanh, width, first)
     for degree, row in enumerate(terms):
