@@ -109,8 +109,15 @@ INLINE void row(vector_fn f, const int states, ptrdiff_t count, real *p, const r
     ptrdiff_t i = count < 16 * LANES ? 0 : (ptrdiff_t)(-(uintptr_t)p % VECTOR_BYTES / sizeof(number));
     if (i > 0)
         step_at(f, states, i, p, g, first, second, &c);
-    for (; i + LANES <= count; i += LANES)
+    for (; i + LANES <= count; i += LANES) {
+        prefetch_far(p + i);
+        prefetch_far(g + i);
+        if (states > 0)
+            prefetch_far(first + i);
+        if (states > 1)
+            prefetch_far(second + i);
         step_at(f, states, LANES, p + i, g + i, first + i, second + i, &c);
+    }
     if (i < count)
         step_at(f, states, count - i, p + i, g + i, first + i, second + i, &c);
 }
