@@ -169,7 +169,7 @@ cdef void fused_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot
             start = block_start(&v.blocks, block)
             map_rows(v, block // v.blocks.parts, channel, channels, start % v.blocks.s,
                      block_start(&v.blocks, block + 1) - start, buffer)
-    v.table.norm.fence()
+    v.table.fence()
 
 
 cdef inline Py_ssize_t block_of(const Norm* v, Py_ssize_t task, Py_ssize_t* channel) noexcept nogil:
@@ -235,7 +235,7 @@ cdef void map_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) 
             start = block_start(&v.blocks, block)
             map_rows(v, block // v.blocks.parts, channel, min(v.blocks.group, v.blocks.c - channel), start % v.blocks.s,
                      block_start(&v.blocks, block + 1) - start, buffer)
-    v.table.norm.fence()
+    v.table.fence()
 
 
 cdef void share(const Norm* v, void (*task)(void*, Py_ssize_t, Py_ssize_t, int) noexcept nogil, Py_ssize_t tasks,
@@ -248,7 +248,7 @@ cdef int set_memory(Norm* v, int threads, bint sums) except -1 nogil:
     # Terms and sums of all channels, and for each thread a buffer for the operands.
     cdef size_t terms = round_to_line(<size_t>(TERMS * v.blocks.c * v.table.itemsize))
     cdef size_t sum_bytes = <size_t>(v.blocks.c * v.blocks.count * 2) * sizeof(double) if sums else 0
-    cdef Py_ssize_t block = v.blocks.group * (<Py_ssize_t>(BLOCK if v.blocks.parts > 0 else RUN) + v.table.lanes)
+    cdef Py_ssize_t bytes, block = v.blocks.group * (<Py_ssize_t>(BLOCK if v.blocks.parts > 0 else RUN) + v.table.lanes)
     v.scratch_bytes = <size_t>(2 * max(block, v.blocks.c if v.blocks.s == 1 else 1) * v.table.itemsize + 127) & ~<size_t>127
     v.terms = <char*>workspace(terms + sum_bytes + v.scratch_bytes * <size_t>threads)
     if v.terms == NULL:
@@ -259,8 +259,9 @@ cdef int set_memory(Norm* v, int threads, bint sums) except -1 nogil:
     v.map.mean, v.map.rest, v.map.scale, v.map.shift = v.terms, v.terms + terms, v.terms + 2 * terms, v.terms + 3 * terms
     v.gradient.mean, v.gradient.offset = v.mean, v.terms
     v.gradient.slope, v.gradient.scale = v.terms + terms, v.terms + 2 * terms
+    bytes = v.blocks.n * v.blocks.c * v.blocks.s * v.table.itemsize
     v.map.streamed = v.gradient.streamed = v.y != v.x.positions.data and worth_streaming(
-        (3 if v.backward else 2) * v.blocks.n * v.blocks.c * v.blocks.s * v.table.itemsize)
+        (3 if v.backward else 2) * bytes, v.y, bytes)
     return 0
 
 

@@ -277,7 +277,6 @@ cdef extern from "primitives.h" nogil:
         void (*columns)(Py_ssize_t channels, const void* x, const norm_terms* terms, void* y) noexcept nogil
         void (*gradient_columns)(Py_ssize_t channels, const void* dy, const void* x, const norm_gradient_terms* terms,
                                  void* dx) noexcept nogil
-        void (*fence)() noexcept nogil
         void (*row)(Py_ssize_t count, const void* x, double mean, double scale, const void* gamma, const void* beta,
                     void* y) noexcept nogil
         void (*row_gradient_sums)(Py_ssize_t count, const void* dy, const void* x, const void* gamma, double mean,
@@ -299,7 +298,8 @@ cdef extern from "primitives.h" nogil:
         Py_ssize_t target
         double hard, scale
     ctypedef void (*softmax_fn)(Py_ssize_t c, const void* x, void* y) noexcept nogil
-    ctypedef void (*softmax_rows_fn)(Py_ssize_t count, Py_ssize_t c, const char* x, Py_ssize_t x_bytes, void* y) noexcept nogil
+    ctypedef void (*softmax_rows_fn)(Py_ssize_t count, Py_ssize_t c, const char* x, Py_ssize_t x_bytes, void* y,
+                                     void* scratch) noexcept nogil
     ctypedef void (*softmax_gradient_fn)(Py_ssize_t c, const void* dy, const void* y, void* dx) noexcept nogil
     ctypedef struct softmax_primitives:
         softmax_rows_fn rows_softmax, rows_log_softmax
@@ -307,7 +307,7 @@ cdef extern from "primitives.h" nogil:
         softmax_gradient_fn row_softmax_backward, row_log_softmax_backward
         softmax_gradient_fn lanes_softmax_backward, lanes_log_softmax_backward
         void (*row_cross_entropy)(Py_ssize_t c, const void* x, const void* base, double base_sum,
-                                  const sample_target* target, void* dx, void* loss) noexcept nogil
+                                  const sample_target* target, void* dx, void* loss, void* scratch) noexcept nogil
         void (*lanes_cross_entropy)(Py_ssize_t c, Py_ssize_t count, const void* x, const void* base, int shared,
                                     const double* base_sum, const sample_target* targets, void* dx,
                                     void* loss) noexcept nogil
@@ -353,6 +353,7 @@ cdef extern from "primitives.h" nogil:
 cdef extern from "primitives.h" nogil:
     ctypedef struct primitives:
         Py_ssize_t itemsize, lanes
+        void (*fence)() noexcept nogil
         const tile_primitives* tile
         const pack_primitives* pack
         const activation_primitives* activation

@@ -7,8 +7,8 @@ cdef struct CacheSizes:
 
 cdef const primitives* primitives_for(int typenum) noexcept nogil
 cdef CacheSizes cache_sizes() noexcept nogil
-# Whether results should go past the caches, if operands and results are so many bytes together.
-cdef bint worth_streaming(Py_ssize_t bytes) noexcept nogil
+# Whether a result should go past the caches; bytes: of operands and result together.
+cdef bint worth_streaming(Py_ssize_t bytes, const void* result, Py_ssize_t result_bytes) noexcept nogil
 cdef int num_threads() noexcept nogil
 cdef void parallel_for(task_fn f, void* context, Py_ssize_t count, Py_ssize_t grain, int threads) noexcept nogil
 cdef void* workspace(size_t bytes) noexcept nogil

@@ -10,7 +10,7 @@ cimport numpy as cnp
 from npkernels._primitives cimport (
     TARGET_IGNORED, TARGET_NONE, primitives, sample_target, softmax_fn, softmax_gradient_fn, softmax_rows_fn,
 )
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
 from npkernels._scalars cimport real_at
 
 cnp.import_array()
@@ -28,7 +28,7 @@ cdef struct Softmax:
     const primitives* table
     Py_ssize_t outer, c, inner
     Axis first, second, result
-    bint log
+    bint log, streamed                   # streamed: the result goes past the caches
     char* scratch
     size_t scratch_bytes
     # cross-entropy: `first` are the logits, `second` probabilities or NULL, `result` dlogits or NULL
@@ -53,6 +53,13 @@ cdef void begin(Softmax* v, cnp.ndarray x) noexcept:
     v.inner = cnp.PyArray_DIMS(x)[2] if cnp.PyArray_NDIM(x) == 3 else 1
     set_axis(&v.first, x)
     v.second.data = v.result.data = NULL
+    v.streamed = False
+
+
+cdef void set_result(Softmax* v, cnp.ndarray y) noexcept:
+    cdef Py_ssize_t bytes = cnp.PyArray_NBYTES(y)
+    set_axis(&v.result, y)
+    v.streamed = by_rows(v) and v.result.data != v.first.data and worth_streaming(2 * bytes, v.result.data, bytes)
 
 
 cdef inline bint by_rows(const Softmax* v) noexcept nogil:
@@ -132,11 +139,15 @@ cdef void forward_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int sl
     cdef Py_ssize_t task
     cdef Block b
     if by_rows(v) and v.first.step == v.table.itemsize:
-        rows(last - first, v.c, v.first.data + first * v.first.outer, v.first.outer, v.result.data + first * v.result.outer)
+        rows(last - first, v.c, v.first.data + first * v.first.outer, v.first.outer, v.result.data + first * v.result.outer,
+             buffer if v.streamed else NULL)
+        v.table.fence()
         return
     if by_rows(v):
         for task in range(first, last):
-            rows(1, v.c, row_of(v, &v.first, task, buffer), 0, v.result.data + task * v.result.outer)
+            rows(1, v.c, row_of(v, &v.first, task, buffer), 0, v.result.data + task * v.result.outer,
+                 buffer if v.streamed else NULL)
+        v.table.fence()
         return
     f = v.table.softmax.lanes_log_softmax if v.log else v.table.softmax.lanes_softmax
     for task in range(first, last):
@@ -153,7 +164,7 @@ def forward(
 ):
     cdef Softmax v
     begin(&v, x)
-    set_axis(&v.result, y)
+    set_result(&v, y)
     v.log = log
     with nogil:
         run(&v, forward_tasks, 1)
@@ -222,7 +233,9 @@ cdef void entropy_rows(const Softmax* v, Py_ssize_t first, Py_ssize_t last, char
             used = base
         v.table.softmax.row_cross_entropy(
             v.c, row_of(v, &v.first, i, buffer), used, base_sum, &t,
-            NULL if v.result.data == NULL else v.result.data + i * v.result.outer, v.losses + i * size)
+            NULL if v.result.data == NULL else v.result.data + i * v.result.outer, v.losses + i * size,
+            buffer if v.streamed else NULL)
+    v.table.fence()
 
 
 cdef void entropy_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -310,7 +323,7 @@ def cross_entropy(
         divisor = samples
     v.scale = 1 / divisor if mean else 1
     if dx is not None:
-        set_axis(&v.result, dx)
+        set_result(&v, dx)
     with nogil:
         run(&v, entropy_tasks, 3)
         for i in range(samples):

@@ -126,7 +126,8 @@ cdef void run_chunks(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
 
 cdef bint elementwise_streams(const Elementwise* e) noexcept:
     cdef int i, last = e.operands - 1
-    if e.strided or not worth_streaming(e.operands * e.size * e.table.itemsize):
+    cdef Py_ssize_t bytes = e.size * e.table.itemsize
+    if e.strided or not worth_streaming(e.operands * bytes, e.data[last], bytes):
         return False
     for i in range(last):
         if e.data[i] == e.data[last]:

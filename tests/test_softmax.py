@@ -166,3 +166,19 @@ def test_bad_input_is_named(call, error, text):
     with pytest.raises(error) as caught:
         call()
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("classes", [37, 1001, 70003])
+def test_results_that_the_caches_cannot_hold_have_the_same_bits(isa, dtype, rng, classes):
+    # a result that exists already is written past the caches, a new one is not
+    few, size = max(2, 3000 // classes), max(2, 3000 // classes) * classes
+    x, targets = rng.standard_normal((few, classes)).astype(dtype), rng.integers(0, classes, few)
+    times = (26 << 20) // (2 * size * dtype.itemsize) + 1
+    large, labels, out = np.tile(x, (times, 1)), np.tile(targets, times), np.ones((times * few, classes), dtype)
+    for f in (nk.softmax, nk.log_softmax):
+        for y in (f(large), f(large, out=out)):
+            assert (y.reshape(times, few, classes) == f(x)).all()
+    wanted = nk.softmax_cross_entropy_with_grad(x, targets, label_smoothing=0.1, reduction="sum")[1]
+    for _ in range(2):
+        gradient = nk.softmax_cross_entropy_with_grad(large, labels, label_smoothing=0.1, reduction="sum")[1]
+        assert (gradient.reshape(times, few, classes) == wanted).all()

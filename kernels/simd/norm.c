@@ -183,8 +183,6 @@ static void gradient_columns(ptrdiff_t channels, const real *dy, const real *x, 
     }
 }
 
-static void fence(void) { vstream_fence(); }
-
 static void row(ptrdiff_t count, const real *x, double mean, double scale, const real *gamma, const real *beta, real *y)
 {
     const number centre = (number)mean, rest = (number)(mean - centre), factor = (number)scale;
@@ -249,7 +247,6 @@ const norm_primitives NAME(norm) = {
     .gradient_sums = gradient_sums,
     .gradient_rows = gradient_rows,
     .gradient_columns = gradient_columns,
-    .fence = fence,
     .row = row,
     .row_gradient_sums = row_gradient_sums,
     .row_gradient = row_gradient,

@@ -31,7 +31,6 @@ typedef struct {
     /* One element of each channel. */
     void (*columns)(ptrdiff_t channels, const real *x, const norm_terms *terms, real *y);
     void (*gradient_columns)(ptrdiff_t channels, const real *dy, const real *x, const norm_gradient_terms *terms, real *dx);
-    void (*fence)(void);
     /* y_i = t_i gamma_i + beta_i with t_i = ((x_i - mean) - rest) scale */
     void (*row)(ptrdiff_t count, const real *x, double mean, double scale, const real *gamma, const real *beta, real *y);
     /* With t_i = (x_i - mean) scale and g_i = dy_i gamma_i: sums[0] += sum of g_i, sums[1] += sum of g_i t_i,

@@ -22,9 +22,12 @@ extern const pool_primitives NAME(pool);
 extern const pool_index_primitives NAME(pool_indices);
 extern const pool_backward_primitives NAME(pool_backward);
 
+static void fence(void) { vstream_fence(); }
+
 const primitives NAME(primitives) = {
     .itemsize = sizeof(number),
     .lanes = LANES,
+    .fence = fence,
     .tile = &NAME(tile),
     .pack = &NAME(pack),
     .activation = &NAME(activation),

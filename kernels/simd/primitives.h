@@ -34,6 +34,7 @@ typedef void real;
 
 typedef struct {
     ptrdiff_t itemsize, lanes;
+    void (*fence)(void); /* what was written past the caches is in memory, where other threads see it */
     const tile_primitives *tile;
     const pack_primitives *pack;
     const activation_primitives *activation;

@@ -52,29 +52,64 @@ INLINE number row_exp(ptrdiff_t c, const real *x, number m, real *y)
     return lane_sum(sum[0] + sum[1]);
 }
 
-/* y_j = y_j * factor - scale base_j; base may be NULL */
-INLINE void row_finish(ptrdiff_t c, real *y, number factor, const real *base, number scale)
+/* y_j = (e_j factor - base_j) scale, base 0 if there is none; e may be y. Only one product can become an FMA here, and no branch
+ * stands before it: else the compiler would choose for each part of a row. */
+INLINE vreal finished(const int based, vreal e, number factor, vreal base, number scale)
 {
-    for (ptrdiff_t j = 0; j < c; j += LANES) {
-        vreal v = load_or(y + j, c - j, 0) * factor;
-        if (base)
-            v -= load_or(base + j, c - j, 0) * scale;
-        store_some(y + j, v, c - j);
-    }
+    return based ? (e * factor - base) * scale : e * (factor * scale);
+}
+
+INLINE void finish_part(const int based, ptrdiff_t count, const real *e, number factor, const real *base, number scale, real *y)
+{
+    vstore_part(y, finished(based, vload_part(e, count), factor, based ? vload_part(base, count) : vsplat(0), scale), count);
+}
+
+INLINE void finish_row(const int based, ptrdiff_t c, const real *e, number factor, const real *base, number scale, real *y)
+{
+    ptrdiff_t j = e == y ? 0 : to_boundary(c, y);
+    const int streamed = may_stream(e != y, y + j);
+    if (j > 0)
+        finish_part(based, j, e, factor, base, scale, y);
+    for (; j + LANES <= c; j += LANES)
+        put(y + j, finished(based, vload(e + j), factor, based ? vload(base + j) : vsplat(0), scale), streamed);
+    if (j < c)
+        finish_part(based, c - j, e + j, factor, base + j, scale, y + j);
+}
+
+INLINE void row_finish(ptrdiff_t c, const real *e, number factor, const real *base, number scale, real *y)
+{
+    if (base)
+        finish_row(1, c, e, factor, base, scale, y);
+    else
+        finish_row(0, c, e, factor, e, scale, y); /* not read: a pointer to add to */
 }
 
 INLINE number log_of(number x) { return vlog(vsplat(x))[0]; }
 
-static void rows_softmax(ptrdiff_t count, ptrdiff_t c, const char *x, ptrdiff_t x_bytes, real *y)
+static void rows_softmax(ptrdiff_t count, ptrdiff_t c, const char *x, ptrdiff_t x_bytes, real *y, real *scratch)
 {
     for (; count > 0; count--, x += x_bytes, y += c) {
-        const number sum = row_exp(c, (const real *)x, row_max(c, (const real *)x), y);
-        row_finish(c, y, 1 / sum, NULL, 0); /* 1 <= sum: divisions would take as long as the exponentials */
+        real *const e = scratch ? scratch : y;
+        const number sum = row_exp(c, (const real *)x, row_max(c, (const real *)x), e);
+        row_finish(c, e, 1 / sum, NULL, 1, y); /* 1 <= sum: divisions would take as long as the exponentials */
     }
 }
 
+/* y_j = x_j - max - log_sum */
+INLINE void row_less(ptrdiff_t c, const real *x, number max, number log_sum, int streamed, real *y)
+{
+    ptrdiff_t j = streamed ? to_boundary(c, y) : 0;
+    streamed = may_stream(streamed, y + j);
+    if (j > 0)
+        vstore_part(y, vload_part(x, j) - max - log_sum, j);
+    for (; j + LANES <= c; j += LANES)
+        put(y + j, vload(x + j) - max - log_sum, streamed);
+    if (j < c)
+        vstore_part(y + j, vload_part(x + j, c - j) - max - log_sum, c - j);
+}
+
 /* One logarithm, which takes as long as a short row, for the sums of several rows that stay in the cache. */
-static void rows_log_softmax(ptrdiff_t count, ptrdiff_t c, const char *x, ptrdiff_t x_bytes, real *y)
+static void rows_log_softmax(ptrdiff_t count, ptrdiff_t c, const char *x, ptrdiff_t x_bytes, real *y, real *scratch)
 {
     enum { CACHED = 16384 / sizeof(number) };
     const ptrdiff_t most = c * LANES <= CACHED ? LANES : c <= CACHED ? CACHED / c : 1;
@@ -88,10 +123,7 @@ static void rows_log_softmax(ptrdiff_t count, ptrdiff_t c, const char *x, ptrdif
         }
         vstore(sum, vlog(vload(sum)));
         for (int r = 0; r < rows; r++)
-            for (ptrdiff_t j = 0; j < c; j += LANES) {
-                const vreal v = load_or((const real *)(x + r * x_bytes) + j, c - j, 0);
-                store_some(y + r * c + j, v - max[r] - sum[r], c - j);
-            }
+            row_less(c, (const real *)(x + r * x_bytes), max[r], sum[r], scratch != NULL, y + r * c);
     }
 }
 
@@ -116,7 +148,7 @@ static void row_log_softmax_backward(ptrdiff_t c, const real *dy, const real *y,
 }
 
 static void row_cross_entropy(ptrdiff_t c, const real *x, const real *base, double base_sum,
-                              const sample_target *target, real *dx, real *loss)
+                              const sample_target *target, real *dx, real *loss, real *scratch)
 {
     if (target->target == TARGET_IGNORED) {
         *loss = 0;
@@ -130,7 +162,8 @@ static void row_cross_entropy(ptrdiff_t c, const real *x, const real *base, doub
     if (base)
         for (ptrdiff_t j = 0; j < c; j += LANES)
             terms += load_or(base + j, c - j, 0) * (m - load_or(x + j, c - j, m));
-    const number sum = row_exp(c, x, m, dx), log_sum = log_of(sum);
+    real *const e = dx && scratch ? scratch : dx;
+    const number sum = row_exp(c, x, m, e), log_sum = log_of(sum);
     number total = 0;
     if (base)
         total = lane_sum(terms) + (number)base_sum * log_sum;
@@ -139,7 +172,7 @@ static void row_cross_entropy(ptrdiff_t c, const real *x, const real *base, doub
     *loss = total;
     if (dx) {
         const double scale = target->scale;
-        row_finish(c, dx, (number)(scale * (base_sum + target->hard) / sum), base, (number)scale);
+        row_finish(c, e, (number)((base_sum + target->hard) / sum), base, (number)scale, dx);
         if (target->target >= 0)
             dx[target->target] -= (number)(scale * target->hard);
     }

@@ -17,8 +17,8 @@ enum { TARGET_NONE = -1, TARGET_IGNORED = -2 }; /* ignored: loss and gradient ar
 
 typedef void (*softmax_fn)(ptrdiff_t c, const real *x, real *y);                            /* y may be x */
 /* `count` samples, x_bytes from one to the next, any alignment; those of y one behind the other. No sample depends on
- * another one. */
-typedef void (*softmax_rows_fn)(ptrdiff_t count, ptrdiff_t c, const char *x, ptrdiff_t x_bytes, real *y);
+ * another one. NULL, or c elements of scratch: then y is written past the caches, and `fence` is due when all is written. */
+typedef void (*softmax_rows_fn)(ptrdiff_t count, ptrdiff_t c, const char *x, ptrdiff_t x_bytes, real *y, real *scratch);
 typedef void (*softmax_gradient_fn)(ptrdiff_t c, const real *dy, const real *y, real *dx); /* dx may be dy */
 
 typedef struct {
@@ -27,9 +27,10 @@ typedef struct {
     /* dx = y (dy - sum(y dy)) and dx = dy - exp(y) sum(dy) */
     softmax_gradient_fn row_softmax_backward, row_log_softmax_backward;
     softmax_gradient_fn lanes_softmax_backward, lanes_log_softmax_backward;
-    /* The loss into *loss; the gradient into dx, which may be x, unless dx is NULL. base is one row. */
+    /* The loss into *loss; the gradient into dx, which may be x, unless dx is NULL. base is one row; scratch as above, it may
+     * be x. */
     void (*row_cross_entropy)(ptrdiff_t c, const real *x, const real *base, double base_sum,
-                              const sample_target *target, real *dx, real *loss);
+                              const sample_target *target, real *dx, real *loss, real *scratch);
     /* Of `count` <= LANES samples; base[j * LANES + l], or base[j] for all if `shared`; base_sum[l]. */
     void (*lanes_cross_entropy)(ptrdiff_t c, ptrdiff_t count, const real *x, const real *base, int shared,
                                 const double *base_sum, const sample_target *targets, real *dx, real *loss);
