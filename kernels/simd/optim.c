@@ -110,12 +110,12 @@ INLINE void row(vector_fn f, const int states, ptrdiff_t count, real *p, const r
     if (i > 0)
         step_at(f, states, i, p, g, first, second, &c);
     for (; i + LANES <= count; i += LANES) {
-        prefetch_far(p + i);
-        prefetch_far(g + i);
-        if (states > 0)
+        if (states > 1) { /* with four arrays the hardware's own falls behind: Adam from memory 3.9 to 3.5 ms */
+            prefetch_far(p + i);
+            prefetch_far(g + i);
             prefetch_far(first + i);
-        if (states > 1)
             prefetch_far(second + i);
+        }
         step_at(f, states, LANES, p + i, g + i, first + i, second + i, &c);
     }
     if (i < count)
