@@ -1,23 +1,23 @@
-"""Pooling and its gradients.
+"""Pooling.
 
-Units of work are rows of the output (of dx in `mean_backward`), plane after plane. A row is a function of the input alone,
+Units of work are rows of the output, plane after plane. A row is a function of the input alone,
 so any split into tasks gives the same bits. Rows of x whose columns are contiguous are read in place, and so are channels
 that lie next to each other, whose rows of pixels are folded as one line of numbers; others, and those whose indices are
 wanted, through a band of gathered rows.
 """
 cimport numpy as cnp
 from libc.math cimport INFINITY
-from libc.string cimport memchr, memset
 
 from npkernels._plain cimport is_plain, plain_positions, plain_size
-from npkernels._primitives cimport UNSIGNED_INDEX, pool_gradients, pooling, primitives
-from npkernels._planes cimport POOL_GRAIN, Planes, plane_at, set_planes
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._primitives cimport pooling, primitives
+from npkernels._planes cimport (
+    BAND_BYTES, POOL_GRAIN, Planes, no_memory, plane_at, set_planes, set_pooling, team, whole_lines,
+)
+from npkernels._runtime cimport parallel_for, primitives_for, workspace, workspace_done
 
 cnp.import_array()
 
 cdef enum:
-    BAND_BYTES = 1 << 16                     # gathered rows stay in L2
     LINE_ELEMENTS = 1 << 16                  # of a row of planes that lie next to each other
 
 cdef struct Pool:
@@ -32,28 +32,6 @@ cdef struct Pool:
     Py_ssize_t pitch, left, right            # of the gathered rows: their distance, pads on both sides
     char* scratch                            # of all threads
     size_t scratch_bytes, line_bytes         # of one thread; of it before the gathered band
-
-
-cdef int set_pooling(pooling* g, Py_ssize_t h, Py_ssize_t w, tuple geometry) except -1:
-    g.h, g.w = h, w
-    g.kh, g.kw, g.sh, g.sw, g.dh, g.dw, g.top, g.left, g.bottom, g.right, g.oh, g.ow = geometry
-    return 0
-
-
-cdef int team(Py_ssize_t units, Py_ssize_t grain, size_t scratch_bytes) noexcept nogil:
-    # Threads that `units` keep busy and whose scratch has a size; the thread pool has room for 1024.
-    cdef Py_ssize_t pieces = (units - 1) // grain + 1
-    pieces = min(min(pieces, 1024), <Py_ssize_t>num_threads())
-    return 1 if scratch_bytes > (<size_t>-1) // 2048 else <int>pieces
-
-
-cdef size_t whole_lines(size_t bytes) noexcept nogil:
-    # whole cache lines, one of them free
-    return (bytes // 64 + 2) * 64
-
-
-cdef int no_memory(size_t bytes) except -1:
-    raise MemoryError(f"{bytes} bytes of scratch memory for windows of this size")
 
 
 cdef const char* gather_band(const Pool* v, const char* x, Py_ssize_t planes, Py_ssize_t i, Py_ssize_t count,
@@ -156,7 +134,8 @@ cdef size_t run_pool(Pool* v, Py_ssize_t images) noexcept nogil:
         return <size_t>-1
     v.line_bytes = whole_lines(size * v.table.itemsize)
     v.together = 0
-    if v.indices == NULL and v.x.channel == v.table.itemsize != v.x.column and g.span <= LINE_ELEMENTS // v.table.lanes:
+    if (v.indices == NULL and v.x.channel == v.table.itemsize != v.x.column and g.span <= LINE_ELEMENTS // v.table.lanes
+            and not (v.mean and v.x.channels <= v.table.pool.dealt)):
         v.together = min(v.x.channels, max(v.table.lanes, LINE_ELEMENTS // g.span // v.table.lanes * v.table.lanes))
     if v.together:
         v.line_bytes = whole_lines((g.ow + g.span * v.together + 2 * v.table.lanes) * v.table.itemsize)
@@ -242,105 +221,3 @@ def pool_plain(x, kernel_size, stride, padding, dilation, bint mean):
         return None
     pool(&g, <cnp.ndarray>x, y, None, mean, True)
     return y
-
-
-cdef struct Scatter:
-    const primitives* table
-    pool_gradients g
-    Planes dy, indices
-    Py_ssize_t oh, ow
-    char* dx
-    int type
-    char bad[1024]                           # of each thread
-
-
-cdef void scatter_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    cdef Scatter* v = <Scatter*>context
-    cdef pool_gradients g = v.g
-    cdef Py_ssize_t plane, plane_bytes = g.size * v.table.itemsize
-    for plane in range(first, last):
-        g.dy, g.indices = plane_at(&v.dy, plane), plane_at(&v.indices, plane)
-        memset(v.dx + plane * plane_bytes, 0, plane_bytes)
-        if not v.table.pool_indices.scatter(&g, v.type, v.dx + plane * plane_bytes):
-            v.bad[slot] = 1
-
-
-def max_backward(
-    cnp.ndarray dy,          # IN (n, c, oh, ow)
-    cnp.ndarray indices,     # IN (n, c, oh, ow), any integer type in native byte order
-    cnp.ndarray dx,          # OUT (n, c, h, w), C-contiguous
-):
-    # dx[n, c, indices[n, c, i, j]] += dy[n, c, i, j] in ascending (i, j); False if an index lies outside the plane
-    cdef Scatter v
-    cdef pool_gradients* g = &v.g
-    cdef Py_ssize_t planes = cnp.PyArray_DIMS(dx)[0] * cnp.PyArray_DIMS(dx)[1], grain, bytes = cnp.PyArray_ITEMSIZE(indices)
-    cdef int threads
-    if planes == 0:
-        return True
-    memset(v.bad, 0, sizeof(v.bad))
-    v.table, v.dx = primitives_for(cnp.PyArray_TYPE(dy)), <char*>cnp.PyArray_DATA(dx)
-    v.type = (bytes > 1) + (bytes > 2) + (bytes > 4) + (0 if cnp.PyArray_ISSIGNED(indices) else UNSIGNED_INDEX)
-    set_planes(&v.dy, dy)
-    set_planes(&v.indices, indices)
-    g.rows, g.columns = cnp.PyArray_DIMS(dy)[2], cnp.PyArray_DIMS(dy)[3]
-    g.dy_row, g.dy_column, g.index_row, g.index_column = v.dy.row, v.dy.column, v.indices.row, v.indices.column
-    if g.dy_row == g.columns * g.dy_column and g.index_row == g.columns * g.index_column:
-        g.rows, g.columns = 1, g.rows * g.columns
-    g.size = cnp.PyArray_DIMS(dx)[2] * cnp.PyArray_DIMS(dx)[3]
-    grain = max(1, POOL_GRAIN // (g.size + 1))
-    threads = team(planes, grain, 0)
-    with nogil:
-        parallel_for(scatter_planes, &v, planes, grain, threads)
-    return memchr(v.bad, 1, sizeof(v.bad)) == NULL
-
-
-cdef struct MeanBackward:
-    const primitives* table
-    pooling g
-    Planes dy
-    char* dx
-    char* scratch
-    size_t scratch_bytes
-    bint include_pad
-
-
-cdef void mean_backward_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    cdef const MeanBackward* v = <const MeanBackward*>context
-    cdef const pooling* g = &v.g
-    cdef Py_ssize_t r, count
-    while first < last:
-        r = first % g.h
-        count = min(last - first, g.h - r)
-        v.table.pool_backward.mean_rows(g, plane_at(&v.dy, first // g.h), v.dy.row, v.dy.column, r, r + count,
-                                        v.include_pad, v.scratch + slot * v.scratch_bytes, v.dx + first * g.w * v.table.itemsize)
-        first += count
-
-
-def mean_backward(
-    cnp.ndarray dy,          # IN (n, c, oh, ow)
-    cnp.ndarray dx,          # OUT (n, c, h, w), C-contiguous
-    tuple geometry,          # as in `max_forward`
-    bint include_pad,
-):
-    # dx[n, c, r, c] = sum of dy[n, c, i, j] / divisor[i, j] over the windows (i, j) that see (r, c)
-    cdef MeanBackward v
-    cdef Py_ssize_t size, units, grain
-    cdef int threads
-    if cnp.PyArray_SIZE(dx) == 0:
-        return
-    v.table, v.dx, v.include_pad = primitives_for(cnp.PyArray_TYPE(dy)), <char*>cnp.PyArray_DATA(dx), include_pad
-    set_planes(&v.dy, dy)
-    set_pooling(&v.g, cnp.PyArray_DIMS(dx)[2], cnp.PyArray_DIMS(dx)[3], geometry)
-    size = v.table.pool_backward.plan(&v.g)
-    if size < 0:
-        no_memory(<size_t>-1)
-    v.scratch_bytes = whole_lines(size * v.table.itemsize)
-    units = cnp.PyArray_DIMS(dx)[0] * cnp.PyArray_DIMS(dx)[1] * v.g.h
-    grain = max(1, POOL_GRAIN // v.g.w)
-    threads = team(units, grain, v.scratch_bytes)
-    v.scratch = <char*>workspace(v.scratch_bytes * threads)
-    if v.scratch == NULL:
-        no_memory(v.scratch_bytes * threads)
-    with nogil:
-        parallel_for(mean_backward_rows, &v, units, grain, threads)
-        workspace_done()

@@ -327,6 +327,7 @@ cdef extern from "primitives.h" nogil:
         const char* indices
         Py_ssize_t dy_row, dy_column, index_row, index_column, size
     ctypedef struct pool_primitives:
+        int dealt
         Py_ssize_t (*plan)(pooling* g) noexcept nogil
         void (*gather)(Py_ssize_t planes, Py_ssize_t rows, Py_ssize_t columns, const char* x, Py_ssize_t plane_stride,
                        Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t left, Py_ssize_t right, double outside,

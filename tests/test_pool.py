@@ -137,8 +137,8 @@ def test_layouts_give_the_same_bits(isa, dtype, rng, layouts, kernel, options):
         assert nk.max_pool2d_backward(plain, places, (9, 21)).tobytes() == dx.tobytes()
         assert nk.avg_pool2d_backward(plain, (9, 21), kernel, **options).tobytes() == dmean.tobytes()
         assert nk.global_max_pool2d(view).tobytes() == nk.global_max_pool2d(x).tobytes()
-    channels_last = np.ascontiguousarray(finite.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-    for view in (*layouts(finite), channels_last, channels_last[:, 2:, ::-1]):
+    last = channels_last(finite)
+    for view in (*layouts(finite), last, last[:, 2:, ::-1]):
         plain = np.ascontiguousarray(view)
         assert nk.avg_pool2d(view, kernel, **options).tobytes() == nk.avg_pool2d(plain, kernel, **options).tobytes()
         assert nk.max_pool2d(view, kernel, **options).tobytes() == nk.max_pool2d(plain, kernel, **options).tobytes()
@@ -151,7 +151,7 @@ def test_layouts_give_the_same_bits(isa, dtype, rng, layouts, kernel, options):
 def test_channels_last_images_are_read_in_place(isa, dtype, rng, channels, same_for_any_threads):
     x = rng.standard_normal((2, channels, 9, 23)).astype(dtype)
     x[1, channels - 1, 4, 11] = np.nan
-    last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    last = channels_last(x)
     for kernel, options in ((2, {}), (3, {"stride": 2, "padding": 1}), ((1, 4), {"stride": (3, 1), "padding": (0, 2)})):
         for function in (nk.max_pool2d, nk.avg_pool2d):
             y = function(x, kernel, **options)
@@ -162,6 +162,33 @@ def test_channels_last_images_are_read_in_place(isa, dtype, rng, channels, same_
                 function(last[:, 1:, ::-1], kernel, **options).tobytes()
                 == function(x[:, 1:, ::-1], kernel, **options).tobytes()
             )
+
+
+def channels_last(x):
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4, 5, 8, 16, 35])
+@pytest.mark.parametrize(
+    ("kernel", "options"), [(2, {}), (3, {"stride": 2, "padding": 1}), ((5, 4), {"stride": (1, 3)})]
+)
+def test_channels_last_gradients_have_the_same_bits(isa, dtype, rng, channels, kernel, options, same_for_any_threads):
+    # planes that are gathered in several bands, with rows that do not fill their last vector
+    x = rng.standard_normal((2, channels, 60, 131)).astype(dtype)
+    y, indices = nk.max_pool2d(x, kernel, **options, return_indices=True)
+    again = nk.max_pool2d(channels_last(x), kernel, **options, return_indices=True)
+    assert [a.tobytes() for a in again] == [y.tobytes(), indices.tobytes()]
+    dx = nk.max_pool2d_backward(y, indices, (60, 131)).tobytes()
+    wide = channels_last(indices).astype(np.int64, order="K")
+    for dy, places in [(a, b) for a in (y, channels_last(y)) for b in (indices, channels_last(indices), wide)]:
+        assert same_for_any_threads(lambda d=dy, i=places: nk.max_pool2d_backward(d, i, (60, 131))).tobytes() == dx
+    wrong = channels_last(indices)
+    wrong[1, channels - 1, -1, -1] = 60 * 131
+    with pytest.raises(ValueError, match="indices"):
+        nk.max_pool2d_backward(channels_last(y), wrong, (60, 131))
+    dmean = nk.avg_pool2d_backward(y, (60, 131), kernel, **options).tobytes()
+    last = channels_last(y)
+    assert same_for_any_threads(lambda: nk.avg_pool2d_backward(last, (60, 131), kernel, **options)).tobytes() == dmean
 
 
 def test_any_number_of_threads_gives_the_same_bits(isa, dtype, rng, same_for_any_threads):

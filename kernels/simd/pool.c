@@ -288,6 +288,47 @@ INLINE void gather_row_of_planes(ptrdiff_t planes, ptrdiff_t columns, const char
     }
 }
 
+enum { DEALT = 4 }; /* with more, transposing is faster than as many permutations as the square of the planes */
+
+/* The same of a few planes whose pixels lie one behind the other: each plane takes its lanes out of as many vectors. */
+INLINE void deal_row(const int planes, ptrdiff_t columns, const real *x, ptrdiff_t plane_size, real *to)
+{
+    vint index[DEALT][DEALT];
+    unsigned lanes[DEALT][DEALT];
+    for (int p = 0; p < planes; p++)
+        for (int k = 0; k < planes; k++) {
+            index[p][k] = lane_numbers() * planes + (p - k * LANES);
+            lanes[p][k] = vmask_bits((index[p][k] >= 0) & (index[p][k] < LANES));
+        }
+    ptrdiff_t c = 0;
+    for (; c + LANES <= columns; c += LANES) {
+        vreal pixels[DEALT];
+        UNROLL for (int k = 0; k < planes; k++) pixels[k] = vload(x + c * planes + k * LANES);
+        UNROLL for (int p = 0; p < planes; p++)
+        {
+            vreal plane = {0};
+            UNROLL for (int k = 0; k < planes; k++) plane = vpermute_into(plane, lanes[p][k], index[p][k], pixels[k]);
+            vstore(to + p * plane_size + c, plane);
+        }
+    }
+    for (; c < columns; c++)
+        for (int p = 0; p < planes; p++)
+            to[p * plane_size + c] = x[c * planes + p];
+}
+
+INLINE void gather_pixels(ptrdiff_t planes, ptrdiff_t columns, const char *x, ptrdiff_t column_stride, ptrdiff_t plane_size,
+                          real *to)
+{
+    if (!WIDE_GATHER || planes > DEALT || column_stride != planes * (ptrdiff_t)sizeof(number))
+        gather_row_of_planes(planes, columns, x, column_stride, plane_size, to);
+    else if (planes == 2)
+        deal_row(2, columns, (const real *)x, plane_size, to);
+    else if (planes == 3)
+        deal_row(3, columns, (const real *)x, plane_size, to);
+    else
+        deal_row(DEALT, columns, (const real *)x, plane_size, to);
+}
+
 static void gather(ptrdiff_t planes, ptrdiff_t rows, ptrdiff_t columns, const char *x, ptrdiff_t plane_stride,
                    ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t left, ptrdiff_t right, double outside,
                    ptrdiff_t pitch, real *to)
@@ -297,7 +338,7 @@ static void gather(ptrdiff_t planes, ptrdiff_t rows, ptrdiff_t columns, const ch
     assert(planes == 1 || (planes <= LANES && plane_stride == sizeof(number)));
     for (ptrdiff_t r = 0; r < rows; r++, x += row_stride, to += pitch) {
         if (planes > 1)
-            gather_row_of_planes(planes, columns, x, column_stride, plane_size, to + left);
+            gather_pixels(planes, columns, x, column_stride, plane_size, to + left);
         else if (column_stride == sizeof(number))
             fold_rows(MAX, x, 0, 1, columns, to + left); /* a copy */
         else
@@ -332,6 +373,7 @@ static double largest(ptrdiff_t count, const real *x, double most)
 
 const pool_primitives NAME(pool) = {
     .plan = plan,
+    .dealt = WIDE_GATHER ? DEALT : 0,
     .gather = gather,
     .max_rows = max_rows,
     .mean_rows = mean_rows,

@@ -21,7 +21,9 @@ typedef struct {
     /* Fills in span .. line. Returns the elements of scratch that the functions below need, -1 if they overflow. */
     ptrdiff_t (*plan)(pooling *g);
     /* to[p, r, left + c] = x[p, r, c] for p < planes, r < rows, -left <= c < columns + right; `outside` where c is not
-     * in [0, columns). Strides of x in bytes; to: rows of `pitch`, planes of rows * pitch elements. */
+     * in [0, columns). Strides of x in bytes; to: rows of `pitch`, planes of rows * pitch elements. Up to `dealt` planes whose
+     * pixels are all that there is are dealt out by permutations, the fastest way. */
+    int dealt;
     void (*gather)(ptrdiff_t planes, ptrdiff_t rows, ptrdiff_t columns, const char *x, ptrdiff_t plane_stride,
                    ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t left, ptrdiff_t right, double outside,
                    ptrdiff_t pitch, real *to);

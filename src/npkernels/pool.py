@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import _arguments as check
-from . import _global_pool, _pool
+from . import _global_pool, _pool, _pool_backward
 from ._windows import pooled_size
 
 
@@ -150,7 +150,7 @@ def max_pool2d_backward(dy, indices, input_size):
     check.shape("indices", indices, dy.shape)
     h, w = check.pair("input_size", input_size, 0)
     dx = check.empty((*dy.shape[:2], h, w), dy.dtype)
-    if not _pool.max_backward(dy, indices, dx):
+    if not _pool_backward.max_backward(dy, indices, dx):
         raise ValueError(f"indices must be in [0, {h * w}), got {indices.min()} to {indices.max()}")
     return dx
 
@@ -250,7 +250,7 @@ def avg_pool2d_backward(
     window = _window(h, w, kernel_size, stride, padding, 1, ceil_mode)
     check.shape("dy", dy, (*dy.shape[:2], window[10], window[11]))
     dx = check.empty((*dy.shape[:2], h, w), dy.dtype)
-    _pool.mean_backward(dy, dx, window, bool(count_include_pad))
+    _pool_backward.mean_backward(dy, dx, window, bool(count_include_pad))
     return dx
 
 
