@@ -51,7 +51,12 @@ cdef void pool_planes(const Pool* v, Py_ssize_t image, Py_ssize_t i, char* scrat
     # Row i of all planes of an image: what lies together is read together.
     cdef Py_ssize_t c = 0, planes, size = v.table.itemsize
     cdef const char* x = v.x.data + image * v.x.image
-    cdef char* y = v.y + (image * v.x.channels * v.g.oh + i) * v.g.ow * size
+    cdef Py_ssize_t at = (image * v.x.channels * v.g.oh + i) * v.g.ow
+    cdef char* y = v.y + at * size
+    if v.indices != NULL:
+        v.table.pool_indices.max_planes(&v.g, x, v.x.row, v.x.column, v.x.channels, i, scratch, y,
+                                        v.indices + at)
+        return
     while c < v.x.channels:
         planes = min(v.together, v.x.channels - c)
         if v.mean:
@@ -128,16 +133,20 @@ cdef size_t run_pool(Pool* v, Py_ssize_t images) noexcept nogil:
     cdef Py_ssize_t size = v.table.pool.plan(g), units, grain
     cdef size_t band = 0
     cdef int threads
+    cdef bint adjacent = v.x.channel == v.table.itemsize != v.x.column
     v.group = 1
     v.gathered = v.indices != NULL or (v.x.column != v.table.itemsize and g.w > 1)
     if size < 0:
         return <size_t>-1
     v.line_bytes = whole_lines(size * v.table.itemsize)
     v.together = 0
-    if (v.indices == NULL and v.x.channel == v.table.itemsize != v.x.column and g.span <= LINE_ELEMENTS // v.table.lanes
-            and not (v.mean and v.x.channels <= v.table.pool.dealt)):
+    if v.indices != NULL:
+        v.together = v.x.channels if adjacent and v.x.channels >= v.table.lanes else 0
+    elif adjacent and g.span <= LINE_ELEMENTS // v.table.lanes and not (v.mean and v.x.channels <= v.table.pool.dealt):
         v.together = min(v.x.channels, max(v.table.lanes, LINE_ELEMENTS // g.span // v.table.lanes * v.table.lanes))
-    if v.together:
+    if v.together and v.indices != NULL:
+        v.line_bytes = whole_lines(2 * (v.x.channels + v.table.lanes) * v.table.lanes * v.table.itemsize)
+    elif v.together:
         v.line_bytes = whole_lines((g.ow + g.span * v.together + 2 * v.table.lanes) * v.table.itemsize)
     elif v.gathered:
         band = band_bytes(v)

@@ -344,6 +344,8 @@ cdef extern from "primitives.h" nogil:
     ctypedef struct pool_index_primitives:
         void (*max_rows)(const pooling* g, const char* x, Py_ssize_t row_stride, Py_ssize_t first, Py_ssize_t last,
                          void* scratch, void* y, int* indices) noexcept nogil
+        void (*max_planes)(const pooling* g, const char* x, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t planes,
+                           Py_ssize_t i, void* scratch, void* y, int* indices) noexcept nogil
         int (*scatter)(const pool_gradients* g, int type, void* dx) noexcept nogil
     ctypedef struct pool_backward_primitives:
         Py_ssize_t (*plan)(const pooling* g) noexcept nogil

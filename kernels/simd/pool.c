@@ -6,8 +6,6 @@
 #include "taps.h"
 #include "transpose.h"
 
-enum { CACHE_LINE = 64, LONG_ROW = 8192 };
-
 enum { MAX, SUM }; /* what a window makes of its elements */
 
 INLINE vreal combine(int op, vreal a, vreal b) { return op == SUM ? a + b : vmax_or_nan(a, b); }
@@ -183,14 +181,6 @@ static void mean_rows(const pooling *g, const char *x, ptrdiff_t row_stride, ptr
         divide((number)divisor(g->h, i * g->sh, g->kh, g->top, g->bottom, include_pad), 0, columns, g->ow, y);
 }
 
-INLINE uintptr_t prefetch_stretch(uintptr_t from, ptrdiff_t bytes)
-{
-    const uintptr_t end = from + (uintptr_t)bytes;
-    for (; from < end; from += CACHE_LINE)
-        __builtin_prefetch((const void *)from, 0, 2);
-    return from;
-}
-
 /* LANES windows of up to LANES planes along a line of pixels, transposed when they are finished. Meanwhile the rows that the
    next line adds come from memory, from `next` on: without, memory waits while windows are transposed. */
 INLINE void windows_of_planes(int op, const pooling *g, const ptrdiff_t taps, const real *line, ptrdiff_t planes, number rows,
@@ -233,9 +223,8 @@ INLINE void fold_planes(int op, const pooling *g, const char *x, ptrdiff_t row_s
     for (ptrdiff_t c = 0; c < g->seen; c += together)
         fold_window_rows(op, from + c * column_stride, g->dh * row_stride, a.last - a.first, together * planes,
                          seen + c * planes);
-    const uintptr_t next = (uintptr_t)x + (uintptr_t)((i * g->sh - g->top + (g->kh - 1) * g->dh + 1) * row_stride);
-    const ptrdiff_t row_bytes = g->seen * planes * (ptrdiff_t)sizeof(real);
-    const ptrdiff_t bytes = row_bytes < LONG_ROW ? 0 : min_size(g->sh, g->kh) * row_bytes;
+    ptrdiff_t bytes;
+    const uintptr_t next = rows_to_come(g, x, row_stride, planes, i, &bytes);
     if (g->kw == 2)
         windows_of_planes(op, g, 2, line, planes, rows, columns, next, bytes, y);
     else if (g->kw == 3)

@@ -58,6 +58,10 @@ typedef struct {
      * Rows of x hold -inf outside the plane from column -left to span - left, and are readable 2 LANES beyond. */
     void (*max_rows)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last,
                      real *scratch, real *y, int32_t *indices);
+    /* Row i of planes whose elements lie next to each other, as pool_primitives.max_planes. x is read where it lies; scratch:
+     * 2 (planes + LANES) LANES elements. */
+    void (*max_planes)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
+                       ptrdiff_t i, real *scratch, real *y, int32_t *indices);
     /* dx[indices[i, j]] += dy[i, j] in ascending (i, j). Returns 0, leaving out those that are not in [0, size). */
     int (*scatter)(const pool_gradients *g, int type, real *dx);
 } pool_index_primitives;

@@ -1,11 +1,15 @@
 #include <math.h>
 
+#include "parts.h"
 #include "primitives.h"
 #include "shuffle.h"
 #include "taps.h"
+#include "transpose.h"
 
 typedef bits vbits_memory __attribute__((vector_size(VECTOR_BYTES), aligned(1), may_alias));
+#if REAL_BITS == 64
 typedef int32_t vplace __attribute__((vector_size(LANES * 4)));
+#endif
 
 /* x[every * l] for lanes l < count of `every` 3 and more */
 INLINE vreal load_every(const real *x, ptrdiff_t every, ptrdiff_t count)
@@ -60,6 +64,19 @@ typedef struct {
     bits place, places; /* place: of column -left of the first row */
 } window_rows;
 
+INLINE void store_places(int32_t *to, vbits place, ptrdiff_t count)
+{
+#if REAL_BITS == 32 /* numbers as wide as indices: a store under a mask is faster than memcpy */
+    store_some((real *)to, (vreal)place, count);
+#else
+    const vplace places = __builtin_convertvector(place, vplace);
+    if (count >= LANES)
+        memcpy(to, &places, sizeof places);
+    else
+        memcpy(to, &places, (size_t)count * sizeof *to);
+#endif
+}
+
 /* firsts: the first column of the plane in each window, counted from -left. */
 INLINE void row_of_maxima(window_rows rows, ptrdiff_t windows, ptrdiff_t taps, ptrdiff_t dilation, ptrdiff_t every,
                           const bits *firsts, real *y, int32_t *indices)
@@ -73,14 +90,8 @@ INLINE void row_of_maxima(window_rows rows, ptrdiff_t windows, ptrdiff_t taps, p
         for (ptrdiff_t a = 0; a < rows.count; a++)
             all = best_of_row(all, (const real *)(rows.x + a * rows.step) + j * every, taps, dilation, every, count,
                               lane + (rows.place + (bits)(j * every) + (bits)a * rows.places));
-        const vplace places = __builtin_convertvector(all.place, vplace);
-        if (count == LANES) {
-            vstore(y + j, all.value);
-            memcpy(indices + j, &places, sizeof places);
-        } else {
-            vstore_part(y + j, all.value, count);
-            memcpy(indices + j, &places, (size_t)count * sizeof *indices);
-        }
+        store_some(y + j, all.value, count);
+        store_places(indices + j, all.place, count);
     }
 }
 
@@ -106,6 +117,75 @@ static void max_rows(const pooling *g, const char *x, ptrdiff_t row_stride, ptrd
             row_of_maxima(rows, g->ow, g->kw, g->dw, 1, firsts, y, indices);
         else
             row_of_maxima(rows, g->ow, g->kw, g->dw, g->sw, firsts, y, indices);
+    }
+}
+
+/* A window of up to LANES planes whose elements lie next to each other: x is its first element in the plane. */
+INLINE best best_of_planes(const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t rows, ptrdiff_t columns,
+                           ptrdiff_t planes, bits place, bits row_places, bits column_places)
+{
+    best all = {vsplat(-(number)INFINITY), (vbits){0} + place};
+    for (ptrdiff_t a = 0; a < rows; a++)
+        for (ptrdiff_t b = 0; b < columns; b++)
+            all = better(all, load_some((const real *)(x + a * row_stride + b * column_stride), planes),
+                         (vbits){0} + (place + (bits)a * row_places + (bits)b * column_places));
+    return all;
+}
+
+/* One window of all planes: values and places[plane / LANES * LANES * LANES + plane % LANES]. */
+INLINE void best_of_pixels(const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t rows, ptrdiff_t columns,
+                           ptrdiff_t planes, bits place, bits row_places, bits column_places, real *values, real *places)
+{
+    ptrdiff_t p = 0;
+    for (; p + LANES <= planes; p += LANES) {
+        const best one = best_of_planes(x + p * (ptrdiff_t)sizeof(number), row_stride, column_stride, rows, columns, LANES,
+                                        place, row_places, column_places);
+        vstore(values + p * LANES, one.value);
+        vstore(places + p * LANES, (vreal)one.place);
+    }
+    if (p < planes) {
+        const best one = best_of_planes(x + p * (ptrdiff_t)sizeof(number), row_stride, column_stride, rows, columns,
+                                        planes - p, place, row_places, column_places);
+        vstore(values + p * LANES, one.value);
+        vstore(places + p * LANES, (vreal)one.place);
+    }
+}
+
+/* LANES windows at a time, each of all planes, so that memory is read as it lies; then the planes are transposed. */
+static void max_planes(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
+                       ptrdiff_t i, real *scratch, real *y, int32_t *indices)
+{
+    const ptrdiff_t top = i * g->sh - g->top, plane = g->oh * g->ow, down = g->dh * row_stride, right = g->dw * column_stride;
+    const range a = taps_inside(g->h, top, g->dh, g->kh);
+    const ptrdiff_t row = top + a.first * g->dh, rows = a.last - a.first;
+    const bits next_row = (bits)(g->dh * g->w), next_column = (bits)g->dw;
+    real *const places = scratch + (planes + LANES - 1) / LANES * LANES * LANES;
+    for (ptrdiff_t j = 0; j < g->ow; j += LANES) {
+        for (ptrdiff_t q = 0; q < min_size(LANES, g->ow - j); q++) {
+            const ptrdiff_t left = (j + q) * g->sw - g->left;
+            const range b = taps_inside(g->w, left, g->dw, g->kw);
+            const ptrdiff_t column = left + b.first * g->dw, columns = b.last - b.first;
+            const char *const at = x + row * row_stride + column * column_stride;
+            const bits place = (bits)(row * g->w + column);
+            real *const values_q = scratch + q * LANES, *const places_q = places + q * LANES;
+            if (rows == 2 && columns == 2)
+                best_of_pixels(at, down, right, 2, 2, planes, place, next_row, next_column, values_q, places_q);
+            else if (rows == 3 && columns == 3)
+                best_of_pixels(at, down, right, 3, 3, planes, place, next_row, next_column, values_q, places_q);
+            else
+                best_of_pixels(at, down, right, rows, columns, planes, place, next_row, next_column, values_q, places_q);
+        }
+        for (ptrdiff_t p = 0; p < planes; p += LANES) {
+            vreal block[2][LANES];
+            UNROLL for (int q = 0; q < LANES; q++) block[0][q] = vload(scratch + (p + q) * LANES);
+            UNROLL for (int q = 0; q < LANES; q++) block[1][q] = vload(places + (p + q) * LANES);
+            transpose(block[0]);
+            transpose(block[1]);
+            for (ptrdiff_t r = 0; r < min_size(planes - p, LANES); r++) {
+                store_some(y + (p + r) * plane + j, block[0][r], g->ow - j);
+                store_places(indices + (p + r) * plane + j, (vbits)block[1][r], g->ow - j);
+            }
+        }
     }
 }
 
@@ -180,4 +260,4 @@ static int scatter(const pool_gradients *g, int type, real *dx)
     }
 }
 
-const pool_index_primitives NAME(pool_indices) = {.max_rows = max_rows, .scatter = scatter};
+const pool_index_primitives NAME(pool_indices) = {.max_rows = max_rows, .max_planes = max_planes, .scatter = scatter};

@@ -44,4 +44,24 @@ INLINE void divisors(ptrdiff_t size, ptrdiff_t kernel, ptrdiff_t stride, ptrdiff
         to[j] = (number)(whole ? kernel : divisor(size, j * stride, kernel, begin, end, include_pad));
 }
 
+enum { CACHE_LINE = 64, LONG_ROW = 8192 };
+
+/* The rows that row i + 1 of the output sees and row i does not, of planes whose elements lie next to each other; 0 bytes where
+ * rows are so short that the hardware sees them coming. An address beyond the array does no harm. */
+INLINE uintptr_t rows_to_come(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t planes, ptrdiff_t i,
+                              ptrdiff_t *bytes)
+{
+    const ptrdiff_t row_bytes = g->seen * planes * (ptrdiff_t)sizeof(real);
+    *bytes = row_bytes < LONG_ROW ? 0 : min_size(g->sh, g->kh) * row_bytes;
+    return (uintptr_t)x + (uintptr_t)((i * g->sh - g->top + (g->kh - 1) * g->dh + 1) * row_stride);
+}
+
+INLINE uintptr_t prefetch_stretch(uintptr_t from, ptrdiff_t bytes)
+{
+    const uintptr_t end = from + (uintptr_t)bytes;
+    for (; from < end; from += CACHE_LINE)
+        __builtin_prefetch((const void *)from, 0, 2);
+    return from;
+}
+
 #endif
