@@ -21,6 +21,7 @@ cnp.import_array()
 cdef enum:
     FEWEST_CHANNELS = 16
     PLANE_VECTORS = 4            # of a plane that is one matrix of a stack
+    PLANE_CHANNELS = 96          # from so many on, each a plane apart, gathering a little of each is slower
 WINOGRAD_CHANNELS = FEWEST_CHANNELS          # below, the direct form is the only one that pays
 
 cdef enum:
@@ -236,10 +237,11 @@ cdef int forward_patches(Flat* v, cnp.ndarray x, cnp.ndarray y, Py_ssize_t group
 
 
 cdef bint planes_are_rows(const Flat* v) noexcept nogil:
-    # Does a product of few rows read the planes of x where they lie, and write those of y?
+    # Does a product read the planes of x where they lie, and write those of y? Of few rows, or of many channels.
     cdef const windows* x = &v.conv.patches
     cdef Py_ssize_t size = v.g.table.itemsize
-    return (v.g.m <= 2 * v.g.table.tile.rows and x.kh * x.kw * x.sh * x.sw == 1 and x.top == 0 and x.left == 0
+    return ((v.g.m <= 2 * v.g.table.tile.rows or v.channels >= PLANE_CHANNELS)
+            and x.kh * x.kw * x.sh * x.sw == 1 and x.top == 0 and x.left == 0
             and x.oh == x.h and x.ow == x.w and x.h * x.w >= PLANE_VECTORS * v.g.table.lanes
             and x.column_stride == size and x.row_stride == x.w * size
             and v.conv.y_column == size and v.conv.y_row == x.w * size)
