@@ -50,7 +50,6 @@ cdef extern from "primitives.h" nogil:
         pack_panel_fn panel, chained_panel
         void (*panels)(Py_ssize_t count, Py_ssize_t step, Py_ssize_t k, Py_ssize_t columns, Py_ssize_t width, const char* x,
                        Py_ssize_t k_stride, Py_ssize_t column_stride, void* panels) noexcept nogil
-        void (*block)(Py_ssize_t k, Py_ssize_t columns, const char* x, Py_ssize_t k_stride, void* panels) noexcept nogil
         void (*rows)(Py_ssize_t count, Py_ssize_t k, const char* x, Py_ssize_t row_stride, Py_ssize_t k_stride,
                      void* rows) noexcept nogil
         void (*scatter)(Py_ssize_t rows, Py_ssize_t columns, const void* x, Py_ssize_t x_stride, char* to,

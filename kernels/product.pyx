@@ -225,9 +225,6 @@ cdef void pack_panels(const Product* g, Py_ssize_t p, Py_ssize_t k_count, Py_ssi
     if g.pack_b != NULL:
         g.pack_b(g, p, k_count, j, columns, scratch + g.a_bytes)
         return
-    if g.b_column == g.table.itemsize and panels > 1 and not g.b_in_place and not g.chained:
-        g.table.pack.block(k_count, columns, g.b + p * g.b_k + j * g.b_column, g.b_k, scratch + g.a_bytes)
-        return
     for q in range(panels):
         start, end = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
         count = min(end, columns) - start

@@ -1,4 +1,3 @@
-#include "parts.h"
 #include "primitives.h"
 #include "transpose.h"
 
@@ -57,31 +56,6 @@ static void panel(ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width, const char *x
                   ptrdiff_t column_stride, real *to)
 {
     pack_panel(1, k, columns, width, x, k_stride, column_stride, to);
-}
-
-/* All panels of a block, row after row of x: of long rows that lie far apart, one panel after the other would fetch a line or
- * two of the cache each, and their page, again and again. No hardware foresees the rows: those to come are fetched meanwhile. */
-static void block(ptrdiff_t k, ptrdiff_t columns, const char *x, ptrdiff_t k_stride, real *to)
-{
-    enum { ROWS_AHEAD = 8 };
-    const ptrdiff_t vectors = (columns + LANES - 1) / LANES, panels = panel_count(vectors, TILE_VECTORS);
-    ptrdiff_t width[BLOCK_PANELS * TILE_VECTORS];
-    real *place[BLOCK_PANELS * TILE_VECTORS];
-    assert(panels <= BLOCK_PANELS);
-    for (ptrdiff_t q = 0; q < panels; q++) {
-        const ptrdiff_t start = panel_start(vectors, panels, q), end = panel_start(vectors, panels, q + 1);
-        for (ptrdiff_t v = start; v < end; v++) {
-            width[v] = (end - start) * LANES;
-            place[v] = to + start * LANES * k + (v - start) * LANES;
-        }
-    }
-    for (ptrdiff_t p = 0; p < k; p++, x += k_stride)
-        for (ptrdiff_t v = 0; v < vectors; v++) {
-            const real *const from = (const real *)x + v * LANES;
-            __builtin_prefetch((const void *)((uintptr_t)from + (uintptr_t)(ROWS_AHEAD * k_stride)));
-            vstore(place[v], load_some(from, columns - v * LANES));
-            place[v] += width[v];
-        }
 }
 
 /* The next panel is fetched ahead: where it is small and far away, the hardware does not see it coming. */
@@ -149,4 +123,4 @@ static void transpose_matrix(ptrdiff_t rows, ptrdiff_t columns, const real *x, p
         }
 }
 
-const pack_primitives NAME(pack) = {.panel = panel, .chained_panel = chained_panel, .panels = panels, .block = block, .rows = rows, .scatter = scatter, .turn = turn, .transpose = transpose_matrix};
+const pack_primitives NAME(pack) = {.panel = panel, .chained_panel = chained_panel, .panels = panels, .rows = rows, .scatter = scatter, .turn = turn, .transpose = transpose_matrix};

@@ -12,8 +12,6 @@ typedef struct {
     /* `count` panels one behind the other, that of x, of x + step bytes, ... */
     void (*panels)(ptrdiff_t count, ptrdiff_t step, ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width, const char *x,
                    ptrdiff_t k_stride, ptrdiff_t column_stride, real *panels);
-    /* The panels of a block of B whose columns are contiguous, as many as tile.h says. */
-    void (*block)(ptrdiff_t k, ptrdiff_t columns, const char *x, ptrdiff_t k_stride, real *panels);
     /* rows[i * k + p] = x[i, p] */
     void (*rows)(ptrdiff_t count, ptrdiff_t k, const char *x, ptrdiff_t row_stride, ptrdiff_t k_stride, real *rows);
     /* to[i, j] = x[i * x_stride + j]: the way back, x_stride in elements, to's strides in bytes */
