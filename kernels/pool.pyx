@@ -118,7 +118,8 @@ cdef size_t band_bytes(Pool* v) noexcept nogil:
     if v.indices != NULL:
         v.pitch, v.left, v.right = g.span + 2 * v.table.lanes, g.left, g.span - g.left - g.seen
     row_bytes = <double>v.pitch * v.table.itemsize
-    if v.x.channel == v.table.itemsize != v.x.column and row_bytes * window * v.table.lanes <= 16. * BAND_BYTES:
+    if (v.x.channel == v.table.itemsize != v.x.column
+            and row_bytes * window * min(v.table.lanes, v.x.channels) <= 16. * BAND_BYTES):
         v.group = min(v.table.lanes, v.x.channels)
     v.band = <Py_ssize_t>max(1., min(<double>g.oh, 1 + (BAND_BYTES / (row_bytes * v.group) - window) / g.sh))
     rows = window if v.band == 1 else min(g.h, (v.band - 1) * g.sh + window)
