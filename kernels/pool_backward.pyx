@@ -57,18 +57,17 @@ cdef struct Scatter:
     char bad[1024]                           # of each thread
 
 
-cdef bint scatter_group(const Scatter* v, Py_ssize_t plane, Py_ssize_t planes, char* scratch) noexcept nogil:
+cdef bint scatter_group(const Scatter* v, Source* dy, Source* indices, Py_ssize_t plane, Py_ssize_t planes) noexcept nogil:
     # dx of some planes of an image; False if an index lies outside.
-    cdef Source dy = v.dy, indices = v.indices
-    cdef pool_gradients g = v.g
-    cdef Py_ssize_t plane_bytes = g.size * dy.table.itemsize, i = 0, p
+    cdef pool_gradients g
+    cdef Py_ssize_t plane_bytes = v.g.size * dy.table.itemsize, i = 0, p
     cdef bint good = True
+    g.size = v.g.size
     memset(v.dx + plane * plane_bytes, 0, planes * plane_bytes)
-    dy.band, indices.band = scratch, scratch + v.scratch_bytes // 2
     while i < v.oh:
         g.rows, g.columns = min(v.band, v.oh - i), v.ow
-        fetch(&dy, plane, planes, i, g.rows, v.ow)
-        fetch(&indices, plane, planes, i, g.rows, v.ow)
+        fetch(dy, plane, planes, i, g.rows, v.ow)
+        fetch(indices, plane, planes, i, g.rows, v.ow)
         i += g.rows
         g.dy_row, g.dy_column, g.index_row, g.index_column = dy.row, dy.column, indices.row, indices.column
         if g.dy_row == g.columns * g.dy_column and g.index_row == g.columns * g.index_column:
@@ -82,11 +81,13 @@ cdef bint scatter_group(const Scatter* v, Py_ssize_t plane, Py_ssize_t planes, c
 
 cdef void scatter_groups(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef Scatter* v = <Scatter*>context
+    cdef Source dy = v.dy, indices = v.indices          # once a task: a plane may be a few hundred elements
     cdef Py_ssize_t task, channel
+    dy.band = v.scratch + slot * v.scratch_bytes
+    indices.band = dy.band + v.scratch_bytes // 2
     for task in range(first, last):
         channel = task % v.groups * v.group
-        if not scatter_group(v, task // v.groups * v.channels + channel, min(v.group, v.channels - channel),
-                             v.scratch + slot * v.scratch_bytes):
+        if not scatter_group(v, &dy, &indices, task // v.groups * v.channels + channel, min(v.group, v.channels - channel)):
             v.bad[slot] = 1
 
 
