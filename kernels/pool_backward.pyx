@@ -8,7 +8,7 @@ from libc.string cimport memchr, memset
 
 from npkernels._primitives cimport UNSIGNED_INDEX, pool_gradients, pooling, primitives
 from npkernels._planes cimport (
-    BAND_BYTES, POOL_GRAIN, Planes, no_memory, plane_at, set_planes, set_pooling, team, whole_lines,
+    BAND_BYTES, POOL_GRAIN, Planes, no_memory, set_planes, set_pooling, team, whole_lines,
 )
 from npkernels._runtime cimport parallel_for, primitives_for, workspace, workspace_done
 
@@ -34,10 +34,10 @@ cdef void set_source(Source* v, cnp.ndarray x, int type) noexcept:
                   and v.from_.channel == v.table.itemsize != v.from_.column)
 
 
-cdef void fetch(Source* v, Py_ssize_t plane, Py_ssize_t planes, Py_ssize_t first, Py_ssize_t rows,
-                Py_ssize_t columns) noexcept nogil:
+cdef inline void fetch(Source* v, Py_ssize_t image, Py_ssize_t channel, Py_ssize_t planes, Py_ssize_t first, Py_ssize_t rows,
+                       Py_ssize_t columns) noexcept nogil:
     # Rows first .. first + rows of some neighbouring planes of one image.
-    v.data = plane_at(&v.from_, plane) + first * v.from_.row
+    v.data = v.from_.data + image * v.from_.image + channel * v.from_.channel + first * v.from_.row
     v.plane, v.row, v.column = v.from_.channel, v.from_.row, v.from_.column
     if v.together and planes > 1:
         v.table.pool.gather(planes, rows, columns, v.data, v.plane, v.row, v.column, 0, 0, 0.0, columns, v.band)
@@ -57,17 +57,18 @@ cdef struct Scatter:
     char bad[1024]                           # of each thread
 
 
-cdef bint scatter_group(const Scatter* v, Source* dy, Source* indices, Py_ssize_t plane, Py_ssize_t planes) noexcept nogil:
+cdef bint scatter_group(const Scatter* v, Source* dy, Source* indices, Py_ssize_t image, Py_ssize_t channel,
+                        Py_ssize_t planes) noexcept nogil:
     # dx of some planes of an image; False if an index lies outside.
     cdef pool_gradients g
-    cdef Py_ssize_t plane_bytes = v.g.size * dy.table.itemsize, i = 0, p
+    cdef Py_ssize_t plane_bytes = v.g.size * dy.table.itemsize, plane = image * v.channels + channel, i = 0, p
     cdef bint good = True
     g.size = v.g.size
     memset(v.dx + plane * plane_bytes, 0, planes * plane_bytes)
     while i < v.oh:
         g.rows, g.columns = min(v.band, v.oh - i), v.ow
-        fetch(dy, plane, planes, i, g.rows, v.ow)
-        fetch(indices, plane, planes, i, g.rows, v.ow)
+        fetch(dy, image, channel, planes, i, g.rows, v.ow)
+        fetch(indices, image, channel, planes, i, g.rows, v.ow)
         i += g.rows
         g.dy_row, g.dy_column, g.index_row, g.index_column = dy.row, dy.column, indices.row, indices.column
         if g.dy_row == g.columns * g.dy_column and g.index_row == g.columns * g.index_column:
@@ -87,7 +88,7 @@ cdef void scatter_groups(void* context, Py_ssize_t first, Py_ssize_t last, int s
     indices.band = dy.band + v.scratch_bytes // 2
     for task in range(first, last):
         channel = task % v.groups * v.group
-        if not scatter_group(v, &dy, &indices, task // v.groups * v.channels + channel, min(v.group, v.channels - channel)):
+        if not scatter_group(v, &dy, &indices, task // v.groups, channel, min(v.group, v.channels - channel)):
             v.bad[slot] = 1
 
 
@@ -143,15 +144,16 @@ cdef struct MeanBackward:
     bint include_pad
 
 
-cdef void mean_group(const MeanBackward* v, Py_ssize_t plane, Py_ssize_t planes, Py_ssize_t r, Py_ssize_t count,
-                     char* scratch) noexcept nogil:
+cdef void mean_group(const MeanBackward* v, Py_ssize_t image, Py_ssize_t channel, Py_ssize_t planes, Py_ssize_t r,
+                     Py_ssize_t count, char* scratch) noexcept nogil:
     # Rows r .. r + count of dx of some planes of an image, from the rows of dy that see them.
     cdef const pooling* g = &v.g
     cdef Source dy = v.dy
-    cdef Py_ssize_t p, size = dy.table.itemsize, last = min(g.oh, (r + count - 1 + g.top) // g.sh + 1)
+    cdef Py_ssize_t p, plane = image * v.channels + channel, size = dy.table.itemsize
+    cdef Py_ssize_t last = min(g.oh, (r + count - 1 + g.top) // g.sh + 1)
     cdef Py_ssize_t first = 0 if r + g.top < g.kh else min(last, (r + g.top - g.kh) // g.sh + 1)
     dy.band = scratch + v.line_bytes
-    fetch(&dy, plane, planes, first, last - first, g.ow)
+    fetch(&dy, image, channel, planes, first, last - first, g.ow)
     for p in range(plane, plane + planes):
         dy.table.pool_backward.mean_rows(g, dy.data - first * dy.row, dy.row, dy.column, r, r + count, v.include_pad, scratch,
                                          v.dx + (p * g.h + r) * g.w * size)
@@ -165,7 +167,7 @@ cdef void mean_backward_rows(void* context, Py_ssize_t first, Py_ssize_t last, i
         group, r = first // v.g.h, first % v.g.h
         count = min(min(last - first, v.g.h - r), v.band)
         channel = group % v.groups * v.group
-        mean_group(v, group // v.groups * v.channels + channel, min(v.group, v.channels - channel), r, count,
+        mean_group(v, group // v.groups, channel, min(v.group, v.channels - channel), r, count,
                    v.scratch + slot * v.scratch_bytes)
         first += count
 
