@@ -50,7 +50,7 @@ INLINE vreal gelu_value(vreal x, const double *c)
         const vreal tail = vnormal_tail(t, t, &p, &n);
         rest = vselect(t <= TAIL_END, rest, vscale(tail, n));
     }
-    return vmax(x, zero) - rest;
+    return vmax(vsplat(-0.0), x) - rest; /* the sign of x, also of a 0 and of what underflows */
 }
 /* f' = Phi(x) + x phi(x), phi(x) = e^(-x^2/2) / sqrt(2 pi): with d = t phi(t) - Q(t), 1 + d for x >= 0 and -d below */
 INLINE vreal gelu_gradient(vreal dy, vreal x, const double *c)
@@ -67,7 +67,7 @@ INLINE vreal silu_value(vreal x, const double *c)
 {
     vreal p, n;
     const vreal t = vabs(x), e = decay(t, &p, &n);
-    return vmax(x, zero) - vscale(vmin(vsplat(-EXP_LOWEST), t) * p / (1 + e), n);
+    return vmax(vsplat(-0.0), x) - vscale(vmin(vsplat(-EXP_LOWEST), t) * p / (1 + e), n);
 }
 /* f' = s (1 + x (1 - s)), s = sigmoid x: over (1 + e)^2, e = e^-t, it is 1 + e + t e for x >= 0, e (1 + e - t) below */
 INLINE vreal silu_gradient(vreal dy, vreal x, const double *c)
@@ -87,7 +87,7 @@ INLINE vreal softplus_value(vreal x, const double *c)
     const vreal z = vproduct(c[0], x, &low), p = vexp_decay_parts(z, low, &n), e = vscale(p, n);
     const vint small = n < -60;
     const vreal rest = inverse * vselect(small, p, vlog1p_inner(e));
-    return vselect(z > 0, x, zero) + vscale(rest, vselect(small, n, zero));
+    return vselect(z > 0, x, vsplat(-0.0)) + vscale(rest, vselect(small, n, zero)); /* a 0 has the sign of beta */
 }
 /* f' = 1 / (1 + e^-z) */
 INLINE vreal softplus_gradient(vreal dy, vreal x, const double *c)
@@ -201,7 +201,7 @@ INLINE vreal gelu_tanh_value(vreal x, const double *c)
     vreal low, n;
     const vreal t = vmin(vsplat(GELU_TANH_END), vabs(x)), z = gelu_tanh_argument(t, &low);
     const vreal p = vexp_decay_parts(z, low, &n);
-    return vmax(x, zero) - vscale(t * p / (1 + vscale(p, n)), n);
+    return vmax(vsplat(-0.0), x) - vscale(t * p / (1 + vscale(p, n)), n);
 }
 /* f' = s (1 + x z' (1 - s)), s = 1 / (1 + e^-z), x z' = sqrt(8/pi) (x + 3 * 0.044715 x^3): as for silu */
 INLINE vreal gelu_tanh_gradient(vreal dy, vreal x, const double *c)

@@ -7,8 +7,8 @@
 static const vreal zero = {0};
 static const number LARGEST = REAL_BITS == 32 ? (number)__FLT_MAX__ : (number)__DBL_MAX__;
 
-/* slope x, also where that is 0 inf: there the limit, 0 */
-INLINE vreal line(number slope, vreal x) { return slope == 0 ? zero : slope * x; }
+/* slope x, also where that is 0 inf: there the limit, a 0 with the sign of the product */
+INLINE vreal line(number slope, vreal x) { return slope * (slope == 0 ? vcopysign(vsplat(1), x) : x); }
 
 INLINE vreal identity_value(vreal x, const double *c) { return x; }
 INLINE vreal identity_gradient(vreal dy, vreal x, const double *c) { return dy; }
@@ -24,9 +24,9 @@ INLINE vreal binary_step_gradient(vreal dy, vreal x, const double *c) { return z
 INLINE vreal relu_value(vreal x, const double *c) { return vmax(zero, x); /* a NaN is the second operand: it stays */ }
 INLINE vreal relu_gradient(vreal dy, vreal x, const double *c) { return vselect(x <= 0, zero, dy); }
 
-/* slope x for x < 0, else x */
-INLINE vreal leaky_relu_value(vreal x, const double *c) { return vselect(x < 0, line((number)c[0], x), x); }
-INLINE vreal leaky_relu_gradient(vreal dy, vreal x, const double *c) { return vselect(x < 0, (number)c[0] * dy, dy); }
+/* slope x for x <= 0, else x; f' is slope at 0, and where x is NaN, as in PyTorch */
+INLINE vreal leaky_relu_value(vreal x, const double *c) { return vselect(x <= 0, line((number)c[0], x), x); }
+INLINE vreal leaky_relu_gradient(vreal dy, vreal x, const double *c) { return vselect(x > 0, dy, (number)c[0] * dy); }
 
 /* low, x or high */
 INLINE vreal clip_value(vreal x, const double *c)
@@ -42,13 +42,13 @@ INLINE vreal clip_gradient(vreal dy, vreal x, const double *c)
 INLINE vreal hard_sigmoid_value(vreal x, const double *c) { return vmin(vsplat(1), vmax(zero, (x + 3) / 6)); }
 INLINE vreal hard_sigmoid_gradient(vreal dy, vreal x, const double *c)
 {
-    return vselect((x <= -3) | (x >= 3), zero, dy / 6);
+    return vselect((x > -3) & (x < 3), dy / 6, zero);
 }
 
 /* x hard_sigmoid(x); f' = (2 x + 3) / 6 between -3 and 3 */
 INLINE vreal hard_swish_value(vreal x, const double *c)
 {
-    return vselect(x <= -3, zero, x * hard_sigmoid_value(x, c));
+    return vselect(x <= -3, vsplat(-0.0), x * hard_sigmoid_value(x, c)); /* x may be -inf */
 }
 INLINE vreal hard_swish_gradient(vreal dy, vreal x, const double *c)
 {

@@ -4,15 +4,15 @@
 
 /* Every function is two of a vector: the value, and the gradient, which also gives dy df/dparameter in `terms`. */
 
-/* slope x, also where that is 0 inf: there the limit, 0 */
-INLINE vreal lines(vreal slope, vreal x) { return vselect(slope == 0, zero, slope * x); }
+/* slope x, also where that is 0 inf: there the limit, a 0 with the sign of the product */
+INLINE vreal lines(vreal slope, vreal x) { return slope * vselect(slope == 0, vcopysign(vsplat(1), x), x); }
 
-/* slope x for x < 0, else x */
-INLINE vreal prelu_value(vreal x, const vreal *p) { return vselect(x < 0, lines(p[0], x), x); }
+/* slope x for x <= 0, else x; f' is slope at 0, and where x is NaN, as in PyTorch */
+INLINE vreal prelu_value(vreal x, const vreal *p) { return vselect(x <= 0, lines(p[0], x), x); }
 INLINE vreal prelu_gradient(vreal dy, vreal x, const vreal *p, vreal *terms)
 {
-    terms[0] = vselect(x < 0, dy * x, zero);
-    return vselect(x < 0, p[0] * dy, dy);
+    terms[0] = vselect(x > 0, zero, dy * x);
+    return vselect(x > 0, dy, p[0] * dy);
 }
 
 /* sign relu(sign x), the sign 1 or -1 */

@@ -138,7 +138,7 @@ SLOPE = SCALARS.format(names="slope", what="Factor below 0")
 
 @documented(parameters=SLOPE, value_errors=SHAPES)
 def prelu(x, *, slope, out=None):
-    """Rectifier with a learned slope: slope x for x < 0, else x. K. He et al., arXiv:1502.01852, 2015.
+    """Rectifier with a learned slope: slope x for x <= 0, else x. K. He et al., arXiv:1502.01852, 2015.
 
     >>> nk.prelu(np.array([[-1.0, -1.0], [2.0, 2.0]]), slope=np.array([0.5, 0.25]))
     array([[-0.5 , -0.25],
@@ -150,7 +150,7 @@ def prelu(x, *, slope, out=None):
 
 @documented(gradient=True, parameters=SLOPE, value_errors=SHAPES, results=GRADIENT.format("dslope", "`slope`"))
 def prelu_backward(dy, x, *, slope, out=None):
-    """Gradients of `prelu`: dx = slope dy for x < 0, else dy; dslope = the sum of dy x over x < 0.
+    """Gradients of `prelu`: dx = dy for x > 0, else slope dy, also at 0; dslope = the sum of dy x where x is not > 0.
 
     >>> nk.prelu_backward(np.ones((2, 2)), np.array([[-1.0, -1.0], [2.0, -2.0]]), slope=np.array([0.5, 0.25]))
     (array([[0.5 , 0.25],
@@ -250,7 +250,7 @@ rng : numpy.random.Generator
     value_errors=";\n    if lower > upper",
 )
 def rrelu(x, *, out=None, lower=1 / 8, upper=1 / 3, training=False, rng=None):
-    """Rectifier with random slopes: slope x for x < 0, else x. B. Xu et al., arXiv:1505.00853, 2015.
+    """Rectifier with random slopes: slope x for x <= 0, else x. B. Xu et al., arXiv:1505.00853, 2015.
 
     >>> y, slopes = nk.rrelu(np.array([-1.0, 2.0]), training=True, rng=np.random.default_rng(0))
     >>> bool(y[0] == -slopes[0]) and float(y[1])
@@ -283,7 +283,7 @@ slopes : array of the shape and dtype of `x`, optional
     value_errors=";\n    if lower > upper",
 )
 def rrelu_backward(dy, x, *, out=None, lower=1 / 8, upper=1 / 3, training=False, slopes=None):
-    """Gradient of `rrelu`: slope dy for x < 0, else dy.
+    """Gradient of `rrelu`: dy for x > 0, else slope dy, also at 0.
 
     >>> nk.rrelu_backward(np.array([4.0, 4.0]), np.array([-1.0, 2.0]), slopes=np.array([0.25, 0.125]))
     array([1., 4.])

@@ -23,7 +23,7 @@ def alpha_is(text):
 
 @documented(parameters=SLOPE)
 def leaky_relu(x, *, out=None, slope=0.01):
-    """Leaky rectifier: slope x for x < 0, else x.
+    """Leaky rectifier: slope x for x <= 0, else x.
 
     >>> nk.leaky_relu(np.array([-1.0, 0.0, 2.0]), slope=0.5)
     array([-0.5,  0. ,  2. ])
@@ -33,7 +33,7 @@ def leaky_relu(x, *, out=None, slope=0.01):
 
 @documented(gradient=True, parameters=SLOPE)
 def leaky_relu_backward(dy, x, *, out=None, slope=0.01):
-    """Gradient of `leaky_relu`: slope dy for x < 0, else dy.
+    """Gradient of `leaky_relu`: dy for x > 0, else slope dy, also at 0 and where x is NaN.
 
     >>> nk.leaky_relu_backward(np.array([4.0, 6.0]), np.array([-1.0, 2.0]), slope=0.5)
     array([2., 6.])

@@ -32,7 +32,7 @@ def tanh_backward(dy, x):
 
 def elu(x, alpha=1.0):
     """alpha (e^x - 1) for x <= 0, else x."""
-    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    return np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0, x)))
 
 
 def elu_backward(dy, x, alpha=1.0):
@@ -67,7 +67,7 @@ def celu_backward(dy, x, alpha=1.0):
 
 def softplus(x, beta=1.0):
     """ln(1 + e^(beta x)) / beta = (beta x > 0 ? x : 0) + ln(1 + e^-|beta x|) / beta."""
-    return np.where(beta * x > 0, x, 0) + np.log1p(np.exp(-np.abs(beta * x))) / beta
+    return np.where(beta * x > 0, x, -0.0) + np.log1p(np.exp(-np.abs(beta * x))) / beta
 
 
 def softplus_backward(dy, x, beta=1.0):
@@ -77,8 +77,8 @@ def softplus_backward(dy, x, beta=1.0):
 
 @quiet
 def silu(x):
-    """x sigmoid(x), 0 at -inf."""
-    return np.where(x == -np.inf, 0, x * sigmoid(x))
+    """x sigmoid(x), -0 at -inf."""
+    return np.where(x == -np.inf, -0.0, x * sigmoid(x))
 
 
 @quiet
@@ -104,10 +104,10 @@ def mish_backward(dy, x):
 
 @quiet
 def gelu(x, approximate="none"):
-    """x Phi(x), Phi the normal distribution function or its tanh approximation; 0 at -inf."""
+    """x Phi(x), Phi the normal distribution function or its tanh approximation; -0 at -inf."""
     # (1 + tanh u) / 2 = sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3)
     phi = _normal(x) if approximate == "none" else sigmoid(_gelu_argument(x, 1))
-    return np.where(x == -np.inf, 0, x * phi)
+    return np.where(x == -np.inf, -0.0, x * phi)
 
 
 @quiet

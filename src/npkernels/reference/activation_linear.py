@@ -11,8 +11,8 @@ from ._common import quiet
 
 @quiet
 def line(slope, x):
-    """slope x, also where that is 0 times inf: there the limit, 0."""
-    return np.where(np.equal(slope, 0), 0, slope * x)
+    """slope x, also where that is 0 times inf: there the limit, a 0 with the sign of the product."""
+    return slope * np.where(np.equal(slope, 0), np.copysign(1, x).astype(x.dtype), x)
 
 
 def identity(x):
@@ -37,7 +37,7 @@ def binary_step_backward(dy, x):
 
 def relu(x):
     """max(0, x)."""
-    return np.maximum(x, 0)
+    return np.where(x < 0, 0, x)
 
 
 def relu_backward(dy, x):
@@ -46,13 +46,13 @@ def relu_backward(dy, x):
 
 
 def leaky_relu(x, slope=0.01):
-    """`slope` x for x < 0, else x."""
-    return np.where(x < 0, line(slope, x), x)
+    """`slope` x for x <= 0, else x."""
+    return np.where(x <= 0, line(slope, x), x)
 
 
 def leaky_relu_backward(dy, x, slope=0.01):
-    """f' = `slope` for x < 0, else 1."""
-    return np.where(x < 0, slope * dy, dy)
+    """f' = 1 for x > 0, else `slope`."""
+    return np.where(x > 0, dy, slope * dy)
 
 
 def clip(x, low, high):
@@ -82,13 +82,13 @@ def hard_sigmoid(x):
 
 def hard_sigmoid_backward(dy, x):
     """f' = 0 at and beyond -3 and 3, else 1/6."""
-    return np.where((x <= -3) | (x >= 3), 0, dy / 6)
+    return np.where((x > -3) & (x < 3), dy / 6, 0)
 
 
 @quiet
 def hard_swish(x):
     """x hard_sigmoid(x)."""
-    return np.where(x <= -3, 0, x * hard_sigmoid(x))
+    return np.where(x <= -3, -0.0, x * hard_sigmoid(x))
 
 
 @quiet

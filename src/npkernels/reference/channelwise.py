@@ -43,23 +43,23 @@ def _signs(x):
 
 
 def prelu(x, *, slope):
-    """slope x for x < 0, else x."""
+    """slope x for x <= 0, else x."""
     return leaky_relu(x, by_channel(slope, x))
 
 
 @quiet
 def prelu_backward(dy, x, *, slope):
-    """dx, dslope: f' = slope for x < 0, else 1, df / dslope = x for x < 0."""
-    return leaky_relu_backward(dy, x, by_channel(slope, x)), total(np.where(x < 0, dy * x, 0), slope)
+    """dx, dslope: f' = 1 for x > 0, else slope; df / dslope = 0 for x > 0, else x."""
+    return leaky_relu_backward(dy, x, by_channel(slope, x)), total(np.where(x > 0, 0, dy * x), slope)
 
 
 def rrelu(x, *, lower=1 / 8, upper=1 / 3, slopes=None):
-    """slopes x for x < 0, else x; the mean of the bounds without slopes."""
+    """slopes x for x <= 0, else x; the mean of the bounds without slopes."""
     return leaky_relu(x, (lower + upper) / 2 if slopes is None else slopes)
 
 
 def rrelu_backward(dy, x, *, lower=1 / 8, upper=1 / 3, slopes=None):
-    """f' = slopes for x < 0, else 1."""
+    """f' = 1 for x > 0, else slopes."""
     return leaky_relu_backward(dy, x, (lower + upper) / 2 if slopes is None else slopes)
 
 
