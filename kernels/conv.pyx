@@ -369,7 +369,7 @@ def conv2d_plain(x, w, b, stride, padding, dilation, groups, int activation):
     p.dh, p.dw = spread if p.kh > 1 else 1, spread if p.kw > 1 else 1
     p.oh, p.ow = plain_positions(p.h, p.kh, step, pad, spread), plain_positions(p.w, p.kw, step, pad, spread)
     shape[0], shape[1], shape[2], shape[3] = cnp.PyArray_DIMS(<cnp.ndarray>x)[0], size[0], p.oh, p.ow
-    if p.oh == 0 or p.ow == 0:
+    if p.oh == 0 or p.ow == 0 or 2 * pad > min(p.h, p.w):                 # much padding: perhaps in parts
         return None
     try:
         y = cnp.PyArray_EMPTY(4, shape, cnp.PyArray_TYPE(<cnp.ndarray>x), 0)

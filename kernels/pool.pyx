@@ -222,7 +222,7 @@ def pool_plain(x, kernel_size, stride, padding, dilation, bint mean):
     g.top = g.left = g.bottom = g.right = pad
     g.sh, g.sw = min(step, g.h + 2 * pad), min(step, g.w + 2 * pad)
     g.oh, g.ow = plain_positions(g.h, size, step, pad, 1), plain_positions(g.w, size, step, pad, 1)
-    if g.oh == 0 or g.ow == 0:
+    if g.oh == 0 or g.ow == 0 or size > min(g.h, g.w):                     # large windows: perhaps by the pixels seen
         return None
     wanted[0], wanted[1], wanted[2], wanted[3] = shape[0], shape[1], g.oh, g.ow
     try:

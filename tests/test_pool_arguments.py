@@ -152,7 +152,6 @@ def test_results_that_cannot_be_held_are_errors():
     x = np.broadcast_to(np.float32(1), (2**20, 2**20, 1, 1))
     with pytest.raises(MemoryError):
         nk.max_pool2d(x, 1)
-    with pytest.raises(MemoryError):
-        nk.max_pool2d(x[:1, :1], 2**60, padding=2**60 - 1)
+    assert nk.max_pool2d(x[:1, :1], 2**60, padding=2**60 - 1) == 1  # one window, of which all but one tap is padding
     with pytest.raises(ValueError, match="overflows"):
         nk.max_pool2d(x, 2**30, stride=1, padding=2**30 - 1)

@@ -7,9 +7,11 @@ import numpy as np
 
 from . import _arguments as check
 from . import _conv, _depthwise, _depthwise_pixels, _image_gradient, _weight_gradient, _winograd, _winograd_gradient
+from . import conv_parts as in_parts
 from ._linear import products
-from .activation import fused
+from .activation import ACTIVATIONS, fused
 from .conv_geometry import geometry_of
+from .conv_parts import windows_of
 
 
 def _geometry(x, w, stride, padding, dilation, groups):
@@ -121,12 +123,7 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
         y = check.empty(wanted, x.dtype)
     else:
         y = check.output(out, wanted, x.dtype, {"x": x, "w": w, "b": b})
-    if w.shape[1] == 1 and algorithm != "winograd" and _is_depthwise(w, groups, 4, geometry):
-        _depthwise_form(w, x, geometry, _depthwise_pixels.FORWARD).forward(
-            x, np.ascontiguousarray(w), b, y, geometry, function
-        )
-    else:
-        correlate(x, matrix_of(w), b, y, geometry, groups, function, algorithm)
+    convolve(x, w, b, y, geometry, groups, activation, algorithm)
     return y
 
 
@@ -153,10 +150,34 @@ def _winograd_pays(c, oc, geometry):
     return _winograd_tiles(geometry) > 0
 
 
+def convolve(x, w, b, y, geometry, groups, activation=None, algorithm="auto"):
+    """y = the convolution of x with w (oc, c/groups, kh, kw), as a whole or in parts."""
+    parts = windows_of(geometry, *x.shape[2:])
+    if parts is None:
+        function = -1 if activation is None else fused(activation)
+        _whole_convolution(x, w, b, y, geometry, groups, function, algorithm)
+    else:
+        in_parts.convolve(parts, partial(_whole_convolution, groups=groups, algorithm=algorithm), x, w, b, y, geometry)
+        if activation is not None:
+            ACTIVATIONS[activation](y, out=y)
+
+
+def _whole_convolution(x, w, b, y, geometry, groups, function=-1, algorithm="auto"):
+    if w.shape[1] == 1 and algorithm != "winograd" and _is_depthwise(w, groups, 4, geometry):
+        _depthwise_form(w, x, geometry, _depthwise_pixels.FORWARD).forward(
+            x, np.ascontiguousarray(w), b, y, geometry, function
+        )
+    else:
+        correlate(x, matrix_of(w), b, y, geometry, groups, function, algorithm)
+
+
 def correlate(x, matrix, b, y, geometry, groups=1, function=-1, algorithm="auto"):
     """y = the convolution of x with the kernels (oc, c/groups * kh * kw) by the form that pays or is asked for."""
     c, oc = x.shape[1] // groups, y.shape[1] // groups
-    winograd = _winograd_pays(c, oc, geometry) if algorithm == "auto" else algorithm == "winograd"
+    if algorithm == "auto":
+        winograd = _winograd_pays(c, oc, geometry)
+    else:
+        winograd = algorithm == "winograd" and geometry[:6] in WINOGRAD_WINDOWS  # a part may have other windows
     if winograd and x.size and y.size:
         _by_tiles(x, matrix.reshape(groups, oc, c, -1), False, lambda: matrix, b, y, geometry, function)
     else:
@@ -252,7 +273,17 @@ def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, need
 
 
 def weight_gradient(dy, x, shape, geometry, groups):
-    dw = np.empty(shape, x.dtype)
+    """dw of the given shape, as a whole or in parts."""
+    parts = windows_of(geometry, *x.shape[2:])
+    if parts is None:
+        return _whole_weight_gradient(dy, x, shape, geometry, groups)
+    dw = check.empty(shape, x.dtype)
+    in_parts.weight_gradient(parts, partial(_whole_weight_gradient, groups=groups), dy, x, dw, geometry)
+    return dw
+
+
+def _whole_weight_gradient(dy, x, shape, geometry, groups):
+    dw = check.empty(shape, x.dtype)
     if dy.size == 0 or x.size == 0:
         dw[...] = 0
     elif _is_depthwise(dw, groups, 4, geometry):
@@ -300,6 +331,15 @@ def _by_winograd(x, dy, matrices, geometry):
 
 
 def image_gradient(dy, w, b, dx, geometry, groups):
+    """dx = b + the gradient of the image, as a whole or in parts."""
+    parts = windows_of(geometry, *dx.shape[2:])
+    if parts is None:
+        _whole_image_gradient(dy, w, b, dx, geometry, groups)
+    else:
+        in_parts.image_gradient(parts, partial(_whole_image_gradient, groups=groups), dy, w, b, dx)
+
+
+def _whole_image_gradient(dy, w, b, dx, geometry, groups):
     """dx = b + the gradient of the image, as the sum of columns at their places or as convolutions of dy.
 
     x at row i sh + a dh - top meets w[., a] in y[., i], so dx at row r collects w[., a] dy[., i] for all a with

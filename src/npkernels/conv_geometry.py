@@ -115,7 +115,7 @@ def geometry_of(h, w, kh, kw, stride, padding, dilation):
         (top, bottom), (left, right) = check.pads("padding", padding)
     oh = output_size(h, kh, sh, (top, bottom), dh)
     ow = output_size(w, kw, sw, (left, right), dw)
-    # A stride or dilation beyond the padded image is one that is never taken; smaller numbers cannot overflow.
-    sh, sw = min(sh, h + top + bottom), min(sw, w + left + right)
+    # A step that is never taken is a short one: of what conv_parts leaves whole no number overflows.
+    sh, sw = sh if oh > 1 else min(sh, max(1, h)), sw if ow > 1 else min(sw, max(1, w))
     dh, dw = dh if kh > 1 else 1, dw if kw > 1 else 1
     return kh, kw, sh, sw, dh, dw, top, left, oh, ow

@@ -4,7 +4,7 @@ import numpy as np
 
 from . import _arguments as check
 from . import _weight_gradient
-from .conv import correlate, image_gradient, matrix_of, weight_gradient
+from .conv import convolve, image_gradient, weight_gradient
 
 
 def _geometry(x, w, stride, padding, output_padding, dilation, groups):
@@ -34,8 +34,8 @@ def _geometry(x, w, stride, padding, output_padding, dilation, groups):
         raise ValueError(f"the result must have at least 1 x 1 pixels, got {size} for an image of {x.shape[2:]}")
     (top, _), (left, _) = pads
     dilation = tuple(d if k > 1 else 1 for d, k in zip(dilation, kernel, strict=True))
-    # A step beyond the result is one that is never taken.
-    stride = tuple(min(s, n + sum(pad)) for s, n, pad in zip(stride, size, pads, strict=True))
+    # A step that is never taken is a short one, as in conv_geometry.
+    stride = tuple(s if n > 1 else min(s, m) for s, n, m in zip(stride, x.shape[2:], size, strict=True))
     return groups, (w.shape[1] * groups, *size), (*kernel, *stride, *dilation, top, left, *x.shape[2:])
 
 
@@ -141,7 +141,7 @@ def conv_transpose2d_backward(
     dx = dw = db = None
     if need_x:
         dx = check.empty(x.shape, x.dtype)
-        correlate(dy, matrix_of(w), None, dx, geometry, groups)
+        convolve(dy, w, None, dx, geometry, groups)
     if need_w:
         dw = weight_gradient(x, dy, w.shape, geometry, groups)
     if need_b:

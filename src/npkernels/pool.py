@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import _arguments as check
-from . import _global_pool, _pool, _pool_backward
+from . import _global_pool, _pool, _pool_backward, pool_sparse
 from ._windows import pooled_size
 
 
@@ -37,6 +37,11 @@ def _axis(size, kernel, stride, pads, dilation, ceil_mode):
         raise ValueError(f"padding must leave a size that fits 64 bits, got {tuple(pads)} for size {size}")
     kernel = min(kernel, (padded - 1) // dilation + 1)  # what lies beyond the padded axis is never seen
     return kernel, min(stride, padded), dilation if kernel > 1 else 1, count
+
+
+def _form(window, images, kernels):
+    """The module for a window over images: that of the kernels, or the one that goes by the pixels seen."""
+    return pool_sparse if images.size and pool_sparse.is_sparse(window, *images.shape[2:]) else kernels
 
 
 def _images(name, value):
@@ -110,7 +115,7 @@ def max_pool2d(x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=
             raise ValueError(f"return_indices must go with planes of at most {2**31 - 1} elements, got {h} x {w}")
         indices = check.empty(shape, np.int32)
     y = check.empty(shape, x.dtype) if out is None else check.output(out, shape, x.dtype, {"x": x})
-    _pool.max_forward(x, y, indices, window)
+    _form(window, x, _pool).max_forward(x, y, indices, window)
     return y if indices is None else (y, indices)
 
 
@@ -208,7 +213,7 @@ def avg_pool2d(x, kernel_size, *, stride=None, padding=0, ceil_mode=False, count
     window = _window(h, w, kernel_size, stride, padding, 1, ceil_mode)
     shape = (n, c, window[10], window[11])
     y = check.empty(shape, x.dtype) if out is None else check.output(out, shape, x.dtype, {"x": x})
-    _pool.mean_forward(x, y, window, bool(count_include_pad))
+    _form(window, x, _pool).mean_forward(x, y, window, bool(count_include_pad))
     return y
 
 
@@ -250,7 +255,7 @@ def avg_pool2d_backward(
     window = _window(h, w, kernel_size, stride, padding, 1, ceil_mode)
     check.shape("dy", dy, (*dy.shape[:2], window[10], window[11]))
     dx = check.empty((*dy.shape[:2], h, w), dy.dtype)
-    _pool_backward.mean_backward(dy, dx, window, bool(count_include_pad))
+    _form(window, dx, _pool_backward).mean_backward(dy, dx, window, bool(count_include_pad))
     return dx
 
 

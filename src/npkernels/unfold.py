@@ -2,7 +2,9 @@
 
 from . import _arguments as check
 from . import _unfold
+from . import conv_parts as in_parts
 from .conv_geometry import geometry_of
+from .conv_parts import windows_of
 
 
 def im2col(x, kernel_size, *, stride=1, padding=0, dilation=1, out=None):
@@ -42,7 +44,11 @@ def im2col(x, kernel_size, *, stride=1, padding=0, dilation=1, out=None):
     geometry = geometry_of(h, w, kh, kw, stride, check.pads("padding", padding), dilation)
     wanted = (n, c * kh * kw, geometry[8] * geometry[9])
     cols = check.output(out, wanted, x.dtype, {"x": x})
-    _unfold.unfold(x, cols, geometry)
+    parts = windows_of(geometry, h, w)
+    if parts is None:
+        _unfold.unfold(x, cols, geometry)
+    else:
+        in_parts.unfold(parts, x, cols.reshape(n, c, kh, kw, *geometry[8:]))
     return cols
 
 
@@ -86,5 +92,9 @@ def col2im(cols, output_size, kernel_size, *, stride=1, padding=0, dilation=1, o
         raise ValueError(f"cols must have shape (n, c*{kh * kw}, oh*ow), got {cols.shape}")
     check.shape("cols", cols, (n, k, geometry[8] * geometry[9]))
     x = check.output(out, (n, k // (kh * kw), h, w), cols.dtype, {"cols": cols})
-    _unfold.fold(cols, x, geometry)
+    parts = windows_of(geometry, h, w)
+    if parts is None:
+        _unfold.fold(cols, x, geometry)
+    else:
+        in_parts.fold(parts, cols.reshape(n, x.shape[1], kh, kw, *geometry[8:]), x)
     return x
