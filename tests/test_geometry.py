@@ -22,10 +22,13 @@ def test_images_without_rows_or_columns_but_with_pads_are_legal(isa, dtype, shap
     y = nk.conv2d(x, w, b, padding=1)
     assert np.array_equal(y, np.broadcast_to(b[:, None, None], (shape[0], 4, shape[2] + 2, shape[3] + 2)))
     cols = nk.im2col(x, 1, padding=1)
-    assert cols.shape == (shape[0], 2, y[0, 0].size) and not cols.any()
+    assert cols.shape == (shape[0], 2, y[0, 0].size)
+    assert not cols.any()
     assert nk.col2im(cols, shape[2:], 1, padding=1).shape == shape
     dx, dw, db = nk.conv2d_backward(y, x, w, padding=1)
-    assert dx.shape == shape and not dw.any() and np.array_equal(db, y.sum(axis=(0, 2, 3)))
+    assert dx.shape == shape
+    assert not dw.any()
+    assert np.array_equal(db, y.sum(axis=(0, 2, 3)))
 
 
 def test_dilation_and_padding_of_a_thousand_million(isa, dtype):

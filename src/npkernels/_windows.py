@@ -64,6 +64,7 @@ def _first_within(step, modulus, low, high):
     y = _first_within(-modulus % step, step, low % step, high % step)
     return None if y is None else -(-(low + y * modulus) // step)
 
+
 SHORT = 1 << 16  # of an axis, padding included: no kernel minds
 
 
@@ -87,8 +88,8 @@ def inside(start, step, size, count):
 def parts_of(size, kernel, stride, pad, dilation, count):
     """What of an axis has to be computed: parts that hold each pair of a tap and a window that meet in the image once.
 
-    One part, all of it, where that is what ordinary layers want; the taps and windows between the first and the last that
-    see a pixel; or, where most of these meet in the padding still, a part for each tap. So work and memory follow
+    One part, all of it, where that is what ordinary layers want; the taps and windows between the first and the last
+    that see a pixel; or, where most of these meet in the padding still, a part for each tap. So work and memory follow
     pixels and results, however large a pad, a stride or a dilation is, and numbers stay small.
     """
     whole = _part(size, stride, pad, dilation, (0, kernel), (0, count))
@@ -118,8 +119,9 @@ def _part(size, stride, pad, dilation, taps, windows):
     start = windows[0] * stride + taps[0] * dilation - pad
     end = (windows[1] - 1) * stride + (taps[1] - 1) * dilation - pad + 1
     pixels = slice(min(max(0, start), size), max(0, min(size, end)))
-    many = windows[1] - windows[0] > 1, taps[1] - taps[0] > 1
-    return Part(slice(*taps), slice(*windows), pixels, stride if many[0] else 1, dilation if many[1] else 1, max(0, -start))
+    stride = stride if windows[1] - windows[0] > 1 else 1
+    dilation = dilation if taps[1] - taps[0] > 1 else 1
+    return Part(slice(*taps), slice(*windows), pixels, stride, dilation, max(0, -start))
 
 
 def _extent(part):

@@ -1,9 +1,9 @@
 """Convolutions most of whose taps or windows see nothing but padding: put together from the parts that see pixels.
 
-A tap that meets no pixel, a window far out in the padding, or a dilation beyond the image would cost kernels time and memory
-in proportion to numbers that no result depends on, which may be as large as 2^62. `windows_of` cuts a convolution into
-smaller ones on views of its operands. What is cut away are products of weights and zeros: nothing, unless a weight, or in
-its gradient dy, is infinite or NaN.
+A tap that meets no pixel, a window far out in the padding, or a dilation beyond the image would cost kernels time and
+memory in proportion to numbers that no result depends on, which may be as large as 2^62. `windows_of` cuts a
+convolution into smaller ones on views of its operands. What is cut away are products of weights and zeros: nothing,
+unless a weight, or in its gradient dy, is infinite or NaN.
 """
 
 import itertools
@@ -106,7 +106,7 @@ def _add(to, part):
 
 def _windows_seen(geometry, size, a, b):
     """The windows that see a pixel by tap (a, b)."""
-    (kh, kw, sh, sw, dh, dw, top, left, oh, ow), (h, w) = geometry, size
+    (sh, sw, dh, dw, top, left, oh, ow), (h, w) = geometry[2:], size
     return slice(*inside(a * dh - top, sh, h, oh)), slice(*inside(b * dw - left, sw, w, ow))
 
 

@@ -1,5 +1,5 @@
-"""Pooling whose windows reach far beyond the image or lie far apart: by the pixels that they see, however many others or
-taps in the padding there are.
+"""Pooling whose windows reach far beyond the image or lie far apart: by the pixels that they see, however many others
+or taps in the padding there are.
 
 Most windows then see the same pixels as others. Distinct ranges of rows are reduced once each, then distinct ranges of
 columns, and every window takes the value of its pair.
