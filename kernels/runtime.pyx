@@ -19,7 +19,7 @@ cdef extern from "threads.h" nogil:
     void c_parallel_for "parallel_for"(task_fn f, void* context, Py_ssize_t count, Py_ssize_t grain, int threads)
     int threads_get()
     void threads_set(int n)
-    int threads_override(int n)
+    void threads_override(int n)
     void threads_init(int n)
 
 cdef extern from "pages.h" nogil:
@@ -112,8 +112,8 @@ def set_num_threads(int n):
 
 
 def override_num_threads(int n):
-    """For the calling thread only; 0 takes the override back. Returns what was in force, 0 for none."""
-    return threads_override(n)
+    """For the calling thread only; 0 takes the override back."""
+    threads_override(n)
 
 
 cdef int initialise() except -1:

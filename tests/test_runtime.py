@@ -50,6 +50,65 @@ def test_one_threads_object_may_be_used_again_and_leaves_after_an_error():
         assert nk.get_num_threads() == before
 
 
+def test_one_threads_object_in_two_python_threads():
+    five, before, seen = nk.threads(5), nk.get_num_threads(), []
+    inside, leave = threading.Event(), threading.Event()
+
+    def other():
+        with nk.threads(2):
+            with five:
+                inside.set()
+                leave.wait(10)
+                seen.append(nk.get_num_threads())
+            seen.append(nk.get_num_threads())
+        seen.append(nk.get_num_threads())
+
+    thread = threading.Thread(target=other)
+    with nk.threads(3):
+        thread.start()
+        inside.wait(10)
+        with five:  # entered later, left first
+            assert nk.get_num_threads() == 5
+        assert nk.get_num_threads() == 3
+        leave.set()
+        thread.join()
+        assert nk.get_num_threads() == 3
+    assert nk.get_num_threads() == before
+    assert seen == [5, 2, before]
+
+
+def test_blocks_that_end_out_of_order_leave_nothing_behind():
+    def block(n):
+        with nk.threads(n):
+            yield
+
+    before = nk.get_num_threads()
+    first, second = block(3), block(4)
+    next(first), next(second)
+    first.close()
+    assert nk.get_num_threads() == 4
+    second.close()
+    assert nk.get_num_threads() == before
+
+
+def test_a_block_must_end_in_its_own_python_thread():
+    before, seen = nk.get_num_threads(), []
+    block = nk.threads(before + 1)
+
+    def leave():
+        with pytest.raises(RuntimeError, match="threads must be left in the Python thread that entered it"):
+            block.__exit__(None, None, None)
+        seen.append(nk.get_num_threads())
+
+    with block:
+        other = threading.Thread(target=leave)
+        other.start()
+        other.join()
+        assert nk.get_num_threads() == before + 1
+    assert nk.get_num_threads() == before
+    assert seen == [before]
+
+
 def test_many_more_threads_than_cpus(work):
     function, wanted = work
     with nk.threads(2**31 - 1):

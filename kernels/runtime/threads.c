@@ -7,18 +7,18 @@
  *
  * seats packs (seats still free, workers inside) into one word, so that taking a seat and withdrawing the rest exclude
  * each other. */
-#define _GNU_SOURCE /* sched_getcpu, pthread_setaffinity_np */
+#define _GNU_SOURCE /* sched_getcpu, pthread_setaffinity_np: steer.h */
 #include "threads.h"
 
 #include <limits.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "park.h"
+#include "steer.h"
 
 #if defined __x86_64__
 #include <immintrin.h>
@@ -42,46 +42,6 @@ static struct {
     _Atomic uint32_t done;  /* parking place of the caller */
     _Atomic uint32_t sleepers;
 } pool = {.busy = PTHREAD_MUTEX_INITIALIZER};
-
-#ifdef __linux__
-/* Workers keep off the CPU that the caller runs on. Where every CPU is busy, say because another library's threads spin,
- * the system likes to queue a worker behind the caller that wakes it, and the caller then does all the work alone. */
-enum { MOST_STEERED = 15 }; /* in larger pools the calls cost more than one worker brings */
-static struct {
-    pthread_t workers[MOST_STEERED];
-    cpu_set_t allowed[MOST_STEERED]; /* what the worker inherited from the thread that started it */
-    int known, count, off;           /* the first `count` workers keep off the CPU `off` */
-} steering;
-
-static void know(pthread_t worker)
-{
-    if (steering.known < MOST_STEERED &&
-        sched_getaffinity(0, sizeof(cpu_set_t), &steering.allowed[steering.known]) == 0)
-        steering.workers[steering.known++] = worker;
-}
-
-static void steer(void)
-{
-    const int cpu = sched_getcpu();
-    if (cpu < 0 || cpu >= CPU_SETSIZE || pool.workers > steering.known)
-        return;
-    if (cpu != steering.off)
-        steering.count = 0;
-    for (; steering.count < steering.known; steering.count++) {
-        cpu_set_t others = steering.allowed[steering.count];
-        CPU_CLR(cpu, &others);
-        if (CPU_COUNT(&others) > 0)
-            pthread_setaffinity_np(steering.workers[steering.count], sizeof others, &others);
-    }
-    steering.off = cpu;
-}
-
-static void forget_steering(void) { steering.known = steering.count = 0; }
-#else
-static void know(pthread_t worker) { (void)worker; }
-static void steer(void) {}
-static void forget_steering(void) {}
-#endif
 
 static _Atomic int process_threads = 1;
 static _Thread_local int thread_threads; /* 0: the process-wide number */
@@ -150,9 +110,8 @@ static void leave(void)
     }
 }
 
-static void *worker(void *argument)
+static void *worker(void *place)
 {
-    (void)argument;
     inside_task = true; /* a task that calls parallel_for runs it serially */
     uint32_t seen = 0;
     for (;;) {
@@ -162,9 +121,11 @@ static void *worker(void *argument)
             epoch = atomic_load_explicit(&pool.epoch, memory_order_acquire);
         }
         if (epoch == seen) {
+            unsteer((int)(intptr_t)place);
             atomic_fetch_add(&pool.sleepers, 1);
             park(&pool.epoch, seen);
             atomic_fetch_sub(&pool.sleepers, 1);
+            note_cpu();
             continue;
         }
         seen = epoch;
@@ -177,22 +138,32 @@ static void *worker(void *argument)
     return NULL;
 }
 
+/* Signals that are sent to the process belong to the threads of the interpreter, also those of timers, whose handlers look
+ * for a Python frame (SIGPROF, SIGVTALRM). Those that a thread raises by what it does stay: blocked, they would end the
+ * process before a handler, say that of faulthandler, could tell where. */
+static void asynchronous_signals(sigset_t *set)
+{
+    static const int raised[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    sigfillset(set);
+    for (size_t i = 0; i < sizeof raised / sizeof *raised; i++)
+        sigdelset(set, raised[i]);
+}
+
 static void start_workers(int wanted)
 {
     pthread_attr_t attributes;
-    sigset_t all, before;
+    sigset_t blocked, before;
     if (pthread_attr_init(&attributes) != 0)
         return;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals belong to the threads of the interpreter */
+    asynchronous_signals(&blocked);
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
     while (pool.workers < wanted) {
         pthread_t thread;
-        if (pthread_create(&thread, &attributes, worker, NULL) != 0)
+        if (pthread_create(&thread, &attributes, worker, (void *)(intptr_t)pool.workers) != 0)
             break;
-        know(thread);
-        pool.workers++;
+        know_worker(pool.workers++, thread);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
@@ -241,14 +212,18 @@ void parallel_for(task_fn f, void *context, ptrdiff_t count, ptrdiff_t grain, in
         if (helpers > pool.workers)
             helpers = pool.workers;
         if (helpers > 0) {
-            steer();
+            if (helpers == pool.workers)
+                steer(helpers);
             run_job(f, context, count, grain, helpers);
             pthread_mutex_unlock(&pool.busy);
             return;
         }
         pthread_mutex_unlock(&pool.busy);
     }
+    const bool nested = inside_task;
+    inside_task = true;
     f(context, 0, count, 0);
+    inside_task = nested;
 }
 
 /* The child of a fork has one thread. Whatever the pool did in the parent, it is new here; locks may be held by threads
@@ -257,6 +232,7 @@ static void forget_workers(void)
 {
     pool.busy = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     pool.workers = 0;
+    forget_parking();
     forget_steering();
     atomic_store(&pool.seats, 0);
     atomic_store(&pool.sleepers, 0);
@@ -267,12 +243,7 @@ int threads_get(void) { return thread_threads > 0 ? thread_threads : atomic_load
 
 void threads_set(int n) { atomic_store(&process_threads, n); }
 
-int threads_override(int n)
-{
-    const int before = thread_threads;
-    thread_threads = n;
-    return before;
-}
+void threads_override(int n) { thread_threads = n; }
 
 void threads_init(int n)
 {
@@ -280,6 +251,7 @@ void threads_init(int n)
     pthread_atfork(NULL, NULL, forget_workers);
 }
 
-/* For threadpoolctl, which finds them by name in the loaded library. */
-__attribute__((visibility("default"))) int npkernels_get_num_threads(void) { return threads_get(); }
+/* For threadpoolctl, which finds them by name in the loaded library, and sets what it has got once more: the number of the
+ * process, not that of a thread. */
+__attribute__((visibility("default"))) int npkernels_get_num_threads(void) { return atomic_load(&process_threads); }
 __attribute__((visibility("default"))) void npkernels_set_num_threads(int n) { threads_set(n > 0 ? n : 1); }

@@ -13,7 +13,7 @@ void parallel_for(task_fn f, void *context, ptrdiff_t count, ptrdiff_t grain, in
 
 int threads_get(void);           /* the calling thread's own number if it has one, else the process-wide one */
 void threads_set(int n);         /* process-wide */
-int threads_override(int n);     /* for the calling thread; 0: none. Returns what was in force. */
+void threads_override(int n);    /* for the calling thread; 0: none */
 void threads_init(int n);        /* once, at import */
 
 #endif

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import threading
 
 import numpy as np
 
@@ -73,6 +74,13 @@ class threads:
         If `n` is not an int.
     ValueError
         If `n` is less than 1.
+    RuntimeError
+        If a block is left in another Python thread than it was entered in.
+
+    Notes
+    -----
+    One object may be used again, inside itself and in several Python threads at once. The innermost block counts. New
+    Python threads begin with the process-wide number.
 
     Examples
     --------
@@ -84,14 +92,30 @@ class threads:
 
     def __init__(self, n):
         self._n = check.integer("n", n, 1, THREADS_MAX)
-        self._before = []
 
     def __enter__(self):
-        self._before.append(_runtime.override_num_threads(self._n))
+        _entered.blocks.append(self)
+        _runtime.override_num_threads(self._n)
         return self
 
     def __exit__(self, *exception):
-        _runtime.override_num_threads(self._before.pop())
+        # Blocks of generators and coroutines may end in any order: what is left says which number is in force.
+        blocks = _entered.blocks
+        for i in reversed(range(len(blocks))):
+            if blocks[i] is self:
+                del blocks[i]
+                break
+        else:
+            raise RuntimeError("threads must be left in the Python thread that entered it")
+        _runtime.override_num_threads(blocks[-1]._n if blocks else 0)
+
+
+class _Entered(threading.local):
+    def __init__(self):
+        self.blocks = []  # the `threads` that this Python thread is inside of, innermost last
+
+
+_entered = _Entered()
 
 
 def isa():
