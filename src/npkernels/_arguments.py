@@ -8,7 +8,7 @@ import numpy as np
 from ._strided import extent_of, extents_meet
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
-INT64_MAX = 2**63 - 1
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 
 def as_array(name, value):
@@ -20,28 +20,37 @@ def as_array(name, value):
         raise TypeError(f"{name} must be a plain array, got a masked array")
     try:
         return np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} must be an array: {error}") from None
+    except (MemoryError, ValueError) as error:
+        raise type(error)(f"{name} must be an array: {error}") from error
+    except Exception as error:  # whatever the conversion of a foreign object raises: a tensor that requires grad
+        raise TypeError(f"{name} must be an array, got {type(value).__name__}: {error}") from error
+
+
+def kind_of(value, array):
+    """What was given, for a message: its dtype, or its type where NumPy sees but an object."""
+    if array.dtype.kind != "O" or isinstance(value, (np.ndarray, list, tuple)):
+        return str(array.dtype)
+    sparse = ", which is sparse: .toarray() makes it dense" if hasattr(value, "toarray") else ""
+    return f"{type(value).__name__}{sparse}"
 
 
 def real(name, value, like=None, like_name="x"):
     """An array of float32 or float64; of the dtype of the array `like` if given."""
-    if type(value) is not np.ndarray:
-        value = as_array(name, value)
-    dtype = value.dtype
+    array = value if type(value) is np.ndarray else as_array(name, value)
+    dtype = array.dtype
     if dtype is not FLOAT32 and dtype is not FLOAT64 and (dtype not in (FLOAT32, FLOAT64) or not dtype.isnative):
-        raise TypeError(f"{name} must be float32 or float64, got {dtype}")
+        raise TypeError(f"{name} must be float32 or float64, got {kind_of(value, array)}")
     if like is not None and dtype is not like.dtype and dtype != like.dtype:
         raise TypeError(f"{name} must be {like.dtype} like {like_name}, got {dtype}")
-    return value
+    return array
 
 
 def integers(name, value):
     """An array of any integer dtype, in native byte order; bool is none."""
-    value = as_array(name, value)
-    if value.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers, got {value.dtype}")
-    return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
+    array = as_array(name, value)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got {kind_of(value, array)}")
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def shape(name, array, wanted, text=None):
@@ -80,7 +89,8 @@ def output(out, wanted, dtype, inputs, may_be=()):
     if not flags.writeable:
         raise ValueError("out must be writeable, got a read-only array")
     if not flags.c_contiguous:
-        raise ValueError(f"out must be C-contiguous, got strides {out.strides}")
+        itself = ", which overlap" if overlaps_itself(out) else ""
+        raise ValueError(f"out must be C-contiguous, got strides {out.strides}{itself}")
     for name, array in inputs.items():
         if array is None or not extents_meet(out, array):
             continue
@@ -167,7 +177,7 @@ def integer(name, value, low=None, high=None):
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
             raise TypeError(f"{name} must be an int, got {type(value).__name__}")
         value = int(value)
-    if not -INT64_MAX <= value <= INT64_MAX:
+    if not INT64_MIN <= value <= INT64_MAX:
         raise ValueError(f"{name} must fit 64 bits, got {value}")
     if low is not None and value < low:
         raise ValueError(f"{name} must be at least {low}, got {value}")
@@ -187,6 +197,15 @@ def number(name, value, low=None):
             raise ValueError(f"{name} must fit a float, got an int of {value.bit_length()} bits") from None
     if low is not None and not value >= low:
         raise ValueError(f"{name} must be at least {low}, got {value}")
+    return value
+
+
+def flag(name, value):
+    """A Python bool from a bool or a NumPy one: of other kinds the truth may not be what was meant."""
+    if type(value) is not bool:
+        if not isinstance(value, np.bool_):
+            raise TypeError(f"{name} must be a bool, got {type(value).__name__}")
+        value = bool(value)
     return value
 
 
@@ -230,7 +249,7 @@ def pads(name, value):
 
 def needs(value, names=("x", "w", "b")):
     """Which gradients are wanted, as one bool a name."""
-    if isinstance(value, str) or not isinstance(value, (tuple, list, set, frozenset)):
+    if not isinstance(value, tuple):
         raise TypeError(f"needs must be a tuple of names, got {type(value).__name__}")
     for name in value:
         if name not in names:

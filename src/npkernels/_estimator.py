@@ -1,5 +1,6 @@
 """What the estimators share: scikit-learn's contract for parameters, input and errors, in its own words."""
 
+import math
 import numbers
 import sys
 import warnings
@@ -51,7 +52,14 @@ def integer_from(low, high=None):
 
 
 def real_from(low):
-    return f"a float in the range [{float(low)}, inf)", lambda v: _is(v, numbers.Real) and v >= low
+    return f"a float in the range [{float(low)}, inf)", lambda v: _is(v, numbers.Real) and low <= v and _is_finite(v)
+
+
+def _is_finite(number):
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an int beyond the floats
+        return False
 
 
 def one_of(*choices):
@@ -143,7 +151,12 @@ def as_real(name, value):
         raise ValueError(f"Complex data not supported\n{array}\n")
     if array.dtype.kind in "mMV":
         raise TypeError(f"{name} must be numbers, got {array.dtype}")
-    return array.astype(np.float64)
+    try:
+        return array.astype(np.float64)
+    except OverflowError as error:
+        raise ValueError(f"{name} must be numbers that fit a float: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} must be numbers: {error}") from error
 
 
 def _two_axes(array, name):
@@ -297,7 +310,7 @@ class Estimator(SetOutput):
         if sample_weight is None:
             return None
         if isinstance(sample_weight, numbers.Number):
-            weights = np.full(len(x), float(sample_weight))
+            weights = np.full(len(x), as_real("sample_weight", sample_weight), np.float64)
         else:
             weights = np.ascontiguousarray(as_real("sample_weight", sample_weight), dtype=np.float64)
         require_one_each(weights, len(x))

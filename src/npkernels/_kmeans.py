@@ -283,7 +283,7 @@ class KMeans(BaseKMeans):
             centres = self._first_centres(data, state, rng)
             if self.verbose:
                 print("Initialization complete")
-            run = lloyd(data, centres, self.max_iter, tol, bool(self.verbose))
+            run = lloyd(data, centres, int(self.max_iter), tol, bool(self.verbose))
             if best is None or (run.inertia < best.inertia and not data.same(run, best)):
                 best = run
         self.labels_, self.inertia_, self.cluster_centers_, self.n_iter_, clusters = best
@@ -300,5 +300,5 @@ class KMeans(BaseKMeans):
         if base.is_dask_array(x):
             from . import _distributed
 
-            return _distributed.Blocks(x, sample_weight, self.n_clusters, "KMeans")
-        return Samples(x, self._weights(sample_weight, x), self.n_clusters, "KMeans")
+            return _distributed.Blocks(x, sample_weight, int(self.n_clusters), "KMeans")
+        return Samples(x, self._weights(sample_weight, x), int(self.n_clusters), "KMeans")

@@ -135,7 +135,7 @@ class MiniBatchKMeans(BaseKMeans):
         self._rng = base.generator(self._state)
         self._counts, self._since_reassigned = np.zeros(self.n_clusters), 0
         allowed = np.arange(len(x)) if weights is None else np.flatnonzero(weights)
-        size = min(3 * max(min(self.batch_size, len(x)), self.n_clusters), len(x))
+        size = min(3 * int(max(min(self.batch_size, len(x)), self.n_clusters)), len(x))
 
         def some():
             # all of them, as often as there are too few of a weight
@@ -147,7 +147,7 @@ class MiniBatchKMeans(BaseKMeans):
         held_out = some()
         tried = []
         for _ in range(runs):
-            data = Samples(*some(), self.n_clusters, type(self).__name__)
+            data = Samples(*some(), int(self.n_clusters), type(self).__name__)
             centres = self._first_centres(data, self._state, self._rng)
             tried.append((nearest(*held_out, centres, type(self).__name__)[1], centres))
             if self.verbose:
@@ -164,7 +164,7 @@ class MiniBatchKMeans(BaseKMeans):
         # the average of all samples so far
         new[hit] = (centres[hit] * seen[hit, None] + totals.sums()[hit]) / self._counts[hit, None]
         self._since_reassigned += len(x)
-        if (self._counts == 0).any() or self._since_reassigned >= 10 * self.n_clusters:
+        if (self._counts == 0).any() or self._since_reassigned >= 10 * len(centres):
             self._since_reassigned = 0
             self._reassign(x, weights, new)
         return new, totals.inertia()
@@ -210,9 +210,10 @@ class MiniBatchKMeans(BaseKMeans):
         weights = self._weights(sample_weight, x)
         centres = self._start(x, weights, self._runs(default=3))
         tol = self.tol * mean_variance(x) if self.tol else -1.0
-        n, size = len(x), min(self.batch_size, len(x))
+        n, size = len(x), int(min(self.batch_size, len(x)))
         heaps = None if weights is None else np.cumsum(weights)
-        steps, progress = self.max_iter * n // size, Progress(min(1.0, 2.0 * size / (n + 1)), self.max_no_improvement)
+        steps = int(self.max_iter) * n // size
+        progress = Progress(min(1.0, 2.0 * size / (n + 1)), self.max_no_improvement)
         for step in range(1, steps + 1):
             if heaps is None:
                 rows = self._rng.integers(0, n, size)

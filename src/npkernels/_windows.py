@@ -7,7 +7,7 @@ Position i of a window sees the elements i stride + t dilation - begin, t < kern
 from typing import NamedTuple
 
 
-def output_size(size, kernel, stride, pads, dilation, ceil_mode=False):
+def output_size(size, kernel, stride, pads, dilation, ceil_mode=False, name="kernel_size"):
     """Number of positions of a window along one axis.
 
     floor((size + begin + end - dilation (kernel - 1) - 1) / stride) + 1; with `ceil_mode` the ceiling, less a last
@@ -19,8 +19,8 @@ def output_size(size, kernel, stride, pads, dilation, ceil_mode=False):
         count -= 1
     if count < 1:
         raise ValueError(
-            f"the kernel must fit into the padded image, got kernel size {kernel} with dilation {dilation} "
-            f"for size {size} with padding {tuple(pads)}"
+            f"{name} is too large: the kernel must fit into the padded image, got kernel size {kernel} "
+            f"with dilation {dilation} for size {size} with padding {tuple(pads)}"
         )
     return count
 

@@ -38,7 +38,7 @@ def _channels(x):
 def _parameter(name, value, x):
     """An array of the dtype of x; numbers take it."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return np.array(value, x.dtype)
+        return np.array(check.number(name, value), x.dtype)
     return check.real(name, value, x)
 
 
@@ -257,7 +257,7 @@ def rrelu(x, *, out=None, lower=1 / 8, upper=1 / 3, training=False, rng=None):
     2.0
     """
     lower, upper = _bounds(lower, upper)
-    if not training:
+    if not check.flag("training", training):
         return leaky_relu(x, slope=(lower + upper) / 2, out=out)
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
@@ -289,6 +289,7 @@ def rrelu_backward(dy, x, *, out=None, lower=1 / 8, upper=1 / 3, training=False,
     array([1., 4.])
     """
     lower, upper = _bounds(lower, upper)
+    training = check.flag("training", training)
     if slopes is None:
         if training:
             raise TypeError("slopes must be the array that rrelu returned in training, got NoneType")

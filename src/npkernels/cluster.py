@@ -82,10 +82,10 @@ def kmeans_assign(x, centroids, *, return_distances=False):
     x, centroids = _operands(x, centroids)
     n = x.shape[0]
     labels = np.empty(n, np.int32)
-    distances = np.empty(n, x.dtype) if return_distances else None
+    distances = np.empty(n, x.dtype) if check.flag("return_distances", return_distances) else None
     if not _cluster.assign(x, centroids, labels, distances):
         _refuse(x, centroids)
-    return (labels, distances) if return_distances else labels
+    return labels if distances is None else (labels, distances)
 
 
 def kmeans_accumulate(x, centroids, *, sample_weight=None):

@@ -102,7 +102,8 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
            [ 13.,  20.,  17.]])
     """
     function = -1 if activation is None else fused(activation)
-    if out is None and algorithm == "auto":
+    auto = type(algorithm) is str and algorithm == "auto"
+    if out is None and auto:
         y = _conv.conv2d_plain(x, w, b, stride, padding, dilation, groups, function)
         if y is not None:
             return y
@@ -112,7 +113,7 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     oc = len(w)
     if b is not None:
         b = check.vector("b", b, oc, x)
-    if algorithm != "auto":
+    if not auto:
         check.choice("algorithm", algorithm, ("auto", "direct", "winograd"))
         if algorithm == "winograd" and geometry[:6] not in WINOGRAD_WINDOWS:
             raise ValueError(

@@ -1,5 +1,6 @@
 """Sizes and receptive fields of convolutions and poolings."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from . import _arguments as check
@@ -43,7 +44,7 @@ def conv_output_size(size, kernel_size, *, stride=1, padding=0, dilation=1, ceil
     stride, dilation = check.pair("stride", stride, 1), check.pair("dilation", dilation, 1)
     pads = check.pads("padding", padding)
     return tuple(
-        output_size(n, k, s, p, d, ceil_mode)
+        output_size(n, k, s, p, d, check.flag("ceil_mode", ceil_mode))
         for n, k, s, p, d in zip(size, kernel, stride, pads, dilation, strict=True)
     )
 
@@ -74,9 +75,13 @@ def receptive_field(layers):
     Raises
     ------
     TypeError
-        If a number is not an int.
+        If `layers` is no sequence, or a number is not an int.
     ValueError
-        If a layer is not three numbers, kernel or stride is below 1 or padding below 0.
+        If a layer is not three numbers, kernel or stride is below 1 or padding below 0, or `start` is beyond a float.
+
+    Notes
+    -----
+    ``size`` and ``jump`` are exact, ``start`` is rounded once.
 
     References
     ----------
@@ -89,20 +94,25 @@ def receptive_field(layers):
     >>> nk.receptive_field([(3, 1, 1), (2, 2, 0), (3, 1, 1)])
     ReceptiveField(size=8, jump=2, start=1.0)
     """
-    size, jump, start = 1, 1, 0.5
+    if not isinstance(layers, Iterable) or getattr(layers, "ndim", 1) == 0:
+        raise TypeError(f"layers must be a sequence of (kernel, stride, padding), got {type(layers).__name__}")
+    size, jump, twice_start = 1, 1, 1
     for i, layer in enumerate(layers):
         if not isinstance(layer, (tuple, list)) or len(layer) != 3:
             raise ValueError(f"layers[{i}] must be (kernel, stride, padding), got {layer!r}")
         names = (f"{part} of layers[{i}]" for part in ("kernel", "stride", "padding"))
         kernel, stride, padding = (check.integer(*each) for each in zip(names, layer, (1, 1, 0), strict=True))
         size += (kernel - 1) * jump
-        start += ((kernel - 1) / 2 - padding) * jump
+        twice_start += (kernel - 1 - 2 * padding) * jump
         jump *= stride
-    return ReceptiveField(size, jump, start)
+    try:
+        return ReceptiveField(size, jump, twice_start / 2)
+    except OverflowError:
+        raise ValueError(f"layers must leave a start that fits a float, got {i + 1} layers") from None
 
 
-def geometry_of(h, w, kh, kw, stride, padding, dilation):
-    """Kernel, stride, dilation, leading pads and output size, as the kernels take them."""
+def geometry_of(h, w, kh, kw, stride, padding, dilation, name="w"):
+    """Kernel, stride, dilation, leading pads and output size, as the kernels take them; `name` has the kernel."""
     sh, sw = check.pair("stride", stride, 1)
     dh, dw = check.pair("dilation", dilation, 1)
     if isinstance(padding, str):
@@ -113,8 +123,8 @@ def geometry_of(h, w, kh, kw, stride, padding, dilation):
         (top, bottom), (left, right) = ((span // 2, span - span // 2) for span in spans)
     else:
         (top, bottom), (left, right) = check.pads("padding", padding)
-    oh = output_size(h, kh, sh, (top, bottom), dh)
-    ow = output_size(w, kw, sw, (left, right), dw)
+    oh = output_size(h, kh, sh, (top, bottom), dh, name=name)
+    ow = output_size(w, kw, sw, (left, right), dw, name=name)
     # A step that is never taken is a short one: of what conv_parts leaves whole no number overflows.
     sh, sw = sh if oh > 1 else min(sh, max(1, h)), sw if ow > 1 else min(sw, max(1, w))
     dh, dw = dh if kh > 1 else 1, dw if kw > 1 else 1

@@ -31,7 +31,10 @@ def _geometry(x, w, stride, padding, output_padding, dilation, groups):
     axes = zip(x.shape[2:], kernel, stride, dilation, pads, extra, strict=True)
     size = tuple((n - 1) * s - sum(pad) + d * (k - 1) + 1 + e for n, k, s, d, pad, e in axes)
     if min(size) < 1:
-        raise ValueError(f"the result must have at least 1 x 1 pixels, got {size} for an image of {x.shape[2:]}")
+        raise ValueError(
+            f"the result must have at least 1 x 1 pixels after padding is removed, got {size} for an image of "
+            f"{x.shape[2:]}"
+        )
     (top, _), (left, _) = pads
     dilation = tuple(d if k > 1 else 1 for d, k in zip(dilation, kernel, strict=True))
     # A step that is never taken is a short one, as in conv_geometry.

@@ -93,7 +93,7 @@ def _cross_entropy(logits, targets, weight, ignore_index, label_smoothing, reduc
     logits = check.real("logits", logits)
     if logits.ndim < 2:
         raise ValueError(f"logits must have shape (n, c, ...), got {logits.shape}")
-    if reduction not in REDUCTIONS:
+    if type(reduction) is not str or reduction not in REDUCTIONS:
         check.choice("reduction", reduction, REDUCTIONS)
     n, c, *spatial = logits.shape
     samples = (n, *spatial)
@@ -103,7 +103,7 @@ def _cross_entropy(logits, targets, weight, ignore_index, label_smoothing, reduc
         weight = check.vector("weight", weight, c, logits, "logits")
     if ignore_index is not None:
         ignore_index = check.integer("ignore_index", ignore_index)
-    smoothing = _smoothing(label_smoothing) if label_smoothing != 0.0 else 0.0
+    smoothing = check.fraction("label_smoothing", label_smoothing)
     base = None
     if smoothing and target is None:
         base = np.full(c, smoothing / max(c, 1), logits.dtype) * (1 if weight is None else weight)
@@ -134,26 +134,25 @@ def _cross_entropy(logits, targets, weight, ignore_index, label_smoothing, reduc
 
 def _targets(targets, logits, samples, inner, ignore_index):
     """(classes as int64, None) or (None, probabilities as (n, c, inner))."""
+    given = targets
     if type(targets) is not np.ndarray:
         targets = check.as_array("targets", targets)
     if targets.dtype.kind in "iu":
         check.shape("targets", targets, samples)
-        if targets.dtype.kind == "u" and targets.dtype.itemsize == 8:
-            targets = np.minimum(targets, np.uint64(check.INT64_MAX))
+        if targets.dtype.kind == "u" and targets.dtype.itemsize == 8 and targets.size:
+            most = int(targets.max())
+            if most > check.INT64_MAX:  # as int64 it would be another class
+                raise ValueError(f"targets must be classes in [0, {logits.shape[1]}), got {most}")
         if targets.dtype != np.int64 or not (targets.flags.c_contiguous and targets.flags.aligned):
             targets = targets.astype(np.int64, order="C")
         return targets if targets.ndim == 1 else targets.reshape(-1), None
     if targets.dtype not in FLOATING:
-        raise TypeError(f"targets must be integers or of the dtype of logits, got {targets.dtype}")
+        kind = check.kind_of(given, targets)
+        raise TypeError(f"targets must be integers or of the dtype of logits, got {kind}")
+    if targets.shape == samples:
+        raise TypeError(f"targets must be integers to be classes of shape {samples}, got {targets.dtype}")
     targets = check.real("targets", targets, logits, "logits")
     check.shape("targets", targets, logits.shape)
     if ignore_index is not None:
         raise ValueError("ignore_index must go with classes, got targets that are probabilities")
     return None, targets.reshape(samples[0], logits.shape[1], inner)
-
-
-def _smoothing(value):
-    value = check.number("label_smoothing", value)
-    if not 0 <= value <= 1:
-        raise ValueError(f"label_smoothing must be in [0, 1], got {value}")
-    return value

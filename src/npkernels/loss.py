@@ -67,17 +67,17 @@ def _loss_of(
         check.shape(names[1], y, shape)
     if weight is not None:
         weight = _pos_weight(weight, x)
+    if type(reduction) is not str or reduction not in choices:
+        check.choice("reduction", reduction, choices)
     divisor, losses = 1.0, None
     if reduction == "mean":
         divisor = float(x.size)
     elif reduction == "none":
         losses = check.empty(shape, x.dtype)
-    elif reduction == "batchmean" and "batchmean" in choices:
+    elif reduction == "batchmean":
         if not shape:
             raise ValueError(f"{names[0]} must have a first axis for the reduction 'batchmean', got a 0-d array")
         divisor = float(shape[0])
-    else:
-        check.choice("reduction", reduction, choices)
     dx = check.empty(shape, x.dtype) if gradient else None
     loss = kernel(kind, x, y, weight, parameter, divisor, losses, dx)
     if not shape:

@@ -130,8 +130,9 @@ def momentum_step(p, g, velocity, *, lr, momentum=0.9, nesterov=False, weight_de
         p, g, velocity = _arrays(p, g, velocity=velocity)
     lr = check.number("lr", lr, 0)
     momentum = check.number("momentum", momentum, 0)
+    nesterov = check.flag("nesterov", nesterov)
     weight_decay = check.number("weight_decay", weight_decay, 0)
-    take_step(MOMENTUM, p, g, velocity, None, lr, weight_decay, 0.0, momentum, 0.0, 0.0, bool(nesterov))
+    take_step(MOMENTUM, p, g, velocity, None, lr, weight_decay, 0.0, momentum, 0.0, 0.0, nesterov)
 
 
 EPS = factor("eps", "Added to the root, not negative.")

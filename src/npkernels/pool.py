@@ -11,8 +11,9 @@ from ._windows import pooled_size
 
 def _window(h, w, kernel_size, stride, padding, dilation, ceil_mode):
     """Kernel, stride, dilation, pads (top, left, bottom, right) and output size, as the kernels take them."""
+    ceil_mode = check.flag("ceil_mode", ceil_mode)
     if type(kernel_size) is type(padding) is type(dilation) is int and (stride is None or type(stride) is int):
-        return _window_of_ints(h, w, kernel_size, stride, padding, dilation, bool(ceil_mode))
+        return _window_of_ints(h, w, kernel_size, stride, padding, dilation, ceil_mode)
     return _window_of_ints.__wrapped__(h, w, kernel_size, stride, padding, dilation, ceil_mode)
 
 
@@ -101,7 +102,7 @@ def max_pool2d(x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=
            [7., 9.]]), array([[ 5,  6],
            [ 8, 14]], dtype=int32))
     """
-    if out is None and not ceil_mode and not return_indices:
+    if out is None and ceil_mode is False and return_indices is False:
         y = _pool.pool_plain(x, kernel_size, stride, padding, dilation, False)
         if y is not None:
             return y
@@ -110,7 +111,7 @@ def max_pool2d(x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=
     window = _window(h, w, kernel_size, stride, padding, dilation, ceil_mode)
     shape = (n, c, window[10], window[11])
     indices = None
-    if return_indices:
+    if check.flag("return_indices", return_indices):
         if h * w > 2**31 - 1:
             raise ValueError(f"return_indices must go with planes of at most {2**31 - 1} elements, got {h} x {w}")
         indices = check.empty(shape, np.int32)
@@ -204,7 +205,7 @@ def avg_pool2d(x, kernel_size, *, stride=None, padding=0, ceil_mode=False, count
     array([[3.5, 2. ],
            [2.5, 6. ]])
     """
-    if out is None and count_include_pad and not ceil_mode:
+    if out is None and count_include_pad is True and ceil_mode is False:
         y = _pool.pool_plain(x, kernel_size, stride, padding, 1, True)
         if y is not None:
             return y
@@ -213,7 +214,7 @@ def avg_pool2d(x, kernel_size, *, stride=None, padding=0, ceil_mode=False, count
     window = _window(h, w, kernel_size, stride, padding, 1, ceil_mode)
     shape = (n, c, window[10], window[11])
     y = check.empty(shape, x.dtype) if out is None else check.output(out, shape, x.dtype, {"x": x})
-    _form(window, x, _pool).mean_forward(x, y, window, bool(count_include_pad))
+    _form(window, x, _pool).mean_forward(x, y, window, check.flag("count_include_pad", count_include_pad))
     return y
 
 
@@ -255,7 +256,7 @@ def avg_pool2d_backward(
     window = _window(h, w, kernel_size, stride, padding, 1, ceil_mode)
     check.shape("dy", dy, (*dy.shape[:2], window[10], window[11]))
     dx = check.empty((*dy.shape[:2], h, w), dy.dtype)
-    _form(window, dx, _pool_backward).mean_backward(dy, dx, window, bool(count_include_pad))
+    _form(window, dx, _pool_backward).mean_backward(dy, dx, window, check.flag("count_include_pad", count_include_pad))
     return dx
 
 

@@ -8,7 +8,7 @@ from . import _softmax
 
 def _axis(axis, x):
     """`axis` counted from the front."""
-    if axis == -1 and x.ndim and type(axis) is int:
+    if type(axis) is int and axis == -1 and x.ndim:
         return x.ndim - 1
     axis = check.integer("axis", axis)
     if x.ndim == 0:

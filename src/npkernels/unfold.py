@@ -41,7 +41,7 @@ def im2col(x, kernel_size, *, stride=1, padding=0, dilation=1, out=None):
     check.rank("x", x, 4, "(n, c, h, w)")
     kh, kw = check.pair("kernel_size", kernel_size, 1)
     n, c, h, w = x.shape
-    geometry = geometry_of(h, w, kh, kw, stride, check.pads("padding", padding), dilation)
+    geometry = geometry_of(h, w, kh, kw, stride, check.pads("padding", padding), dilation, "kernel_size")
     wanted = (n, c * kh * kw, geometry[8] * geometry[9])
     cols = check.output(out, wanted, x.dtype, {"x": x})
     parts = windows_of(geometry, h, w)
@@ -86,7 +86,7 @@ def col2im(cols, output_size, kernel_size, *, stride=1, padding=0, dilation=1, o
     check.rank("cols", cols, 3, "(n, c*kh*kw, oh*ow)")
     h, w = check.pair("output_size", output_size, 0)
     kh, kw = check.pair("kernel_size", kernel_size, 1)
-    geometry = geometry_of(h, w, kh, kw, stride, check.pads("padding", padding), dilation)
+    geometry = geometry_of(h, w, kh, kw, stride, check.pads("padding", padding), dilation, "kernel_size")
     n, k, _ = cols.shape
     if k % (kh * kw):
         raise ValueError(f"cols must have shape (n, c*{kh * kw}, oh*ow), got {cols.shape}")
