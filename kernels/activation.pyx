@@ -5,6 +5,7 @@ from npkernels._plain cimport is_plain
 from npkernels._primitives cimport (
     ACTIVATION_COUNT, activation_fn, activation_gradient_fn, activation_names, activation_options,
 )
+from npkernels._runtime cimport empty_array
 from npkernels._strided cimport (
     READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_run, elementwise_streams,
 )
@@ -65,7 +66,7 @@ def forward_plain(
     cdef cnp.ndarray y
     if not is_plain(x) or cnp.PyArray_NDIM(<cnp.ndarray>x) == 0:
         return None
-    y = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(<cnp.ndarray>x), cnp.PyArray_DIMS(<cnp.ndarray>x), cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
+    y = empty_array(cnp.PyArray_NDIM(<cnp.ndarray>x), cnp.PyArray_DIMS(<cnp.ndarray>x), cnp.PyArray_TYPE(<cnp.ndarray>x))
     forward(function, <cnp.ndarray>x, y, parameters)
     return y
 

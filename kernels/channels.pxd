@@ -6,6 +6,7 @@ at a time where channels lie side by side.
 """
 cimport numpy as cnp
 
+from npkernels._layout cimport MOST_AXES, read_strides
 from npkernels._primitives cimport primitives, strided
 from npkernels._strided cimport merge_axes, offset_of
 
@@ -50,13 +51,14 @@ cdef inline void set_blocks(Blocks* v, const primitives* table, cnp.ndarray x) n
 
 
 cdef inline void set_channels(Blocks* v, Channels* a, cnp.ndarray x) noexcept:
-    cdef cnp.npy_intp shape[64]
-    cdef cnp.npy_intp strides[64]
+    cdef cnp.npy_intp shape[MOST_AXES]
+    cdef cnp.npy_intp strides[MOST_AXES]
     cdef int i, axes = cnp.PyArray_NDIM(x) - 1
-    a.sample, a.stride = cnp.PyArray_STRIDES(x)[0], cnp.PyArray_STRIDES(x)[1]
+    read_strides(x, strides)
+    a.sample, a.stride = strides[0], strides[1]
     for i in range(axes):
         shape[i] = cnp.PyArray_DIMS(x)[i + (i > 0)]
-        strides[i] = cnp.PyArray_STRIDES(x)[i + (i > 0)]
+        strides[i] = strides[i + (i > 0)]
     merge_axes(&a.positions, <char*>cnp.PyArray_DATA(x), axes, shape, strides)
     a.step, a.run = a.positions.strides[a.positions.axes - 1], a.positions.shape[a.positions.axes - 1]
     a.whole = v.s == 1 or (a.step == v.table.itemsize and v.s > 0 and a.run % v.s == 0)

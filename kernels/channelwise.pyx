@@ -11,12 +11,14 @@ cimport numpy as cnp
 from libc.stdint cimport int32_t
 from libc.string cimport memset
 
+from npkernels._layout cimport MOST_AXES, read_strides
 from npkernels._primitives cimport (
     CHANNELWISE_APL, CHANNELWISE_BRELU, CHANNELWISE_PRELU, CHANNELWISE_SRELU, channel_parameters, primitives, strided,
 )
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
 from npkernels._strided cimport (
-    READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_read, elementwise_run, merge_axes,
+    READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_read, elementwise_run, merge_array,
+    merge_axes,
 )
 
 cnp.import_array()
@@ -260,12 +262,13 @@ cdef void maxout_backward_chunks(void* context, Py_ssize_t first, Py_ssize_t las
 
 
 cdef int maxout_run(Maxout* m, bint backward, cnp.ndarray pieces_of, int axis, Py_ssize_t pieces, cnp.ndarray which) except -1:
-    cdef cnp.npy_intp shape[64]
-    cdef cnp.npy_intp strides[64]
+    cdef cnp.npy_intp shape[MOST_AXES]
+    cdef cnp.npy_intp strides[MOST_AXES]
     cdef int i, axes = cnp.PyArray_NDIM(pieces_of), threads
     cdef Py_ssize_t chunks
+    read_strides(pieces_of, strides)
     for i in range(axes):
-        shape[i], strides[i] = cnp.PyArray_DIM(pieces_of, i), cnp.PyArray_STRIDE(pieces_of, i)
+        shape[i] = cnp.PyArray_DIM(pieces_of, i)
     m.pieces, m.piece_stride = pieces, strides[axis]
     shape[axis] //= pieces
     strides[axis] *= pieces
@@ -311,7 +314,7 @@ def maxout_backward(
     cdef Maxout m
     m.data, m.gathered = <char*>cnp.PyArray_DATA(dy), not cnp.PyArray_IS_C_CONTIGUOUS(dy)
     if m.gathered and cnp.PyArray_SIZE(dy) > 0:
-        merge_axes(&m.other, m.data, cnp.PyArray_NDIM(dy), cnp.PyArray_DIMS(dy), cnp.PyArray_STRIDES(dy))
+        merge_array(&m.other, dy)
     maxout_run(&m, True, dx, axis, pieces, which)
 
 

@@ -7,6 +7,7 @@ from libc.stdint cimport int32_t
 from libc.string cimport memset
 cimport numpy as cnp
 
+from npkernels._layout cimport read_strides
 from npkernels._primitives cimport primitives
 from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
 
@@ -45,13 +46,13 @@ cdef inline size_t lines(Py_ssize_t bytes) noexcept nogil:
 
 
 cdef int begin(Clusters* v, cnp.ndarray x, cnp.ndarray centroids, cnp.ndarray labels, distances) except -1:
+    cdef cnp.npy_intp strides[2]
     memset(v, 0, sizeof(Clusters))
     v.table = primitives_for(cnp.PyArray_TYPE(x))
     v.size = v.table.itemsize
     v.x, v.n, v.d = <const char*>cnp.PyArray_DATA(x), cnp.PyArray_DIMS(x)[0], cnp.PyArray_DIMS(x)[1]
-    v.row, v.column = cnp.PyArray_STRIDES(x)[0], cnp.PyArray_STRIDES(x)[1]
-    if v.d == 1:
-        v.column = v.size
+    read_strides(x, strides)
+    v.row, v.column = strides[0], strides[1]
     v.centroids, v.k = <const char*>cnp.PyArray_DATA(centroids), cnp.PyArray_DIMS(centroids)[0]
     v.labels = <int32_t*>cnp.PyArray_DATA(labels)
     if distances is not None:

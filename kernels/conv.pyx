@@ -7,13 +7,14 @@ image n (kernels/simd/conv.h). Groups are products of their own.
 """
 cimport numpy as cnp
 
+from npkernels._layout cimport read_strides
 from npkernels._output_lanes cimport Lanes, lanes_begin, lanes_run
 from npkernels._plain cimport is_plain, plain_positions, plain_size
 from npkernels._primitives cimport START_ROW_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, windows
 from npkernels._product cimport (
     SERIAL_FLOP, Product, Stack, ceil_div, product_begin, product_plan, product_run, product_serial, stack_run,
 )
-from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, workspace, workspace_done
+from npkernels._runtime cimport cache_sizes, empty_array, num_threads, parallel_for, workspace, workspace_done
 from npkernels._windows cimport set_images, set_windows
 
 cnp.import_array()
@@ -37,7 +38,8 @@ cdef struct Convolution:
 
 
 cdef void set_result(Convolution* conv, cnp.ndarray y, Py_ssize_t channel) noexcept:
-    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(y)
+    cdef cnp.npy_intp s[4]
+    read_strides(y, s)
     conv.y = <char*>cnp.PyArray_DATA(y) + channel * s[1]
     conv.y_image, conv.y_channel, conv.y_row, conv.y_column = s[0], s[1], s[2], s[3]
 
@@ -285,12 +287,13 @@ cdef int convolve(
     cdef Product* g = &v.g
     cdef Lanes lanes
     cdef double costs[3]
+    cdef cnp.npy_intp strides[4]
     cdef int done
     v.images, v.channels = cnp.PyArray_DIMS(y)[0], cnp.PyArray_DIMS(x)[1] // groups
     product_begin(g, cnp.PyArray_TYPE(x), cnp.PyArray_DIMS(y)[1] // groups, 0, v.channels * v.conv.patches.kh * v.conv.patches.kw)
     set_result(&v.conv, y, 0)
-    g.a, g.a_row = <const char*>cnp.PyArray_DATA(w), cnp.PyArray_STRIDES(w)[0]
-    g.a_k = cnp.PyArray_STRIDES(w)[cnp.PyArray_NDIM(w) - 1]
+    read_strides(w, strides)
+    g.a, g.a_row, g.a_k = <const char*>cnp.PyArray_DATA(w), strides[0], strides[cnp.PyArray_NDIM(w) - 1]
     if bias is not None:
         g.bias, g.start = <const char*>cnp.PyArray_DATA(bias), START_ROW_BIAS
     if activation >= 0:
@@ -372,7 +375,7 @@ def conv2d_plain(x, w, b, stride, padding, dilation, groups, int activation):
     if p.oh == 0 or p.ow == 0 or 2 * pad > min(p.h, p.w):                 # much padding: perhaps in parts
         return None
     try:
-        y = cnp.PyArray_EMPTY(4, shape, cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
+        y = empty_array(4, shape, cnp.PyArray_TYPE(<cnp.ndarray>x))
     except ValueError:                       # the checks say which size overflows
         return None
     convolve(&v, <cnp.ndarray>x, <cnp.ndarray>w, b, y, 1, activation, ANY)

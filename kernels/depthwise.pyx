@@ -7,6 +7,7 @@
 cimport numpy as cnp
 from libc.string cimport memset
 
+from npkernels._layout cimport read_strides
 from npkernels._primitives cimport (
     activation_fn, depthwise_fits, depthwise_forward_band, depthwise_gradient_band, primitives, windows,
 )
@@ -47,8 +48,9 @@ cdef size_t copy_bytes(Py_ssize_t h, Py_ssize_t w, Py_ssize_t column_stride, Py_
 
 
 cdef int begin(Planes* v, cnp.ndarray x, cnp.ndarray y, tuple geometry) except -1:
-    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(y)
+    cdef cnp.npy_intp s[4]
     memset(v, 0, sizeof(Planes))
+    read_strides(y, s)
     v.table = primitives_for(cnp.PyArray_TYPE(x))
     set_windows(&v.x, x, 0, geometry)
     v.y = <const char*>cnp.PyArray_DATA(y)

@@ -8,6 +8,7 @@ all candidates for the next. D. Arthur and S. Vassilvitskii, "k-means++: the adv
 from libc.string cimport memset
 cimport numpy as cnp
 
+from npkernels._layout cimport read_strides
 from npkernels._primitives cimport primitives
 from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
 
@@ -49,13 +50,13 @@ cdef inline size_t lines(Py_ssize_t bytes) noexcept nogil:
 
 
 cdef void begin(Distances* v, cnp.ndarray x, Py_ssize_t k) noexcept:
+    cdef cnp.npy_intp strides[2]
     memset(v, 0, sizeof(Distances))
     v.table = primitives_for(cnp.PyArray_TYPE(x))
     v.size, v.k = v.table.itemsize, k
     v.x, v.n, v.d = <const char*>cnp.PyArray_DATA(x), cnp.PyArray_DIMS(x)[0], cnp.PyArray_DIMS(x)[1]
-    v.row, v.column = cnp.PyArray_STRIDES(x)[0], cnp.PyArray_STRIDES(x)[1]
-    if v.d == 1:
-        v.column = v.size
+    read_strides(x, strides)
+    v.row, v.column = strides[0], strides[1]
 
 
 cdef inline const double* weights_from(const Distances* v, Py_ssize_t i) noexcept nogil:

@@ -5,7 +5,7 @@ cimport numpy as cnp
 
 from npkernels._primitives cimport strided
 from npkernels._strided cimport (
-    READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_run, merge_axes,
+    READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_run, merge_array,
 )
 
 cnp.import_array()
@@ -74,7 +74,7 @@ def backward(
     cdef Dropout v
     v.scale, v.mask = 1 / (1 - p), <uint8_t*>cnp.PyArray_DATA(mask)
     if not cnp.PyArray_IS_C_CONTIGUOUS(mask):
-        merge_axes(&v.gathered, <char*>v.mask, cnp.PyArray_NDIM(mask), cnp.PyArray_DIMS(mask), cnp.PyArray_STRIDES(mask))
+        merge_array(&v.gathered, mask)
         v.mask = NULL
     elementwise_begin(&e, dy, backward_row, &v)
     elementwise_operand(&e, dy, READ)

@@ -2,6 +2,7 @@
 cimport numpy as cnp
 from libc.math cimport INFINITY
 
+from npkernels._layout cimport read_strides
 from npkernels._planes cimport POOL_GRAIN, Planes, plane_at, set_planes
 from npkernels._primitives cimport primitives, windows
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for
@@ -99,7 +100,8 @@ def mean_backward(
 ):
     # dx[n, c, :, :] = dy[n, c] / (h w)
     cdef Spread v
-    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(dy)
+    cdef cnp.npy_intp s[2]
+    read_strides(dy, s)
     if cnp.PyArray_SIZE(dx) == 0:
         return
     v.table, v.dy, v.dx = (primitives_for(cnp.PyArray_TYPE(dy)), <const char*>cnp.PyArray_DATA(dy),

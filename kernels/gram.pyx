@@ -6,6 +6,7 @@ vectors of one panel times single numbers of another. Chains of CHAIN rows are a
 from libc.string cimport memset
 cimport numpy as cnp
 
+from npkernels._layout cimport read_strides
 from npkernels._primitives cimport START_C, START_ZERO, primitives, tile_fn
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
 
@@ -142,12 +143,14 @@ def triangle(
     Py_ssize_t ranges,       # of columns, which are shared out
 ):
     cdef Gram v
+    cdef cnp.npy_intp strides[2]
     cdef int threads = num_threads()
     memset(&v, 0, sizeof(Gram))
     v.table = primitives_for(cnp.PyArray_TYPE(x))
     v.size, v.width = v.table.itemsize, v.table.tile.vectors * v.table.lanes
     v.x, v.n, v.d = <const char*>cnp.PyArray_DATA(x), cnp.PyArray_DIMS(x)[0], cnp.PyArray_DIMS(x)[1]
-    v.row, v.column = cnp.PyArray_STRIDES(x)[0], cnp.PyArray_STRIDES(x)[1]
+    read_strides(x, strides)
+    v.row, v.column = strides[0], strides[1]
     if near is not None:
         v.near, v.sums = <const char*>cnp.PyArray_DATA(near), <double*>cnp.PyArray_DATA(sums)
     v.totals, v.parts, v.ranges = <double*>cnp.PyArray_DATA(totals), cnp.PyArray_DIMS(totals)[0], ranges

@@ -9,9 +9,10 @@ be few. Its kernels are made here.
 """
 cimport numpy as cnp
 
+from npkernels._layout cimport read_strides
 from npkernels._primitives cimport patch_columns, primitives, windows
 from npkernels._product cimport SERIAL_FLOP, Product, ceil_div, odd_lines, product_begin, product_plan, product_serial
-from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._runtime cimport cache_sizes, empty_array, num_threads, parallel_for, primitives_for, workspace, workspace_done
 from npkernels._windows cimport set_windows
 
 cnp.import_array()
@@ -92,6 +93,7 @@ def by_columns(
     cdef Product* g = &v.g
     cdef int threads = num_threads()
     cdef cnp.npy_intp* shape = cnp.PyArray_DIMS(dy)
+    cdef cnp.npy_intp strides[2]
     set_windows(&v.x, dx, 0, geometry)
     set_windows(&v.dy, dy, 0, (1, 1, 1, 1, 1, 1, 0, 0, shape[2], shape[3]))
     v.images, v.outputs, v.channels, v.taps = shape[0], shape[1] // groups, cnp.PyArray_DIMS(dx)[1] // groups, v.x.kh * v.x.kw
@@ -100,7 +102,8 @@ def by_columns(
     if bias is not None:
         v.bias = <const char*>cnp.PyArray_DATA(bias)
     product_begin(g, cnp.PyArray_TYPE(dx), 0, 0, v.outputs)
-    g.a, g.a_row, g.a_k = <const char*>cnp.PyArray_DATA(w), cnp.PyArray_STRIDES(w)[1], cnp.PyArray_STRIDES(w)[0]
+    read_strides(w, strides)
+    g.a, g.a_row, g.a_k = <const char*>cnp.PyArray_DATA(w), strides[1], strides[0]
     if 2.0 * cnp.PyArray_SIZE(dy) * v.channels * v.taps < SERIAL_FLOP:
         threads = 1
     with nogil:
@@ -142,14 +145,15 @@ def turned_weights(
     """turned[g c + i, (o, t)] = w[g oc + o, i, a, b], the taps t = (a, b) from the last to the first."""
     cdef Taps v
     cdef cnp.ndarray turned
-    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(w)
+    cdef cnp.npy_intp s[4]
     cdef cnp.npy_intp shape[2]
     cdef Py_ssize_t a, b, t
+    read_strides(w, s)
     v.table, v.w, v.output, v.channel = primitives_for(cnp.PyArray_TYPE(w)), <const char*>cnp.PyArray_DATA(w), s[0], s[1]
     v.outputs, v.channels = cnp.PyArray_DIMS(w)[0] // groups, cnp.PyArray_DIMS(w)[1]
     v.count = len(range(*rows)) * len(range(*columns))
     shape[0], shape[1] = groups * v.channels, odd_lines(v.outputs * v.count)
-    turned = cnp.PyArray_EMPTY(2, shape, cnp.PyArray_TYPE(w), 0)
+    turned = empty_array(2, shape, cnp.PyArray_TYPE(w))
     v.to, v.row = <char*>cnp.PyArray_DATA(turned), shape[1]
     v.offsets = <Py_ssize_t*>workspace(<size_t>max(1, v.count) * sizeof(Py_ssize_t))
     if v.offsets == NULL:

@@ -8,6 +8,7 @@ from libc.math cimport sqrt
 from libc.string cimport memset
 cimport numpy as cnp
 
+from npkernels._layout cimport MOST_AXES, read_strides
 from npkernels._primitives cimport primitives, strided
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
 from npkernels._scalars cimport put, real_at, round_to_line
@@ -44,8 +45,10 @@ cdef struct Norm:
 
 cdef void set_rows(Rows* a, cnp.ndarray x) noexcept:
     cdef int last = cnp.PyArray_NDIM(x) - 1
-    merge_axes(&a.rows, <char*>cnp.PyArray_DATA(x), last, cnp.PyArray_DIMS(x), cnp.PyArray_STRIDES(x))
-    a.step = cnp.PyArray_STRIDES(x)[last]
+    cdef cnp.npy_intp strides[MOST_AXES]
+    read_strides(x, strides)
+    merge_axes(&a.rows, <char*>cnp.PyArray_DATA(x), last, cnp.PyArray_DIMS(x), strides)
+    a.step = strides[last]
 
 
 cdef void begin(Norm* v, cnp.ndarray x, cnp.ndarray gamma, double eps, cnp.ndarray y, cnp.ndarray mean,

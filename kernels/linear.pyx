@@ -1,9 +1,11 @@
 """Products of matrices: y = activation(x w' + b), its gradients, and a b."""
 cimport numpy as cnp
 
+from npkernels._layout cimport MOST_AXES, read_strides
 from npkernels._plain cimport is_plain
 from npkernels._primitives cimport START_COLUMN_BIAS
 from npkernels._product cimport Product, Stack, product_begin, product_run, stack_run
+from npkernels._runtime cimport empty_array
 from npkernels._strided cimport merge_axes
 
 cnp.import_array()
@@ -12,16 +14,18 @@ cdef enum:
     CHAINED_VECTORS = 32           # below, more rows lose more to adding the chains than one row gains
 
 
-cdef inline void set_a(Product* g, cnp.ndarray a, bint transposed) noexcept:
+cdef inline void set_a(Product* g, cnp.ndarray a, bint transposed, cnp.npy_intp* strides) noexcept:
     cdef int last = cnp.PyArray_NDIM(a) - 1
     g.a = <const char*>cnp.PyArray_DATA(a)
-    g.a_row, g.a_k = cnp.PyArray_STRIDES(a)[last - 1 + transposed], cnp.PyArray_STRIDES(a)[last - transposed]
+    read_strides(a, strides)
+    g.a_row, g.a_k = strides[last - 1 + transposed], strides[last - transposed]
 
 
-cdef inline void set_b(Product* g, cnp.ndarray b, bint transposed) noexcept:
+cdef inline void set_b(Product* g, cnp.ndarray b, bint transposed, cnp.npy_intp* strides) noexcept:
     cdef int last = cnp.PyArray_NDIM(b) - 1
     g.b = <const char*>cnp.PyArray_DATA(b)
-    g.b_k, g.b_column = cnp.PyArray_STRIDES(b)[last - 1 + transposed], cnp.PyArray_STRIDES(b)[last - transposed]
+    read_strides(b, strides)
+    g.b_k, g.b_column = strides[last - 1 + transposed], strides[last - transposed]
 
 
 cdef inline void set_c(Product* g, cnp.ndarray c) noexcept:
@@ -41,10 +45,11 @@ cpdef product(
 ):
     # c[i, j] = activation(bias[j] + sum over p of a[i, p] b[p, j]). Chained: a long sum is that of several chains.
     cdef Product g
+    cdef cnp.npy_intp strides[2]
     product_begin(&g, cnp.PyArray_TYPE(a), cnp.PyArray_DIMS(c)[0], cnp.PyArray_DIMS(c)[1],
                   cnp.PyArray_DIMS(a)[0 if a_transposed else 1])
-    set_a(&g, a, a_transposed)
-    set_b(&g, b, b_transposed)
+    set_a(&g, a, a_transposed, strides)
+    set_b(&g, b, b_transposed, strides)
     set_c(&g, c)
     if bias is not None:
         g.bias, g.start = <const char*>cnp.PyArray_DATA(bias), START_COLUMN_BIAS
@@ -63,16 +68,17 @@ def products(
 ):
     # c[i] = a[i] b[i] for every leading index i, chained as in `product`
     cdef Stack v
+    cdef cnp.npy_intp strides[MOST_AXES]
     cdef int last = cnp.PyArray_NDIM(a) - 1
     cdef Py_ssize_t m = cnp.PyArray_DIMS(a)[last - 1], k = cnp.PyArray_DIMS(a)[last], n = cnp.PyArray_DIMS(b)[last]
     if cnp.PyArray_SIZE(c) == 0:
         return
     product_begin(&v.g, cnp.PyArray_TYPE(a), m, n, k)
-    set_a(&v.g, a, False)
-    set_b(&v.g, b, False)
+    set_a(&v.g, a, False, strides)
+    merge_axes(&v.a, <char*>v.g.a, last - 1, cnp.PyArray_DIMS(a), strides)
+    set_b(&v.g, b, False, strides)
+    merge_axes(&v.b, <char*>v.g.b, last - 1, cnp.PyArray_DIMS(b), strides)
     set_c(&v.g, c)
-    merge_axes(&v.a, <char*>v.g.a, last - 1, cnp.PyArray_DIMS(a), cnp.PyArray_STRIDES(a))
-    merge_axes(&v.b, <char*>v.g.b, last - 1, cnp.PyArray_DIMS(b), cnp.PyArray_STRIDES(b))
     v.c_bytes = m * v.g.c_row
     v.g.chained = chained and k >= CHAINED_VECTORS * v.g.table.lanes
     with nogil:
@@ -95,7 +101,7 @@ def dense_plain(x, w, b, int activation):
                           or not cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>b)):
         return None
     try:
-        y = cnp.PyArray_EMPTY(2, shape, cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
+        y = empty_array(2, shape, cnp.PyArray_TYPE(<cnp.ndarray>x))
     except ValueError:                       # the checks say which size overflows
         return None
     product(x, w, y, False, True, b, activation, True)

@@ -1,6 +1,7 @@
 """The planes of an array (n, c, h, w), one after the other, and what pooling and its gradients share."""
 cimport numpy as cnp
 
+from npkernels._layout cimport read_strides
 from npkernels._primitives cimport pooling
 from npkernels._runtime cimport num_threads
 
@@ -14,7 +15,8 @@ cdef struct Planes:
 
 
 cdef inline void set_planes(Planes* v, cnp.ndarray x) noexcept:
-    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(x)
+    cdef cnp.npy_intp s[4]
+    read_strides(x, s)
     v.data, v.channels = <const char*>cnp.PyArray_DATA(x), cnp.PyArray_DIMS(x)[1]
     v.image, v.channel, v.row, v.column = s[0], s[1], s[2], s[3]
 

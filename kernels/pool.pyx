@@ -13,7 +13,7 @@ from npkernels._primitives cimport pooling, primitives
 from npkernels._planes cimport (
     BAND_BYTES, POOL_GRAIN, Planes, no_memory, plane_at, set_planes, set_pooling, team, whole_lines,
 )
-from npkernels._runtime cimport parallel_for, primitives_for, workspace, workspace_done
+from npkernels._runtime cimport empty_array, parallel_for, primitives_for, workspace, workspace_done
 
 cnp.import_array()
 
@@ -226,7 +226,7 @@ def pool_plain(x, kernel_size, stride, padding, dilation, bint mean):
         return None
     wanted[0], wanted[1], wanted[2], wanted[3] = shape[0], shape[1], g.oh, g.ow
     try:
-        y = cnp.PyArray_EMPTY(4, wanted, cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
+        y = empty_array(4, wanted, cnp.PyArray_TYPE(<cnp.ndarray>x))
     except ValueError:                       # the checks say which size overflows
         return None
     pool(&g, <cnp.ndarray>x, y, None, mean, True)

@@ -1,3 +1,5 @@
+cimport numpy as cnp
+
 from npkernels._primitives cimport primitives
 
 ctypedef void (*task_fn)(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil
@@ -13,3 +15,5 @@ cdef int num_threads() noexcept nogil
 cdef void parallel_for(task_fn f, void* context, Py_ssize_t count, Py_ssize_t grain, int threads) noexcept nogil
 cdef void* workspace(size_t bytes) noexcept nogil
 cdef void workspace_done() noexcept nogil
+# A new array in C order; a size that overflows is ValueError.
+cdef cnp.ndarray empty_array(int axes, const cnp.npy_intp* shape, int typenum)

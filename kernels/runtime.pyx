@@ -1,5 +1,6 @@
 """The runtime under all kernels: the table of primitives in use, the thread pool, scratch memory."""
 cimport numpy as cnp
+from libc.string cimport memset
 
 from npkernels._primitives cimport primitives, primitives_of
 
@@ -28,6 +29,9 @@ cdef extern from "pages.h" nogil:
 cdef extern from "workspace.h" nogil:
     void* c_workspace "workspace"(size_t bytes)
     void workspace_trim()
+    void workspace_poison(int byte)
+
+cnp.import_array()
 
 ISAS = ("generic", "avx2", "avx512")   # by rising level, numbered as in cpu.h
 
@@ -40,6 +44,7 @@ cdef const primitives* table_f32 = NULL
 cdef const primitives* table_f64 = NULL
 cdef CacheSizes caches
 cdef int most_threads = 1
+cdef int poison_byte = -1          # what new arrays and scratch memory are filled with, -1: not
 
 
 cdef const primitives* primitives_for(int typenum) noexcept nogil:
@@ -76,6 +81,20 @@ cdef void* workspace(size_t bytes) noexcept nogil:
 
 cdef void workspace_done() noexcept nogil:
     workspace_trim()
+
+
+cdef cnp.ndarray empty_array(int axes, const cnp.npy_intp* shape, int typenum):
+    cdef cnp.ndarray array = cnp.PyArray_EMPTY(axes, <cnp.npy_intp*>shape, typenum, 0)
+    if poison_byte >= 0:
+        memset(cnp.PyArray_DATA(array), poison_byte, <size_t>cnp.PyArray_NBYTES(array))
+    return array
+
+
+def poison(int byte):
+    """For tests: memory that nobody wrote, results and scratch, holds this byte; -1: whatever was there."""
+    global poison_byte
+    poison_byte = byte
+    workspace_poison(byte)
 
 
 def available_isas():

@@ -7,6 +7,7 @@ depends on the shape alone, so neither strides nor threads change a bit.
 from libc.stdint cimport int64_t
 cimport numpy as cnp
 
+from npkernels._layout cimport read_strides
 from npkernels._primitives cimport (
     TARGET_IGNORED, TARGET_NONE, primitives, sample_target, softmax_fn, softmax_gradient_fn, softmax_rows_fn,
 )
@@ -42,7 +43,8 @@ cdef struct Softmax:
 
 
 cdef void set_axis(Axis* axis, cnp.ndarray x) noexcept:
-    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(x)
+    cdef cnp.npy_intp s[3]
+    read_strides(x, s)
     axis.data, axis.outer, axis.step = <char*>cnp.PyArray_DATA(x), s[0], s[1]
     axis.inner = s[2] if cnp.PyArray_NDIM(x) == 3 else 0
 

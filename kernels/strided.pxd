@@ -50,6 +50,8 @@ cdef void elementwise_operand(Elementwise* e, cnp.ndarray array, int use) noexce
 cdef const char* elementwise_read(const Elementwise* e, int i, Py_ssize_t first, Py_ssize_t count, char* scratch) noexcept nogil
 # Array `to` of shape and strides, as few axes as can be.
 cdef void merge_axes(strided* to, char* data, int axes, const cnp.npy_intp* shape, const cnp.npy_intp* strides) noexcept nogil
+# The same of a whole array.
+cdef void merge_array(strided* to, cnp.ndarray array) noexcept
 # Whether the last operand, which is only written, should go past the caches.
 cdef bint elementwise_streams(const Elementwise* e) noexcept
 # -1 without a byte written when memory cannot be had. Releases the GIL.

@@ -6,6 +6,7 @@ its operands, so chunks and threads change no bits. A sum has a part for each ch
 """
 cimport numpy as cnp
 
+from npkernels._layout cimport MOST_AXES, read_strides
 from npkernels._primitives cimport strided
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
 
@@ -17,11 +18,13 @@ cdef enum:
 
 
 cdef void extent(cnp.ndarray array, size_t* low, size_t* high) noexcept:
+    cdef cnp.npy_intp strides[MOST_AXES]
     cdef Py_ssize_t i, span
+    read_strides(array, strides)
     low[0] = <size_t>cnp.PyArray_DATA(array)
     high[0] = low[0] + cnp.PyArray_ITEMSIZE(array)
     for i in range(cnp.PyArray_NDIM(array)):
-        span = (cnp.PyArray_DIMS(array)[i] - 1) * cnp.PyArray_STRIDES(array)[i]
+        span = (cnp.PyArray_DIMS(array)[i] - 1) * strides[i]
         if span > 0:
             high[0] += span
         else:
@@ -58,7 +61,7 @@ cdef void elementwise_operand(Elementwise* e, cnp.ndarray array, int use) noexce
     e.contiguous[i] = cnp.PyArray_IS_C_CONTIGUOUS(array)
     if not e.contiguous[i]:
         e.strided = True
-        merge_axes(&e.arrays[i], e.data[i], cnp.PyArray_NDIM(array), cnp.PyArray_DIMS(array), cnp.PyArray_STRIDES(array))
+        merge_array(&e.arrays[i], array)
     e.operands = i + 1
 
 
@@ -77,6 +80,12 @@ cdef void merge_axes(strided* to, char* data, int axes, const cnp.npy_intp* shap
     if last < 0:
         last, to.shape[0], to.strides[0] = 0, 1, 0
     to.data, to.axes = data, last + 1
+
+
+cdef void merge_array(strided* to, cnp.ndarray array) noexcept:
+    cdef cnp.npy_intp strides[MOST_AXES]
+    read_strides(array, strides)
+    merge_axes(to, <char*>cnp.PyArray_DATA(array), cnp.PyArray_NDIM(array), cnp.PyArray_DIMS(array), strides)
 
 
 cdef const char* elementwise_read(const Elementwise* e, int i, Py_ssize_t first, Py_ssize_t count, char* scratch) noexcept nogil:

@@ -1,6 +1,7 @@
 """im2col and col2im: the patches under a sliding window as columns, and their sum at their places."""
 cimport numpy as cnp
 
+from npkernels._layout cimport read_strides
 from npkernels._primitives cimport patch_columns, primitives, windows
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for
 from npkernels._windows cimport set_windows
@@ -63,8 +64,9 @@ def fold(
     tuple geometry,
 ):
     cdef Columns v
-    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(cols)
+    cdef cnp.npy_intp s[3]
     cdef Py_ssize_t planes = cnp.PyArray_DIMS(x)[0] * cnp.PyArray_DIMS(x)[1], grain
+    read_strides(cols, s)
     v.table = primitives_for(cnp.PyArray_TYPE(x))
     set_windows(&v.patches, x, 0, geometry)
     v.channels = max(1, cnp.PyArray_DIMS(x)[1])

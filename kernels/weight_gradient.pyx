@@ -15,6 +15,7 @@ from libc.math cimport isfinite
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from npkernels._layout cimport read_strides
 from npkernels._primitives cimport (
     START_C, START_ZERO, flat_layout, flat_layout_of, panel_count, panel_start, picture_pixels, primitives, windows,
 )
@@ -305,8 +306,9 @@ def weight_gradient(
     tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, oh, ow
 ):
     cdef Gradient v
-    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(dy)
+    cdef cnp.npy_intp s[4]
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(x)
+    read_strides(dy, s)
     v.table, v.dw = primitives_for(cnp.PyArray_TYPE(x)), <char*>cnp.PyArray_DATA(dw)
     set_windows(&v.x, x, 0, geometry)
     v.dy, v.dy_image, v.dy_channel, v.dy_row, v.dy_column = <const char*>cnp.PyArray_DATA(dy), s[0], s[1], s[2], s[3]

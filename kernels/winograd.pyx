@@ -13,6 +13,7 @@ sum is one chain of multiply-adds over c either way, so that an image's result d
 cimport numpy as cnp
 from libc.string cimport memset
 
+from npkernels._layout cimport read_strides
 from npkernels._primitives cimport (
     START_C, START_ZERO, WINOGRAD_PIXELS, WINOGRAD_PLANES, activation_fn, panel_count, panel_start,
     primitives, windows, winograd_primitives,
@@ -300,17 +301,20 @@ def forward(
 ):
     """Whether each image was done: 0 where it was, 1 where its pixels or the weights forbid this form, as uint8 (n,)."""
     cdef Winograd v
-    cdef cnp.npy_intp* s = cnp.PyArray_STRIDES(y)
+    cdef cnp.npy_intp s[4]
+    cdef cnp.npy_intp of_w[3]
     cdef cnp.npy_intp n = cnp.PyArray_DIMS(x)[0]
     cdef cnp.ndarray bad = cnp.PyArray_ZEROS(1, &n, cnp.NPY_UINT8, 0)
     cdef int threads = num_threads()
     memset(&v, 0, sizeof(Winograd))
+    read_strides(y, s)
+    read_strides(w, of_w)
     v.table, v.y = primitives_for(cnp.PyArray_TYPE(x)), <char*>cnp.PyArray_DATA(y)
     set_windows(&v.x, x, 0, geometry)
     v.form, v.step, v.taps = &v.table.winograd[v.x.kh == 5], 7 - v.x.kh, v.x.kh * v.x.kw
     v.y_image, v.y_channel, v.y_row, v.y_column = s[0], s[1], s[2], s[3]
     v.w, v.turned = <const char*>cnp.PyArray_DATA(w), turned
-    v.w_output, v.w_channel, v.w_tap = cnp.PyArray_STRIDES(w)[0], cnp.PyArray_STRIDES(w)[1], cnp.PyArray_STRIDES(w)[2]
+    v.w_output, v.w_channel, v.w_tap = of_w[0], of_w[1], of_w[2]
     v.images, v.channels, v.outputs = n, cnp.PyArray_DIMS(x)[1], cnp.PyArray_DIMS(w)[0]
     v.bad_images = <char*>cnp.PyArray_DATA(bad)
     if bias is not None:

@@ -10,6 +10,9 @@ enum { WORKSPACE_KEEP = 16 << 20 };
  * NULL when memory cannot be had. */
 void *workspace(size_t bytes);
 
+/* For tests: from now on every block is filled with `byte` before it is given out; -1: as it is. */
+void workspace_poison(int byte);
+
 /* Gives back a block of more than WORKSPACE_KEEP bytes. */
 void workspace_trim(void);
 

@@ -91,10 +91,11 @@ INLINE bool whole_and_ascending(ptrdiff_t stride)
 INLINE bool by_covers(const windows *g)
 {
     const ptrdiff_t row = g->sh * g->row_stride, image = g->image_stride, step = g->sw * g->column_stride / (ptrdiff_t)sizeof(number);
+    const ptrdiff_t last = (g->ow - 1) * g->sw * g->column_stride; /* from the first window of a row */
     return WIDE_GATHER && (g->ow < LANES || (step > 2 && step <= COVERS)) && whole_and_ascending(g->sw * g->column_stride) && whole_and_ascending(row) &&
            whole_and_ascending(image) && image < INT32_MAX / 64 && row < INT32_MAX / 64 / g->h &&
            g->h + g->kh * g->dh < INT32_MAX / 64 && g->w + g->kw * g->dw < INT32_MAX / 64 &&
-           row >= (g->ow - 1) * g->sw * g->column_stride && image >= (g->oh - 1) * row;
+           row >= last && image >= (g->oh - 1) * row + last;
 }
 
 #endif

@@ -92,7 +92,7 @@ INLINE void tile_taps(const int rows, const int vectors, const window_taps *taps
 INLINE void tile_lines(const int rows, const int vectors, const picture_pixels *pixels, const real *a,
                        const ptrdiff_t *runs, const real *b, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start)
 {
-    const ptrdiff_t last = columns - (vectors - 1) * LANES, end = pixels->width * pixels->a_column;
+    const ptrdiff_t last = columns - (vectors - 1) * LANES;
     const picture_pixels k = *pixels;
     vreal acc[TILE_ROWS][TILE_VECTORS];
     start_accumulators(rows, vectors, acc, c, c_stride, last, start, c);
@@ -100,7 +100,7 @@ INLINE void tile_lines(const int rows, const int vectors, const picture_pixels *
         for (ptrdiff_t l = 0; l < k.lines; l++) {
             const real *row[TILE_ROWS], *line = b + l * k.b_line;
             UNROLL for (int i = 0; i < rows; i++) row[i] = a + l * k.a_line + runs[i];
-            for (ptrdiff_t p = 0; p != end; p += k.a_column, line += k.b_column) {
+            for (ptrdiff_t w = 0, p = 0; w < k.width; w++, p += k.a_column, line += k.b_column) {
                 vreal bp[TILE_VECTORS];
                 UNROLL for (int v = 0; v < vectors; v++) bp[v] = vload(line + v * LANES);
                 UNROLL for (int i = 0; i < rows; i++)

@@ -206,6 +206,11 @@ def _read_environment():
         if not (text.strip().isdecimal() and 1 <= int(text) <= THREADS_MAX):
             raise ValueError(f"NPKERNELS_NUM_THREADS must be an int of at least 1, got {text!r}")
         set_num_threads(int(text))
+    text = os.environ.get("NPKERNELS_POISON")  # kernels/README.md
+    if text:
+        if not (text.strip().isdecimal() and int(text) <= 255):
+            raise ValueError(f"NPKERNELS_POISON must be a byte, got {text!r}")
+        _runtime.poison(int(text))
 
 
 _read_environment()
