@@ -119,7 +119,7 @@ class Samples:
         """To be called before the steps of a run."""
         if self._totals is None:
             self._totals = Totals(self.x, self.weights, self.k)
-        self._labels, self._before = np.empty(len(self.x), np.int32), np.full(len(self.x), -1, np.int32)
+        self._labels, self._before = np.full(len(self.x), -1, np.int32), np.empty(len(self.x), np.int32)
 
     def step(self, centres, inertia):
         """An iteration from `centres`; an empty cluster moves to one of the samples farthest from their centre."""
