@@ -115,7 +115,7 @@ def max_backward(
     v.indices.together = v.indices.together and v.type == INT32
     v.dx, v.group, v.band, v.scratch_bytes, v.scratch = <char*>cnp.PyArray_DATA(dx), 1, v.oh, 0, NULL
     if (v.dy.together or v.indices.together) and v.channels >= v.dy.table.lanes:     # fewer leave lanes empty: slower
-        v.group = v.dy.table.lanes
+        v.group = min(v.dy.table.lanes, v.indices.table.lanes)
         v.band = band_rows(v.oh, v.ow, v.group, v.dy.table.itemsize)
         v.scratch_bytes = 2 * whole_lines(v.group * v.band * v.ow * v.dy.table.itemsize)
     v.groups = (v.channels + v.group - 1) // v.group

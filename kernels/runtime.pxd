@@ -7,6 +7,7 @@ ctypedef void (*task_fn)(void* context, Py_ssize_t first, Py_ssize_t last, int s
 cdef struct CacheSizes:
     Py_ssize_t l1d, l2, l3
 
+# Once a call: another thread may choose another instruction set meanwhile, and what one table has packed the other cannot read.
 cdef const primitives* primitives_for(int typenum) noexcept nogil
 cdef CacheSizes cache_sizes() noexcept nogil
 # Whether a result should go past the caches; bytes: of operands and result together.

@@ -5,14 +5,11 @@ from libc.string cimport memset
 from npkernels._primitives cimport primitives, primitives_of
 
 cdef extern from "cpu.h" nogil:
-    enum:
-        ISA_GENERIC
-        ISA_AVX2
-        ISA_AVX512
-        ISA_COUNT
     ctypedef struct cpu_caches:
         Py_ssize_t l1d, l2, l3
     int cpu_supports(int isa)
+    int isa_in_use()
+    void isa_use(int isa)
     int cpu_count()
     cpu_caches cpu_cache_sizes()
 
@@ -39,16 +36,13 @@ cdef enum:
     OWN_L3 = 64 << 20
     STREAMED_BYTES = 18 << 20
 
-cdef int isa_in_use = ISA_GENERIC
-cdef const primitives* table_f32 = NULL
-cdef const primitives* table_f64 = NULL
 cdef CacheSizes caches
 cdef int most_threads = 1
 cdef int poison_byte = -1          # what new arrays and scratch memory are filled with, -1: not
 
 
 cdef const primitives* primitives_for(int typenum) noexcept nogil:
-    return table_f32 if typenum == cnp.NPY_FLOAT else table_f64
+    return primitives_of(isa_in_use(), 32 if typenum == cnp.NPY_FLOAT else 64)
 
 
 cdef CacheSizes cache_sizes() noexcept nogil:
@@ -103,15 +97,12 @@ def available_isas():
 
 
 def isa():
-    return ISAS[isa_in_use]
+    return ISAS[isa_in_use()]
 
 
 def use_isa(str name):
     """`name` is one of `available_isas()`; the caller has checked it."""
-    global isa_in_use, table_f32, table_f64
-    isa_in_use = ISAS.index(name)
-    table_f32 = primitives_of(isa_in_use, 32)
-    table_f64 = primitives_of(isa_in_use, 64)
+    isa_use(ISAS.index(name))
 
 
 def cpus():

@@ -1,5 +1,12 @@
-"""Single numbers of the type of a table, and sizes in whole lines of the cache."""
+"""Single numbers of the type of a table, or shared by threads, and sizes in whole lines of the cache."""
+from libc.stdint cimport int64_t
+
 from npkernels._primitives cimport primitives
+
+cdef extern from "shared.h" nogil:
+    int64_t load_once(const int64_t* x)
+    void raise_flag(char* flag)
+    bint is_raised(const char* flag)
 
 
 cdef inline double real_at(const primitives* table, const char* x, Py_ssize_t i) noexcept nogil:

@@ -4,7 +4,7 @@ Two forms (kernels/simd/softmax.h): rows of classes where the classes are the la
 samples otherwise. A block goes through a buffer (c, lanes), which any strides fill and any output empties. The choice
 depends on the shape alone, so neither strides nor threads change a bit.
 """
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 cimport numpy as cnp
 
 from npkernels._layout cimport read_strides
@@ -12,7 +12,7 @@ from npkernels._primitives cimport (
     TARGET_IGNORED, TARGET_NONE, primitives, sample_target, softmax_fn, softmax_gradient_fn, softmax_rows_fn,
 )
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
-from npkernels._scalars cimport real_at
+from npkernels._scalars cimport load_once, real_at
 
 cnp.import_array()
 
@@ -210,12 +210,13 @@ def backward(
 
 
 cdef inline sample_target target_of(const Softmax* v, Py_ssize_t sample) noexcept nogil:
+    # A class that another thread has written since `divide` checked it counts as ignored where there is no such class.
     cdef sample_target t
     cdef int64_t label
     t.target, t.hard, t.scale = TARGET_NONE, 0, v.scale
     if v.classes != NULL:
-        label = v.classes[sample]
-        if v.has_ignored and label == v.ignored:
+        label = load_once(v.classes + sample)
+        if v.has_ignored and label == v.ignored or <uint64_t>label >= <uint64_t>v.c:
             t.target = TARGET_IGNORED
         else:
             t.target = label
@@ -277,7 +278,7 @@ cdef Py_ssize_t divide(Softmax* v, double* divisor) noexcept nogil:
     cdef int64_t label
     divisor[0] = 0
     for i in range(v.outer * v.inner):
-        label = v.classes[i]
+        label = load_once(v.classes + i)
         if v.has_ignored and label == v.ignored:
             continue
         if label < 0 or label >= v.c:

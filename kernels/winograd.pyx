@@ -20,7 +20,7 @@ from npkernels._primitives cimport (
 )
 from npkernels._product cimport SERIAL_FLOP, ceil_div, odd_lines
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
-from npkernels._scalars cimport round_to_line
+from npkernels._scalars cimport is_raised, raise_flag, round_to_line
 from npkernels._strips cimport Strips, first_tile, locate, set_strips
 from npkernels._windows cimport set_windows
 
@@ -58,8 +58,8 @@ cdef struct Winograd:
     char* scratch
     size_t slot_bytes, shared_bytes, u_bytes, v_bytes, m_bytes
     size_t pixel_bytes               # of the pixels of a strip or of the kernels that are packed
-    bint bad_weights
-    char* bad_images
+    char* bad_weights                # flags, which tasks raise
+    char* bad_images                 # one an image
 
 
 cdef void plan(Winograd* v, int threads) noexcept nogil:
@@ -119,7 +119,7 @@ cdef inline Py_ssize_t range_vectors(const Winograd* v) noexcept nogil:
 
 cdef void transform_kernels(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # A panel of outputs and a few channels at a time
-    cdef Winograd* v = <Winograd*>context
+    cdef const Winograd* v = <const Winograd*>context
     cdef Py_ssize_t lanes = v.table.lanes, size = v.table.itemsize, parts = ceil_div(v.channels, PACKED_CHANNELS), task
     cdef Py_ssize_t vectors = range_vectors(v), start, end, c, channels
     cdef char* taps = v.scratch + <size_t>slot * v.slot_bytes
@@ -131,7 +131,7 @@ cdef void transform_kernels(void* context, Py_ssize_t first, Py_ssize_t last, in
         pack_kernels(v, v.first + start, min(end, v.outputs - v.first) - start, end - start, c, channels, taps)
         if not v.form.kernels(channels, end - start, taps, v.turned, v.u + (start * v.channels + c * (end - start)) * size,
                               v.u_plane):
-            v.bad_weights = True
+            raise_flag(v.bad_weights)
 
 
 cdef inline void pack_kernels(const Winograd* v, Py_ssize_t output, Py_ssize_t outputs, Py_ssize_t width, Py_ssize_t c,
@@ -155,7 +155,7 @@ cdef Py_ssize_t transform_tiles(const Winograd* v, Py_ssize_t first, Py_ssize_t 
         while c < v.channels:
             if not v.form.input(&x, v.step * row - x.top, v.step * column - x.left, min(v.table.lanes, v.channels - c), tiles,
                                 pixels, to + (done * v.v_tile + c) * size, v.v_plane, v.v_tile):
-                v.bad_images[image] = 1
+                raise_flag(v.bad_images + image)
             x.x += v.table.lanes * x.channel_stride
             c += v.table.lanes
         done += tiles
@@ -242,7 +242,7 @@ cdef void multiply_blocks(const Winograd* v, const char* a, char* m, bint begins
 
 cdef void run_panels(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # A panel is a range of outputs of its own, with its own U.
-    cdef Winograd* whole = <Winograd*>context
+    cdef const Winograd* whole = <const Winograd*>context
     cdef Winograd v
     cdef Py_ssize_t task, c, size = whole.table.itemsize, lanes = whole.table.lanes, vectors = ceil_div(whole.outputs, lanes)
     cdef char* m
@@ -257,8 +257,7 @@ cdef void run_panels(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
         while c < whole.channels:
             v.channels, v.w = min(whole.channel_block, whole.channels - c), whole.w + c * v.w_channel
             transform_kernels(&v, 0, ceil_div(v.channels, PACKED_CHANNELS), 0)
-            if v.bad_weights:
-                whole.bad_weights = True
+            if is_raised(v.bad_weights):
                 return
             multiply_blocks(&v, v.tiles_of_all + c * size, m, c == 0, c + v.channels == whole.channels)
             c += v.channels
@@ -280,10 +279,10 @@ cdef int run(Winograd* v, int threads) except -1 nogil:
         workspace_done()
         return 0
     v.first = 0
-    while v.first < v.outputs and not v.bad_weights:
+    while v.first < v.outputs and not v.bad_weights[0]:
         v.panels = panel_count(range_vectors(v), v.table.tile.vectors)
         parallel_for(transform_kernels, v, v.panels * ceil_div(v.channels, PACKED_CHANNELS), 1, threads)
-        if not v.bad_weights:
+        if not v.bad_weights[0]:
             parallel_for(run_blocks, v, ceil_div(strips, v.block), 1, threads)
         v.first += v.count
     workspace_done()
@@ -305,6 +304,7 @@ def forward(
     cdef cnp.npy_intp of_w[3]
     cdef cnp.npy_intp n = cnp.PyArray_DIMS(x)[0]
     cdef cnp.ndarray bad = cnp.PyArray_ZEROS(1, &n, cnp.NPY_UINT8, 0)
+    cdef char bad_weights = 0
     cdef int threads = num_threads()
     memset(&v, 0, sizeof(Winograd))
     read_strides(y, s)
@@ -316,7 +316,7 @@ def forward(
     v.w, v.turned = <const char*>cnp.PyArray_DATA(w), turned
     v.w_output, v.w_channel, v.w_tap = of_w[0], of_w[1], of_w[2]
     v.images, v.channels, v.outputs = n, cnp.PyArray_DIMS(x)[1], cnp.PyArray_DIMS(w)[0]
-    v.bad_images = <char*>cnp.PyArray_DATA(bad)
+    v.bad_images, v.bad_weights = <char*>cnp.PyArray_DATA(bad), &bad_weights
     if bias is not None:
         v.bias = <const char*>cnp.PyArray_DATA(bias)
     if activation >= 0:
@@ -325,6 +325,6 @@ def forward(
         threads = 1
     with nogil:
         run(&v, threads)
-    if v.bad_weights:
+    if bad_weights:
         cnp.PyArray_FILLWBYTE(bad, 1)
     return bad

@@ -18,7 +18,7 @@ from npkernels._primitives cimport (
 )
 from npkernels._product cimport SERIAL_FLOP, ceil_div, odd_lines
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
-from npkernels._scalars cimport round_to_line
+from npkernels._scalars cimport raise_flag, round_to_line
 from npkernels._strips cimport Strips, first_tile, locate, set_strips
 from npkernels._windows cimport set_windows
 
@@ -47,7 +47,7 @@ cdef struct Gradient:
     char* m
     char* scratch
     size_t slot_bytes
-    bint bad
+    char bad                         # a flag, which tasks raise
 
 
 cdef inline Py_ssize_t even_part(Py_ssize_t count, Py_ssize_t most, Py_ssize_t unit) noexcept nogil:
@@ -90,7 +90,7 @@ cdef void transform_strip(Gradient* v, Py_ssize_t strip, bint of_dy, char* pixel
             good = v.form.input(&x, v.step * row - x.top, v.step * column - x.left, min(lanes, end - c), tiles, pixels, to,
                                 v.v_plane, v.v_tile)
         if not good:
-            v.bad = True
+            raise_flag(&v.bad)
             return
         c += lanes
         x.x += lanes * x.channel_stride

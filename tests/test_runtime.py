@@ -284,21 +284,6 @@ def test_interpreter_exit_neither_waits_nor_crashes():
     assert time.monotonic() - start < 10
 
 
-@pytest.mark.parametrize("order", ["import threadpoolctl, npkernels as nk", "import npkernels as nk, threadpoolctl"])
-def test_threadpoolctl_controls_the_pool(order):
-    pytest.importorskip("threadpoolctl")
-    code = f"""
-{order}
-nk.set_num_threads(5)
-with threadpoolctl.threadpool_limits(1):
-    print(nk.get_num_threads())
-with threadpoolctl.threadpool_limits(2, user_api="npkernels"):
-    print(nk.get_num_threads())
-print(nk.get_num_threads(), [p["version"] for p in threadpoolctl.threadpool_info() if p["user_api"] == "npkernels"])
-"""
-    assert python(code).split() == ["1", "2", "5", f"['{nk.__version__}']"]
-
-
 def test_import_does_not_import_threadpoolctl():
     code = (
         "import sys, npkernels; print([m for m in ('threadpoolctl', 'sklearn', 'scipy', 'torch') if m in sys.modules])"

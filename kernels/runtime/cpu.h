@@ -10,6 +10,10 @@ enum { ISA_GENERIC, ISA_AVX2, ISA_AVX512, ISA_COUNT };
 /* 1 if the processor and the operating system can run that level. */
 int cpu_supports(int isa);
 
+/* The level in use; any thread may change it while others call kernels, each of which asks once. */
+int isa_in_use(void);
+void isa_use(int isa);
+
 /* CPUs that this process may use: affinity and cgroup quota, the quota rounded up; at least 1. */
 int cpu_count(void);
 

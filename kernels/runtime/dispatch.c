@@ -1,6 +1,8 @@
-/* Which table of primitives this build holds for an (ISA, dtype). */
+/* Which table of primitives this build holds for an (ISA, dtype), and which ISA is in use. */
 #include "cpu.h"
 #include "primitives.h"
+
+#include <stdatomic.h>
 
 #define DECLARE(isa) extern const primitives primitives_f32_##isa, primitives_f64_##isa;
 #define TABLES(isa) {&primitives_f32_##isa, &primitives_f64_##isa}
@@ -22,3 +24,8 @@ const primitives *primitives_of(int isa, int bits)
     };
     return isa >= 0 && isa < ISA_COUNT ? tables[isa][bits == 64] : NULL;
 }
+
+static _Atomic int in_use = ISA_GENERIC;
+
+int isa_in_use(void) { return atomic_load_explicit(&in_use, memory_order_relaxed); }
+void isa_use(int isa) { atomic_store_explicit(&in_use, isa, memory_order_relaxed); }

@@ -189,65 +189,40 @@ static void max_planes(const pooling *g, const char *x, ptrdiff_t row_stride, pt
     }
 }
 
-/* A negative number becomes one of the largest. */
+/* A negative number becomes one of the largest. Other threads may write to the indices, and what is checked must be what is used:
+ * the compiler forgets where the number came from, so that it cannot load it once more. */
 INLINE uint64_t load_index(const char *p, int type)
 {
     uint64_t index = 0;
     memcpy(&index, p, (size_t)1 << (type & ~UNSIGNED_INDEX)); /* little endian */
     const int unused = 64 - (8 << (type & ~UNSIGNED_INDEX));
-    return type & UNSIGNED_INDEX ? index : (uint64_t)((int64_t)(index << unused) >> unused);
+    index = type & UNSIGNED_INDEX ? index : (uint64_t)((int64_t)(index << unused) >> unused);
+    __asm__("" : "+r"(index));
+    return index;
 }
 
 INLINE int scatter_type(const pool_gradients *g, int type, ptrdiff_t dy_column, ptrdiff_t index_column, real *dx)
 {
     const ptrdiff_t columns = g->columns; /* in registers: dx might alias *g */
     const uint64_t size = (uint64_t)g->size;
-    int good = 1;
     for (ptrdiff_t i = 0; i < g->rows; i++) {
         const char *const dy = g->dy + i * g->dy_row, *const at = g->indices + i * g->index_row;
+#pragma GCC unroll 8
         for (ptrdiff_t j = 0; j < columns; j++) {
             const uint64_t index = load_index(at + j * index_column, type);
-            if (index < size)
-                dx[index] += *(const real *)(dy + j * dy_column);
-            else
-                good = 0;
+            if (__builtin_expect(index >= size, 0))
+                return 0;
+            dx[index] += *(const real *)(dy + j * dy_column);
         }
     }
-    return good;
-}
-
-enum { CHECKED = 64 }; /* indices at a time */
-
-/* What max_rows writes: as negative numbers count from 2^31 on, one maximum checks many indices. */
-static int scatter_rows(const pool_gradients *g, real *dx)
-{
-    const pool_gradients all = *g;
-    int good = 1;
-    for (ptrdiff_t i = 0; i < all.rows; i++) {
-        const real *const dy = (const real *)(all.dy + i * all.dy_row);
-        const int32_t *const at = (const int32_t *)(all.indices + i * all.index_row);
-        for (ptrdiff_t j = 0; j < all.columns; j += CHECKED) {
-            const ptrdiff_t count = min_size(CHECKED, all.columns - j);
-            uint32_t most = 0;
-            for (ptrdiff_t l = 0; l < count; l++)
-                most = (uint32_t)at[j + l] > most ? (uint32_t)at[j + l] : most;
-            if (most >= (uint64_t)all.size) {
-                good = 0;
-                continue;
-            }
-#pragma GCC unroll 8
-            for (ptrdiff_t l = 0; l < count; l++)
-                dx[at[j + l]] += dy[j + l];
-        }
-    }
-    return good;
+    return 1;
 }
 
 static int scatter(const pool_gradients *g, int type, real *dx)
 {
     const ptrdiff_t dy_column = g->dy_column, index_column = g->index_column;
-    if (type == 2 && dy_column == sizeof(number) && index_column == sizeof(int32_t) && g->size <= INT32_MAX)
-        return scatter_rows(g, dx);
+    if (type == 2 && dy_column == sizeof(number) && index_column == sizeof(int32_t)) /* what max_rows writes */
+        return scatter_type(g, 2, sizeof(number), sizeof(int32_t), dx);
     switch (type) {
     case 0: return scatter_type(g, 0, dy_column, index_column, dx);
     case 1: return scatter_type(g, 1, dy_column, index_column, dx);

@@ -130,6 +130,7 @@ def brelu_backward(dy, x, *, out=None):
 def _signs(channels, dtype):
     signs = np.ones((1, channels), dtype)
     signs[:, 1::2] = -1
+    signs.flags.writeable = False  # all callers share it
     return signs
 
 

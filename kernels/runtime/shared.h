@@ -1,0 +1,15 @@
+/* Single values that several threads use at once. */
+#ifndef NPK_SHARED_H
+#define NPK_SHARED_H
+
+#include <stdint.h>
+
+/* A number of a caller's array, which another thread may write to: what was checked must be what is used, so that it is
+ * loaded once. */
+static inline int64_t load_once(const int64_t *x) { return __atomic_load_n(x, __ATOMIC_RELAXED); }
+
+/* A flag that tasks raise and nobody lowers meanwhile. */
+static inline void raise_flag(char *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
+static inline int is_raised(const char *flag) { return __atomic_load_n(flag, __ATOMIC_RELAXED); }
+
+#endif
