@@ -174,6 +174,35 @@ time.sleep(%f)
         assert time.monotonic() - start < 20
 
 
+@linux
+def test_threads_and_buffers_that_cannot_be_had():
+    code = """
+import resource
+import numpy as np, npkernels as nk
+x, w = np.ones((400, 300)), np.ones((250, 300))
+image, kernel = np.ones((2, 16, 20, 20)), np.ones((16, 16, 3, 3))
+outs = np.empty((400, 250)), np.empty((2, 16, 18, 18)), np.empty((400, 300))
+nk.set_num_threads(4)
+calls = [
+    lambda: (nk.dense(x, w, out=outs[0]) == 300).all(),
+    lambda: (nk.conv2d(image, kernel, out=outs[1]).round(6) == 144).all(),
+    lambda: abs(nk.softmax(x, out=outs[2]) - 1 / 300).max() < 1e-9,
+]
+size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()
+done = 0
+for more in range(0, 24 << 20, 1 << 18):
+    resource.setrlimit(resource.RLIMIT_AS, (size + more, resource.RLIM_INFINITY))
+    for call in calls:
+        try:
+            assert call()
+            done += 1
+        except MemoryError:
+            pass
+print(done > 0)
+"""
+    assert output(code) == "True"
+
+
 def test_a_sub_interpreter_gets_an_import_error():
     pytest.importorskip("_xxsubinterpreters")
     code = """
