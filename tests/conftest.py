@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import npkernels as nk
+from npkernels import conv
 
 # All that this machine runs; with NPKERNELS_ISA set that one, so that .ci/run does no test twice.
 ISAS = [nk.isa()] if os.environ.get("NPKERNELS_ISA") else nk.available_isas()
@@ -52,6 +53,15 @@ def same_for_any_threads():
         return results[0]
 
     return check
+
+
+@pytest.fixture
+def direct(monkeypatch):
+    """Convolutions and gradients never take Winograd's form, whose points are no integers."""
+    conv._columns_pay.cache_clear()
+    monkeypatch.setattr(conv, "_winograd_tiles", lambda *geometry: 0)
+    yield
+    conv._columns_pay.cache_clear()
 
 
 def strided_copies(array):

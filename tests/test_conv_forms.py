@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bounds import assert_within
+from bounds import assert_exact, assert_near, integers
 
 import npkernels as nk
 from npkernels import _conv, _weight_gradient, reference
@@ -26,11 +26,15 @@ CASES = [
 ]
 
 
-def operands(rng, case, dtype):
+def normal(rng, shape, dtype):
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def operands(rng, case, dtype, values=normal):
     n, c, h, w, oc, kh, kw, stride, padding, dilation, groups = case
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     shapes = (n, c, h, w), (oc, c // groups, kh, kw), (oc,)
-    return [rng.standard_normal(shape).astype(dtype) for shape in shapes], options
+    return [values(rng, shape, dtype) for shape in shapes], options
 
 
 def by_form(form, x, w, b, stride, padding, dilation, groups, y=None):
@@ -41,11 +45,20 @@ def by_form(form, x, w, b, stride, padding, dilation, groups, y=None):
     return y
 
 
+@pytest.mark.parametrize("form", sorted(_conv.FORMS))
 @pytest.mark.parametrize("case", CASES)
-def test_forms_are_within_the_bound_and_equal(isa, dtype, eps, rng, case):
+def test_forms_of_integers_are_exact(isa, dtype, rng, form, case):
+    (x, w, b), options = operands(rng, case, dtype, integers)
+    for bias in (b, None):
+        arguments = (x, w) if bias is None else (x, w, bias)
+        assert_exact(by_form(form, x, w, bias, **options), reference.conv2d, arguments, **options)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_forms_round_alike(isa, dtype, eps, rng, case):
     (x, w, b), options = operands(rng, case, dtype)
     y = by_form("lanes", x, w, b, **options)
-    assert_within(y, lambda *a: reference.conv2d(*a, **options), (x, w, b), w[0].size + 1, eps)
+    assert_near(y, reference.conv2d, (x, w, b), w[0].size + 1, eps, **options)
     assert np.array_equal(y, by_form("flat", x, w, b, **options))
     assert np.array_equal(y, by_form("patches", x, w, b, **options))
     assert np.array_equal(y, nk.conv2d(x, w, b, algorithm="direct", **options))
@@ -119,6 +132,16 @@ GRADIENT_CASES = [(n, max(c, 7 * groups), *sizes, groups) for n, c, *sizes, grou
 
 
 @pytest.mark.parametrize("case", GRADIENT_CASES)
+def test_gradients_of_weights_are_exact_on_integers(isa, dtype, rng, layouts, case):
+    """From the image in place, and from copies where the step between images is no multiple of an element."""
+    (x, w, _b), options = operands(rng, case, dtype, integers)
+    dy = integers(rng, nk.conv2d(x, w, **options).shape, dtype)
+    wanted = reference.conv2d_backward(dy.astype(float), x.astype(float), w.astype(float), **options)[1]
+    for x_, dy_ in ((x, dy), (odd_strides(x), dy), *zip(layouts(x), layouts(dy), strict=True)):
+        np.testing.assert_array_equal(weight_gradient(x_, dy_, case).reshape(w.shape), wanted)
+
+
+@pytest.mark.parametrize("case", GRADIENT_CASES)
 def test_gradient_from_images_in_place_and_from_copies(isa, dtype, rng, layouts, same_for_any_threads, case):
     (x, w, _b), options = operands(rng, case, dtype)
     dy = rng.standard_normal(nk.conv2d(x, w, **options).shape).astype(dtype)
@@ -141,9 +164,14 @@ def test_gradient_from_planes(isa, dtype, eps, rng, layouts, same_for_any_thread
     def gradient(dy, x):
         return nk.conv2d_backward(dy, x, kernels, needs=("w",))[1]
 
+    def by_definition(dy, x):
+        return np.einsum("nohw,nchw->oc", dy, x)[..., None, None]
+
     dw = same_for_any_threads(lambda: gradient(dy, x))
-    assert_within(dw, lambda dy, x: np.einsum("nohw,nchw->oc", dy, x)[..., None, None], (dy, x), n * h * w, eps)
+    assert_near(dw, by_definition, (dy, x), n * h * w, eps)
     assert np.array_equal(gradient(odd_strides(dy), odd_strides(x)), dw)
+    whole = integers(rng, dy.shape, dtype), integers(rng, x.shape, dtype)
+    assert_exact(gradient(*whole), by_definition, whole)
     for x_, dy_ in zip(layouts(x), layouts(dy), strict=True):
         assert np.array_equal(gradient(dy_, x_), dw)
 

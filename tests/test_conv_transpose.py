@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from bounds import assert_within
+from bounds import assert_exact, assert_near, integers
 
 import npkernels as nk
 from npkernels import reference
@@ -11,51 +11,62 @@ from npkernels import reference
 SHAPES = [(2, 4, 5, 6, 6, 3, 3), (1, 2, 2, 9, 4, 1, 2), (2, 6, 7, 20, 2, 4, 5), (1, 40, 9, 8, 36, 3, 3)]
 
 
-def operands(rng, shape, groups, dtype):
+def normal(rng, shape, dtype):
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def operands(rng, shape, groups, dtype, values=normal):
     n, c, h, w, oc, kh, kw = shape
-    shapes = ((n, c, h, w), (c, oc // groups, kh, kw), (oc,))
-    return [rng.standard_normal(s).astype(dtype) for s in shapes]
+    return [values(rng, s, dtype) for s in ((n, c, h, w), (c, oc // groups, kh, kw), (oc,))]
 
 
 @pytest.mark.parametrize("stride", [1, 2, (3, 1)])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_result_and_gradients_are_within_the_bound(isa, dtype, eps, rng, shape, stride):
+def test_result_and_gradients_of_integers_are_exact(isa, dtype, rng, direct, shape, stride):
     choices = itertools.product([0, ((1, 0), (0, 1))], [0, 1], [1, (2, 3)], [1, 2])
     for padding, output_padding, dilation, groups in choices:
-        x, w, b = operands(rng, shape, groups, dtype)
+        x, w, b = operands(rng, shape, groups, dtype, integers)
         options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         options["output_padding"] = output_padding if stride == 2 or dilation != 1 else 0
         y = nk.conv_transpose2d(x, w, b, **options)
-        k = w[:, 0].size // groups
-        # where the Winograd form is taken, its error stays below this bound on normal data
-        assert_within(y, reference.conv_transpose2d, (x, w, b), k, eps, **options)
-        dy = rng.standard_normal(y.shape).astype(dtype)
-        terms = (w[0].size, x[:, 0].size, y[:, 0].size)
+        assert_exact(y, reference.conv_transpose2d, (x, w, b), **options)
+        dy = integers(rng, y.shape, dtype)
         got = nk.conv_transpose2d_backward(dy, x, w, **options)
-        assert_within(got, reference.conv_transpose2d_backward, (dy, x, w), terms, eps, **options)
+        assert_exact(got, reference.conv_transpose2d_backward, (dy, x, w), **options)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("shape", SHAPES[2:])
+def test_rounding_is_near_that_of_sums_of_random_signs(isa, dtype, eps, rng, direct, shape, stride):
+    x, w, b = operands(rng, shape, 1, dtype)
+    y = nk.conv_transpose2d(x, w, b, stride=stride)
+    assert_near(y, reference.conv_transpose2d, (x, w, b), w[:, 0].size + 1, eps, stride=stride)
+    dy = normal(rng, y.shape, dtype)
+    terms = (w[0].size, x[:, 0].size, y[:, 0].size)
+    got = nk.conv_transpose2d_backward(dy, x, w, stride=stride)
+    assert_near(got, reference.conv_transpose2d_backward, (dy, x, w), terms, eps, stride=stride)
 
 
 @pytest.mark.parametrize("multiplier", [1, 3])
-def test_groups_of_one_channel(isa, dtype, eps, rng, multiplier):
-    x, w = rng.standard_normal((2, 6, 9, 10)).astype(dtype), rng.standard_normal((6, multiplier, 3, 4)).astype(dtype)
+def test_groups_of_one_channel(isa, dtype, rng, multiplier):
+    x, w = integers(rng, (2, 6, 9, 10), dtype), integers(rng, (6, multiplier, 3, 4), dtype)
     options = {"stride": 2, "padding": 1, "output_padding": 1, "groups": 6}
     y = nk.conv_transpose2d(x, w, **options)
-    assert_within(y, reference.conv_transpose2d, (x, w), w[0, 0].size, eps, **options)
-    dy = rng.standard_normal(y.shape).astype(dtype)
+    assert_exact(y, reference.conv_transpose2d, (x, w), **options)
+    dy = integers(rng, y.shape, dtype)
     got = nk.conv_transpose2d_backward(dy, x, w, **options)
-    terms = (w[0].size, x[:, 0].size, y[:, 0].size)
-    assert_within(got, reference.conv_transpose2d_backward, (dy, x, w), terms, eps, **options)
+    assert_exact(got, reference.conv_transpose2d_backward, (dy, x, w), **options)
 
 
 def test_it_is_the_adjoint_of_convolution(isa, rng):
-    w = rng.standard_normal((5, 3, 3, 2))  # from 3 channels to 5, as conv2d takes it
+    w = integers(rng, (5, 3, 3, 2), np.float64)  # from 3 channels to 5, as conv2d takes it
     options = {"stride": (2, 3), "padding": (1, 0)}
-    x, y = rng.standard_normal((2, 3, 9, 11)), rng.standard_normal((2, 5, 5, 4))
+    x, y = integers(rng, (2, 3, 9, 11), np.float64), integers(rng, (2, 5, 5, 4), np.float64)
     forward = nk.conv2d(x, w, **options)
     back = nk.conv_transpose2d(y, w, **options)
     assert forward.shape == y.shape
     assert back.shape == x.shape
-    assert np.vdot(forward, y) == pytest.approx(np.vdot(x, back), rel=1e-12)
+    assert np.vdot(forward, y) == np.vdot(x, back)
 
 
 def test_same_bits_for_any_threads_and_layout(isa, dtype, rng, layouts, same_for_any_threads):

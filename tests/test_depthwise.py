@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from bounds import assert_within
+from bounds import assert_exact, assert_near, integers
 
 import npkernels as nk
 from npkernels import _depthwise, _depthwise_pixels, conv, reference
@@ -31,27 +31,45 @@ def form(request, monkeypatch):
     monkeypatch.setattr(conv, "_depthwise_form", choose)
 
 
-def operands(rng, n, shape, dtype):
+def normal(rng, shape, dtype):
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def operands(rng, n, shape, dtype, values=normal):
     c, multiplier, h, w, kh, kw = shape
     shapes = ((n, c, h, w), (c * multiplier, 1, kh, kw), (c * multiplier,))
-    return [rng.standard_normal(s).astype(dtype) for s in shapes]
+    return [values(rng, s, dtype) for s in shapes]
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, (2, 1), (1, 2)])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_depthwise_and_gradients_are_within_the_bound(isa, dtype, eps, rng, shape, stride):
-    x, w, b = operands(rng, 2, shape, dtype)
+def test_depthwise_and_gradients_of_integers_are_exact(isa, dtype, rng, shape, stride):
+    x, w, b = operands(rng, 2, shape, dtype, integers)
     for padding, dilation in itertools.product([0, 2, ((1, 0), (3, 4))], [1, (2, 3)]):
-        options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": x.shape[1]}
+        options = {"stride": stride, "padding": padding, "dilation": dilation}
         try:
-            y = nk.conv2d(x, w, b, **options)
+            size = nk.conv_output_size(x.shape[2:], w.shape[2:], **options)
         except ValueError:
-            continue  # the kernel does not fit
-        assert_within(y, reference.conv2d, (x, w, b), w[0].size, eps, **options)
-        dy = rng.standard_normal(y.shape).astype(dtype)
-        terms = (w[0].size * shape[1], y[:, 0].size, y[:, 0].size)
-        got = nk.conv2d_backward(dy, x, w, **options)
-        assert_within(got, reference.conv2d_backward, (dy, x, w), terms, eps, **options)
+            with pytest.raises(ValueError, match="w is too large: the kernel must fit"):
+                nk.conv2d(x, w, b, **options, groups=x.shape[1])
+            continue
+        options["groups"] = x.shape[1]
+        y = nk.conv2d(x, w, b, **options)
+        assert y.shape == (2, len(w), *size)
+        assert_exact(y, reference.conv2d, (x, w, b), **options)
+        dy = integers(rng, y.shape, dtype)
+        assert_exact(nk.conv2d_backward(dy, x, w, **options), reference.conv2d_backward, (dy, x, w), **options)
+
+
+@pytest.mark.parametrize("shape", SHAPES[1:])
+def test_rounding_is_near_that_of_sums_of_random_signs(isa, dtype, eps, rng, shape):
+    x, w, b = operands(rng, 2, shape, dtype)
+    options = {"padding": 2, "groups": x.shape[1]}
+    y = nk.conv2d(x, w, b, **options)
+    assert_near(y, reference.conv2d, (x, w, b), w[0].size + 1, eps, **options)
+    dy = normal(rng, y.shape, dtype)
+    terms = (w[0].size * shape[1], y[:, 0].size, y[:, 0].size)
+    assert_near(nk.conv2d_backward(dy, x, w, **options), reference.conv2d_backward, (dy, x, w), terms, eps, **options)
 
 
 @pytest.mark.parametrize("multiplier", [1, 2])
@@ -91,21 +109,19 @@ def test_nan_outside_the_windows_is_not_seen_and_infinite_weights_meet_the_paddi
     assert np.array_equal(y, wanted.astype(dtype), equal_nan=True)
 
 
-def test_large_dilation_and_kernels_take_the_general_form(isa, dtype, eps, rng):
+def test_large_dilation_and_kernels_take_the_general_form(isa, dtype, rng):
     for kernel, dilation, padding in ((13, 1, 6), (3, 300, 300), ((1, 130), 1, 0)):
         kh, kw = (kernel, kernel) if isinstance(kernel, int) else kernel
-        x, w = (rng.standard_normal(s).astype(dtype) for s in ((1, 3, 14, 140), (3, 1, kh, kw)))
+        x, w = integers(rng, (1, 3, 14, 140), dtype), integers(rng, (3, 1, kh, kw), dtype)
         options = {"padding": padding, "dilation": dilation, "groups": 3}
         y = nk.conv2d(x, w, **options)
-        assert_within(y, reference.conv2d, (x, w), w[0].size, eps, **options)
-        dy = rng.standard_normal(y.shape).astype(dtype)
-        terms = (w[0].size, y[:, 0].size, y[:, 0].size)
-        got = nk.conv2d_backward(dy, x, w, **options)
-        assert_within(got, reference.conv2d_backward, (dy, x, w), terms, eps, **options)
+        assert_exact(y, reference.conv2d, (x, w), **options)
+        dy = integers(rng, y.shape, dtype)
+        assert_exact(nk.conv2d_backward(dy, x, w, **options), reference.conv2d_backward, (dy, x, w), **options)
 
 
 @pytest.mark.parametrize("stride", [1, 2, (3, 1)])
-def test_rows_and_pixels_have_the_same_bits(isa, dtype, rng, stride):
+def test_rows_and_pixels_have_the_same_bits(isa, dtype, eps, rng, stride):
     x, w, b = operands(rng, 2, (21, 1, 15, 18, 5, 3), dtype)
     geometry = geometry_of(*x.shape[2:], *w.shape[2:], stride, ((2, 0), (1, 3)), (1, 2))
     dy = rng.standard_normal((2, 21, *geometry[8:])).astype(dtype)
@@ -118,7 +134,10 @@ def test_rows_and_pixels_have_the_same_bits(isa, dtype, rng, stride):
         results.append((y, dx, dw))
     assert np.array_equal(results[0][0], results[1][0])
     assert np.array_equal(results[0][1], results[1][1])
-    np.testing.assert_allclose(results[0][2], results[1][2], rtol=0, atol=1000 * np.finfo(dtype).eps)
+    # the gradient of the weights is a sum over pixels, in the order of each form
+    options = {"stride": stride, "padding": ((2, 0), (1, 3)), "dilation": (1, 2), "groups": 21}
+    for _, _, dw in results:
+        assert_near(dw, lambda *a: reference.conv2d_backward(*a, **options)[1], (dy, x, w), dy[:, 0].size, eps)
 
 
 def test_wide_padding_goes_by_rows(isa, dtype):

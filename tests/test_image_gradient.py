@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bounds import assert_within
+from bounds import assert_exact, assert_near, integers
 
 import npkernels as nk
 from npkernels import conv, reference
@@ -27,21 +27,33 @@ def form(request, monkeypatch):
     monkeypatch.setattr(conv, "_columns_pay", lambda *sizes: request.param)
 
 
-def operands(rng, case, dtype):
+def normal(rng, shape, dtype):
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def operands(rng, case, dtype, values=normal):
     n, c, h, w, oc, kh, kw, stride, padding, dilation, groups = case
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    x, kernels = rng.standard_normal((n, c, h, w)), rng.standard_normal((oc, c // groups, kh, kw))
-    dy = rng.standard_normal(nk.conv2d(x, kernels, **options).shape)
-    return dy.astype(dtype), x.astype(dtype), kernels.astype(dtype), options
+    x, kernels = values(rng, (n, c, h, w), dtype), values(rng, (oc, c // groups, kh, kw), dtype)
+    dy = values(rng, nk.conv2d(x, kernels, **options).shape, dtype)
+    return dy, x, kernels, options
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_both_forms_are_within_the_bound(form, isa, dtype, eps, rng, case):
+def test_both_forms_are_exact_on_integers(form, isa, dtype, rng, case):
+    dy, x, w, options = operands(rng, case, dtype, integers)
+    options["needs"] = ("x",)
+    dx = nk.conv2d_backward(dy, x, w, **options)[0]
+    assert_exact(dx, lambda *a: reference.conv2d_backward(*a, **options)[0], (dy, x, w))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rounding_is_near_that_of_sums_of_random_signs(form, isa, dtype, eps, rng, case):
     dy, x, w, options = operands(rng, case, dtype)
-    dx = nk.conv2d_backward(dy, x, w, needs=("x",), **options)[0]
-    # a chain over the outputs for each tap, then a sum over taps
-    terms = w.shape[0] + w.shape[2] * w.shape[3]
-    assert_within(dx, lambda *a: reference.conv2d_backward(*a, needs=("x",), **options)[0], (dy, x, w), terms, eps)
+    options["needs"] = ("x",)
+    dx = nk.conv2d_backward(dy, x, w, **options)[0]
+    terms = w[:, 0].size // case[-1]
+    assert_near(dx, lambda *a: reference.conv2d_backward(*a, **options)[0], (dy, x, w), terms, eps)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -56,10 +68,10 @@ def test_threads_batch_and_strides_change_no_bit(form, isa, dtype, rng, layouts,
         assert np.array_equal(nk.conv2d_backward(dy_, x, w_, needs=("x",), **options)[0], dx)
 
 
-def test_transposed_convolution_starts_from_its_bias(form, isa, dtype, eps, rng):
-    x, w, b = (rng.standard_normal(shape).astype(dtype) for shape in ((3, 8, 5, 6), (8, 5, 3, 3), (5,)))
+def test_transposed_convolution_starts_from_its_bias(form, isa, dtype, rng):
+    x, w, b = (integers(rng, shape, dtype) for shape in ((3, 8, 5, 6), (8, 5, 3, 3), (5,)))
     y = nk.conv_transpose2d(x, w, b, stride=2, padding=1)
-    assert_within(y, reference.conv_transpose2d, (x, w, b), 8 + 9 + 1, eps, stride=2, padding=1)
+    assert_exact(y, reference.conv_transpose2d, (x, w, b), stride=2, padding=1)
 
 
 def test_nan_reaches_only_the_pixels_that_its_window_sees(form, isa, dtype):
