@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from bounds import integers
 
 import npkernels as nk
 from npkernels import reference
@@ -49,8 +50,8 @@ def test_the_chosen_distance_is_within_the_bound_of_the_smallest(isa, dtype, eps
     mean = centroids.astype(np.float64).mean(0)
     size = ((x - mean) ** 2).sum(1) + ((centroids - mean) ** 2).sum(1).max()
     assert (chosen - exact.min(1) <= 4 * (d + 16) * eps * size).all()
-    # d squares of differences, each rounded twice, and their sum: no cancellation
-    assert (abs(distances - chosen) <= (d + 4) * eps * chosen).all()
+    # d squares of differences, each rounded twice, and their sum: no cancellation. Measured: 0.65 of it
+    assert (abs(distances - chosen) <= (np.sqrt(d) / 2 + 2) * eps * chosen).all()
 
 
 @pytest.mark.parametrize(("n", "d", "k"), SIZES)
@@ -70,6 +71,23 @@ def test_equal_centroids_go_to_the_lowest_index(isa, dtype, rng, d):
     assert (nk.kmeans_assign(x, np.repeat(centroids[:1], 5, axis=0)) == 0).all()
 
 
+@pytest.mark.parametrize(("n", "d", "k"), [*SIZES, (9000, 5, 7)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sums_of_integers_are_exact(isa, dtype, rng, n, d, k, weighted):
+    x, centroids = integers(rng, (n, d), dtype), integers(rng, (k, d), dtype)
+    weight = rng.integers(0, 5, n).astype(dtype) if weighted and n > 1 else None
+    w = np.ones(n) if weight is None else weight.astype(float)
+    exact = exact_distances(x, centroids)
+    labels, distances = nk.kmeans_assign(x, centroids, return_distances=True)
+    np.testing.assert_array_equal(labels, exact.argmin(1))
+    np.testing.assert_array_equal(distances, exact.min(1))
+    got = nk.kmeans_accumulate(x, centroids, sample_weight=weight)
+    one_hot = (labels[:, None] == np.arange(k)) * w[:, None]
+    wanted = labels, one_hot.T @ x.astype(float), one_hot.sum(0), w @ exact.min(1)
+    for one, each in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(one, each)
+
+
 @pytest.mark.parametrize(("n", "d", "k"), SIZES)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_accumulate_equals_its_definition(isa, dtype, eps, rng, n, d, k, weighted):
@@ -82,11 +100,11 @@ def test_accumulate_equals_its_definition(isa, dtype, eps, rng, n, d, k, weighte
     w = np.ones(n) if weight is None else weight.astype(np.float64)
     one_hot = (labels[:, None] == np.arange(k)) * w[:, None]
     wide = x.astype(np.float64)
-    rounding = (n + 2) * np.finfo(np.float64).eps
-    assert (abs(sums - one_hot.T @ wide) <= 2 * rounding * (one_hot.T @ abs(wide))).all()
+    rounding = (np.sqrt(n) + 2) * np.finfo(np.float64).eps  # of positive numbers, most sums of few
+    assert (abs(sums - one_hot.T @ wide) <= rounding * (one_hot.T @ abs(wide))).all()
     assert (abs(counts - one_hot.sum(0)) <= rounding * one_hot.sum(0)).all()
     wanted = (w * exact_distances(x, centroids)[np.arange(n), labels]).sum()
-    assert abs(inertia - wanted) <= ((d + 4) * eps + rounding) * wanted
+    assert abs(inertia - wanted) <= ((np.sqrt(d) / 2 + 2) * eps + rounding) * wanted
 
 
 def test_blocks_add_up_to_the_whole(dtype, rng):
@@ -94,9 +112,10 @@ def test_blocks_add_up_to_the_whole(dtype, rng):
     whole = nk.kmeans_accumulate(x, centroids)
     first, second = nk.kmeans_accumulate(x[:4000], centroids), nk.kmeans_accumulate(x[4000:], centroids)
     assert np.array_equal(np.concatenate([first[0], second[0]]), whole[0])
-    assert np.allclose(first[1] + second[1], whole[1], rtol=1e-12, atol=1e-9)
+    # sums of up to 9000 numbers in float64
+    assert (abs(first[1] + second[1] - whole[1]) <= 100 * np.finfo(float).eps * abs(x).sum(0)).all()
     assert np.array_equal(first[2] + second[2], whole[2])
-    assert math.isclose(first[3] + second[3], whole[3], rel_tol=1e-12)
+    assert math.isclose(first[3] + second[3], whole[3], rel_tol=100 * np.finfo(float).eps)
 
 
 @pytest.mark.parametrize(("n", "d", "k"), [(700, 8, 16), (300, 40, 60)])
@@ -140,7 +159,8 @@ def test_lloyd_equals_the_definition(dtype, rng):
         ours = (sums / counts[:, None]).astype(dtype)
         _, sums, counts, _ = reference.kmeans_accumulate(x.astype(np.float64), theirs.astype(np.float64))
         theirs = sums / counts[:, None]
-    assert np.allclose(ours, theirs, rtol=1e-5)
+    # the same labels, so that centres differ by the rounding of five steps to the dtype
+    assert (abs(ours - theirs) <= 4 * np.finfo(dtype).eps * abs(x).max()).all()
 
 
 @pytest.mark.parametrize("d", [4, 40])

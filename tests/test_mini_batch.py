@@ -32,7 +32,9 @@ def test_fit_finds_separate_clusters(isa, dtype, rng, init, weighted):
         assert found(fit)
     assert np.array_equal(fit.predict(x), fit.labels_)
     w = np.ones(5000) if weight is None else weight
-    assert np.isclose(fit.inertia_, (w * ((x - fit.cluster_centers_[fit.labels_]) ** 2).sum(1)).sum(), rtol=1e-4)
+    away = x.astype(float) - fit.cluster_centers_.astype(float)[fit.labels_]
+    # squares of differences near 60, which float32 holds to 2^-19: of the size of 1, relative
+    assert np.isclose(fit.inertia_, (w * (away**2).sum(1)).sum(), rtol=8 * np.finfo(dtype).eps)
     assert fit.n_steps_ >= 1
     assert fit.n_iter_ == -(-fit.n_steps_ * 1024 // 5000)
 
@@ -47,7 +49,8 @@ def test_a_step_averages_all_samples_so_far(isa, rng):
     x, w = np.concatenate(batches), np.concatenate(weights)
     labels = nk.kmeans_assign(x, GRID)  # no sample is near a border
     wanted = [np.average(x[labels == j], axis=0, weights=w[labels == j]) for j in range(6)]
-    assert np.allclose(fit.cluster_centers_, wanted, rtol=1e-12)
+    # averages of some hundred numbers up to 60
+    assert np.allclose(fit.cluster_centers_, wanted, rtol=0, atol=16 * np.finfo(float).eps * 60)
     assert fit.n_steps_ == 4
     assert np.array_equal(fit.labels_, labels[-300:])
 
@@ -62,7 +65,8 @@ def test_batches_of_a_generator(dtype):
     before = fit.cluster_centers_.copy()
     again = pickle.loads(pickle.dumps(fit)).partial_fit(batch)  # goes on from where it was
     assert again.n_steps_ == 61
-    assert np.allclose(again.cluster_centers_, before, atol=0.5)
+    # some 33 samples within 1 of each of 6 centres that 2000 have moved already
+    assert (abs(again.cluster_centers_ - before) < 0.05).all()
 
 
 def test_a_memory_mapped_array_is_not_read_whole_into_memory(tmp_path, rng):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from bounds import assert_exact, integers
 
 import npkernels as nk
 from npkernels import reference
@@ -28,11 +29,11 @@ def normal(rng, shape, dtype):
 
 
 def assert_softmax(got, x, axis, eps):
-    """|relative error| <= (|x - m| + c + 12) eps: the rounding of x - m grows in exp, the sum has c terms, exp and
-    quotient are within 4 ULP."""
+    """|relative error| <= (|x - m| + sqrt(c) + 4) eps: the rounding of x - m grows in exp, the sum has c terms, exp and
+    quotient are within 2 ULP each. Measured: 0.4 of it."""
     wide = x.astype(np.float64)
     wanted = reference.softmax(wide, axis)
-    size = abs(wide - wide.max(axis, keepdims=True)) + x.shape[axis] + 12
+    size = abs(wide - wide.max(axis, keepdims=True)) + np.sqrt(x.shape[axis]) + 4
     assert (abs(got - wanted) <= size * eps * wanted + 4 * np.finfo(x.dtype).tiny).all()
 
 
@@ -49,9 +50,9 @@ def test_log_softmax_is_within_the_bound_of_its_definition(isa, dtype, eps, rng,
     x = normal(rng, shape, dtype)
     wide = x.astype(np.float64)
     wanted = reference.log_softmax(wide, axis)
-    # x - m and - log s round once each; s has c terms whose exponents carry the rounding of x - m
+    # x - m and - log s round once each; s has c terms whose exponents carry the rounding of x - m. Measured: 0.4 of it
     distance = abs(wide - wide.max(axis, keepdims=True))
-    bound = (2 * distance + abs(wanted) + distance.max(axis, keepdims=True) + x.shape[axis] + 12) * eps
+    bound = (distance + abs(wanted) + np.sqrt(x.shape[axis]) + 4) * eps
     assert (abs(nk.log_softmax(x, axis) - wanted) <= bound).all()
 
 
@@ -61,13 +62,25 @@ def test_gradients_are_within_the_bound_of_their_definition(isa, dtype, eps, rng
     y = reference.softmax(normal(rng, shape, np.float64), axis).astype(dtype)
     logy = np.log(y)
     wide_dy, wide_y, wide_logy = (a.astype(np.float64) for a in (dy, y, logy))
-    c = x_size = shape[axis]
+    # sums of c numbers of random signs, see `assert_near`, then a difference and a product. Measured: 0.7 and 0.5 of it
+    terms = wide_dy * wide_y
     wanted = reference.softmax_backward(wide_dy, wide_y, axis)
-    terms = abs(wide_dy) + (abs(wide_dy) * wide_y).sum(axis, keepdims=True)
-    assert (abs(nk.softmax_backward(dy, y, axis) - wanted) <= (c + 4) * eps * wide_y * terms).all()
+    size = abs(wide_dy) + abs(terms.sum(axis, keepdims=True)) + root_of_sum(terms, axis)
+    assert (abs(nk.softmax_backward(dy, y, axis) - wanted) <= 1.5 * eps * wide_y * size).all()
     wanted = reference.log_softmax_backward(wide_dy, wide_logy, axis)
-    terms = abs(wide_dy) + np.exp(wide_logy) * abs(wide_dy).sum(axis, keepdims=True)
-    assert (abs(nk.log_softmax_backward(dy, logy, axis) - wanted) <= (x_size + 8) * eps * terms).all()
+    size = abs(wide_dy.sum(axis, keepdims=True)) + root_of_sum(wide_dy, axis)
+    size = abs(wide_dy) + np.exp(wide_logy) * (2 + abs(wide_logy)) * size
+    assert (abs(nk.log_softmax_backward(dy, logy, axis) - wanted) <= eps * size).all()
+
+
+def root_of_sum(terms, axis):
+    return np.sqrt(terms.shape[axis] * (terms**2).sum(axis, keepdims=True))
+
+
+@pytest.mark.parametrize(("shape", "axis"), SHAPES)
+def test_gradients_of_dyadic_numbers_are_exact(isa, dtype, rng, shape, axis):
+    dy, y = integers(rng, shape, dtype), integers(rng, shape, dtype) / dtype.type(8)
+    assert_exact(nk.softmax_backward(dy, y, axis), lambda dy, y: reference.softmax_backward(dy, y, axis), (dy, y))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +116,8 @@ def test_logits_of_any_size(isa, dtype, ours, definition, c):
     x[7, 4] = -np.inf
     got, wanted = ours(x), definition(x.astype(np.float64))
     with np.errstate(over="ignore"):
-        assert np.allclose(got, wanted.astype(dtype), rtol=1e-6, atol=0, equal_nan=True)
+        # log(c) and 1 / c, or exact
+        np.testing.assert_allclose(got, wanted.astype(dtype), rtol=8 * np.finfo(dtype).eps, atol=0)
 
 
 @pytest.mark.parametrize(("shape", "axis"), [((37, 10), 1), ((21, 50), 1), ((3, 12, 20), 1), ((3, 4, 5), 0)])
