@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from bounds import integers
 
 import npkernels as nk
 from npkernels import reference
@@ -40,15 +41,19 @@ def test_components_are_eigenvectors_of_the_covariance(isa, dtype, eps, rng, n, 
     # Rounding of the samples less a mean that is rounded too, of the products and of the decomposition.
     centring = eps * (abs(x).max() + 1) * math.sqrt(n * d) / math.sqrt(n - 1)
     size = math.sqrt(np.trace(exact))
-    bound = (min(n, CHAIN) + 8 * d) * eps * size**2 + 2 * centring * size + centring**2
+    bound = 2 * (math.sqrt(min(n, CHAIN)) + math.sqrt(d)) * eps * size**2 + (2 * centring * size + centring**2) / 5
     assert (abs(v @ exact - variances[:, None] * v) <= bound).all()
-    assert (abs(v @ v.T - np.eye(k)) <= 16 * (d + n) * eps).all()
+    assert (abs(v @ v.T - np.eye(k)) <= 4 * math.sqrt(d + n) * eps).all()
     assert (np.diff(variances) <= 0).all()
     # Weyl: eigenvalues differ by no more than the matrices
     assert (abs(variances - np.linalg.eigvalsh(exact)[::-1][:k]) <= bound).all()
     assert (v[np.arange(k), abs(v).argmax(1)] > 0).all()
-    assert np.allclose(fit.explained_variance_ratio_, variances / np.trace(exact), atol=1e3 * d * eps + bound / size**2)
-    assert (abs(fit.mean_ - x.mean(0, dtype=float)) <= 4 * eps * (abs(x).max() + 1) * max(1, n / 256)).all()
+    assert np.allclose(
+        fit.explained_variance_ratio_, variances / np.trace(exact), rtol=0, atol=d * eps + bound / size**2
+    )
+    # in float64 NumPy's own mean, whose chains are as long as the samples, is no nearer
+    chain = 1 if dtype == np.float32 else math.sqrt(n)
+    assert (abs(fit.mean_ - x.mean(0, dtype=float)) <= eps * (abs(x).max() + 1) * chain).all()
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -83,11 +88,16 @@ def test_the_product_of_a_matrix_with_itself(isa, dtype, eps, rng, layouts, same
     near = x[:4].mean(0)
     total, sums = same_for_any_threads(lambda: product_with_itself(x, near))
     e = (x - near).astype(float)
-    assert (abs(total - e.T @ e) <= (min(n, CHAIN) + 2) * eps * (abs(e).T @ abs(e))).all()
-    assert (abs(sums - e.sum(0)) <= 256 * eps * abs(e).sum(0)).all()  # chains of 256
+    # squares on the diagonal do not have random signs: their partial sums grow with the terms. Measured: 0.4 of it
+    assert (abs(total - e.T @ e) <= (math.sqrt(min(n, CHAIN)) + 2) * eps * (abs(e).T @ abs(e))).all()
+    assert (abs(sums - e.sum(0)) <= (math.sqrt(min(n, 256)) + 2) * eps * abs(e).sum(0)).all()
     assert np.array_equal(total, total.T)
-    without = product_with_itself(x)[0]
-    assert (abs(without - x.T.astype(float) @ x) <= (min(n, CHAIN) + 2) * eps * (abs(x.T.astype(float)) @ abs(x))).all()
+    whole = integers(rng, (n, d), dtype)
+    assert np.array_equal(product_with_itself(whole)[0], whole.T.astype(float) @ whole)
+    total_of_whole, sums_of_whole = product_with_itself(whole, whole[:4].mean(0, keepdims=True)[0].round())
+    e = whole.astype(float) - whole[:4].mean(0).round()
+    assert np.array_equal(total_of_whole, e.T @ e)
+    assert np.array_equal(sums_of_whole, e.sum(0))
     for x_ in layouts(x):
         assert np.array_equal(product_with_itself(x_, near)[0], total)
 
@@ -103,9 +113,11 @@ def test_transform_and_back(isa, dtype, eps, rng, solver, whiten):
     wanted = (x.astype(float) - pca.mean_) @ pca.components_.astype(float).T
     if whiten:
         wanted /= np.sqrt(pca.explained_variance_.astype(float))
-        assert np.allclose(np.cov(y.T), np.eye(6), atol=1e4 * eps)
-    assert np.allclose(y, wanted, atol=100 * eps * abs(wanted).max())
-    assert np.allclose(pca.inverse_transform(y), x, atol=100 * eps * abs(x).max())
+        # products of samples and decomposition, measured: 5 eps
+        assert (abs(np.cov(y.T) - np.eye(6)) <= 16 * eps).all()
+    # sums of 6 products. Measured: 1.1 and 2.0 eps
+    assert (abs(y - wanted) <= 4 * eps * abs(wanted).max()).all()
+    assert (abs(pca.inverse_transform(y) - x) <= 6 * eps * abs(x).max()).all()
 
 
 def test_the_number_of_components(rng):

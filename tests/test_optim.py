@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from bounds import integers
 
 import npkernels as nk
 from npkernels import reference
@@ -35,6 +36,21 @@ def test_momentum_step_is_within_the_bound_of_its_definition(isa, dtype, rng, ep
     assert (np.abs(velocity - wide[2]) <= 5 * eps * step).all()
     assert (np.abs(p - wide[0]) <= 5 * eps * (size[0] + lr * step)).all()
     assert (g == before).all()
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 16, 17, 33, 5000])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_steps_of_dyadic_numbers_are_exact(isa, dtype, rng, n, nesterov):
+    p, g, velocity = (integers(rng, n, dtype) for _ in range(3))
+    wide = [a.astype(float) for a in (p, g, velocity)]
+    for weight_decay in (0.0, 0.25):
+        options = {"lr": 0.5, "momentum": 0.5, "weight_decay": weight_decay, "nesterov": nesterov}
+        nk.momentum_step(p, g, velocity, **options)
+        reference.momentum_step(*wide, **options)
+        nk.sgd_step(p, g, lr=0.25, weight_decay=weight_decay)
+        reference.sgd_step(*wide[:2], lr=0.25, weight_decay=weight_decay)
+        for one, wanted in zip((p, g, velocity), wide, strict=True):
+            np.testing.assert_array_equal(one, wanted)
 
 
 def test_first_step_with_zero_velocity_gives_the_gradient(isa, dtype, rng):
@@ -205,7 +221,7 @@ def test_adam_counts_steps_in_double_precision(dtype):
         v[:] = 4 * correction
         grown = (beta2 * np.float64(v[0]) + (1 - beta2) * 4) / correction
         nk.adam_step(p, g, m, v, step=step, lr=0.25, beta1=0.0, beta2=beta2, eps=0.0)
-        np.testing.assert_allclose(p, 1 - 0.25 * 2 / np.sqrt(grown), rtol=1e-4)
+        np.testing.assert_allclose(p, 1 - 0.25 * 2 / np.sqrt(grown), rtol=4 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("name", ["adagrad_step", "rmsprop_step", "adam_step", "adamw_step", "sgd_step"])
@@ -253,7 +269,7 @@ def test_norm_of_millions_of_elements_is_accurate(isa, dtype, same_for_any_threa
     g = np.full((1000, 3001), 0.1, dtype)
     wanted = float(g[0, 0]) * np.sqrt(g.size)
     norm = same_for_any_threads(lambda: nk.clip_grad_norm([g], np.inf))
-    assert abs(norm - wanted) <= 100 * np.finfo(np.float64).eps * wanted  # 2048 / 16 additions a chain, then a tree
+    assert abs(norm - wanted) <= 32 * np.finfo(np.float64).eps * wanted  # chains of at most 512 additions, then a tree
 
 
 def test_norms_that_are_not_finite(isa, dtype):
@@ -292,7 +308,7 @@ def test_clipping_changes_nothing_when_an_argument_is_bad(grads, max_norm, error
 def test_interleaved_gradients_do_not_overlap():
     memory = np.ones(12)
     nk.clip_grad_norm([memory[::2], memory[1::2]], 1.0)
-    np.testing.assert_allclose(memory, 1 / np.sqrt(12), rtol=1e-6)
+    np.testing.assert_allclose(memory, 1 / (np.sqrt(12) + 1e-6), rtol=4 * np.finfo(float).eps)
     with pytest.raises(ValueError, match=r"grads\[2\] must not overlap grads\[0\]"):
         nk.clip_grad_norm([memory[::2], memory[1:4:2], memory[4:5]], 1.0)
 
