@@ -16,6 +16,7 @@ from npkernels._primitives cimport (
     CHANNELWISE_APL, CHANNELWISE_BRELU, CHANNELWISE_PRELU, CHANNELWISE_SRELU, channel_parameters, primitives, strided,
 )
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._scalars cimport real_at
 from npkernels._strided cimport (
     READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_read, elementwise_run, merge_array,
     merge_axes,
@@ -72,18 +73,18 @@ cdef void plan(Walk* w, Py_ssize_t size, Py_ssize_t channels, Py_ssize_t inner) 
 cdef void write_parameters(const Walk* w, const char* parameters, char* to) noexcept nogil:
     # to[k, i] = parameters[k, i // inner % channels] for the elements i of a row across channels
     if w.arrays.table.itemsize == sizeof(float):
-        repeat_each(w, <const float*>parameters, <float*>to)
+        repeat_each(w, parameters, <float*>to)
     else:
-        repeat_each(w, <const double*>parameters, <double*>to)
+        repeat_each(w, parameters, <double*>to)
 
 
-cdef void repeat_each(const Walk* w, const floating* parameters, floating* to) noexcept nogil:
+cdef void repeat_each(const Walk* w, const char* parameters, floating* to) noexcept nogil:
     cdef Py_ssize_t k, _repeat, channel, i
     cdef floating value
     for k in range(w.parameters.count):
         for _repeat in range(w.row // (w.channels * w.inner)):
             for channel in range(w.channels):
-                value = parameters[k * w.channels + channel]
+                value = <floating>real_at(w.arrays.table, parameters, k * w.channels + channel)
                 for i in range(w.inner):
                     to[i] = value
                 to += w.inner

@@ -4,20 +4,30 @@ from libc.stdint cimport int64_t
 from npkernels._primitives cimport primitives
 
 cdef extern from "shared.h" nogil:
-    int64_t load_once(const int64_t* x)
+    ctypedef int64_t int64_memory
+    int64_t load_once(const int64_memory* x)
     void raise_flag(char* flag)
     bint is_raised(const char* flag)
 
+cdef extern from *:
+    # Numbers of arrays that come from outside: NumPy's may be unaligned.
+    """
+    typedef float float_memory __attribute__((aligned(1), may_alias));
+    typedef double double_memory __attribute__((aligned(1), may_alias));
+    """
+    ctypedef float float_memory
+    ctypedef double double_memory
+
 
 cdef inline double real_at(const primitives* table, const char* x, Py_ssize_t i) noexcept nogil:
-    return (<const float*>x)[i] if table.itemsize == sizeof(float) else (<const double*>x)[i]
+    return (<const float_memory*>x)[i] if table.itemsize == sizeof(float) else (<const double_memory*>x)[i]
 
 
 cdef inline void put(const primitives* table, char* x, Py_ssize_t i, double value) noexcept nogil:
     if table.itemsize == sizeof(float):
-        (<float*>x)[i] = <float>value
+        (<float_memory*>x)[i] = <float>value
     else:
-        (<double*>x)[i] = value
+        (<double_memory*>x)[i] = value
 
 
 cdef inline size_t round_to_line(size_t bytes) noexcept nogil:

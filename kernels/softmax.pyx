@@ -12,7 +12,7 @@ from npkernels._primitives cimport (
     TARGET_IGNORED, TARGET_NONE, primitives, sample_target, softmax_fn, softmax_gradient_fn, softmax_rows_fn,
 )
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
-from npkernels._scalars cimport load_once, real_at
+from npkernels._scalars cimport int64_memory, load_once, real_at
 
 cnp.import_array()
 
@@ -33,7 +33,7 @@ cdef struct Softmax:
     char* scratch
     size_t scratch_bytes
     # cross-entropy: `first` are the logits, `second` probabilities or NULL, `result` dlogits or NULL
-    const int64_t* classes               # (outer, inner) or NULL
+    const int64_memory* classes          # (outer, inner) or NULL
     const char* weight                   # (c,) or NULL
     const char* base                     # (c,), the smoothing, or NULL
     double base_sum, keep, even, scale
@@ -317,7 +317,7 @@ def cross_entropy(
         for i in range(v.c):
             v.base_sum += real_at(v.table, v.base, i)
     if classes is not None:
-        v.classes = <const int64_t*>cnp.PyArray_DATA(classes)
+        v.classes = <const int64_memory*>cnp.PyArray_DATA(classes)
         i = divide(&v, &divisor)
         if i >= 0:
             return 0.0, 0.0, i

@@ -4,9 +4,11 @@
 
 #include <stdint.h>
 
+typedef int64_t int64_memory __attribute__((aligned(1), may_alias)); /* of an array of the caller */
+
 /* A number of a caller's array, which another thread may write to: what was checked must be what is used, so that it is
  * loaded once. */
-static inline int64_t load_once(const int64_t *x) { return __atomic_load_n(x, __ATOMIC_RELAXED); }
+static inline int64_t load_once(const int64_memory *x) { return *(const volatile int64_memory *)x; }
 
 /* A flag that tasks raise and nobody lowers meanwhile. */
 static inline void raise_flag(char *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }

@@ -57,7 +57,8 @@ INLINE vreal gelu_gradient(vreal dy, vreal x, const double *c)
 {
     vreal p, n;
     const vreal size = vabs(x), t = vmin(vsplat(NORMAL_END), size), tail = vnormal_tail(t, vsplat(1), &p, &n);
-    const vreal d = vselect(size > NORMAL_END, zero, (number)0x1.9884533d43651p-2 * t * p - tail); /* 1 / sqrt(2 pi) */
+    const vreal density = (number)0x1.9884533d43651p-2 * t; /* t / sqrt(2 pi), without the exponential */
+    const vreal d = vselect(size > NORMAL_END, zero, vfms(density, p, tail));
     const vint negative = x < 0;
     return vscale(dy * vselect(negative, -d, 1 + vscale(d, n)), vselect(negative, n, zero));
 }
@@ -75,7 +76,7 @@ INLINE vreal silu_gradient(vreal dy, vreal x, const double *c)
     vreal p, n;
     const vreal size = vabs(x), e = decay(x, &p, &n), t = vmin(vsplat(-EXP_LOWEST), size), d = 1 + e;
     const vint negative = x < 0;
-    const vreal top = vselect(negative, p * (d - t), d + t * e);
+    const vreal top = vselect(negative, p * (d - t), vfma(t, e, d));
     return vscale(dy * (top / (d * d)), vselect(negative, n, zero));
 }
 
@@ -114,7 +115,7 @@ INLINE vreal selu_value(vreal x, const double *c)
     const double factor = SELU_SCALE * SELU_ALPHA;
     const number high = (number)factor, low = (number)(factor - (double)high);
     const vreal e = vexpm1(x);
-    return vselect(x > 0, (number)SELU_SCALE * x, high * e + low * e);
+    return vselect(x > 0, (number)SELU_SCALE * x, vfma(vsplat(high), e, low * e));
 }
 INLINE vreal selu_gradient(vreal dy, vreal x, const double *c)
 {
@@ -128,7 +129,7 @@ INLINE vreal expm1_over(vreal z, vreal low, number a)
 {
     const vreal inner = vmin(vsplat(-EXP_LOWEST), vmax(vsplat(EXPM1_LOWEST), z)), n = vexp_exponent(inner);
     const vreal rise = vexp_rise(vexp_rest(inner, n) + low), two_n = vscale(vsplat(1), vmin(vsplat(64), n));
-    const vreal near = vselect(vabs(z) < TINY, z, two_n * rise + (two_n - 1)) / a;
+    const vreal near = vselect(vabs(z) < TINY, z, vfma(two_n, rise, two_n - 1)) / a;
     return vselect(n > 64, vscale((1 + rise) / a, n), near);
 }
 
@@ -148,6 +149,11 @@ INLINE vreal celu_gradient(vreal dy, vreal x, const double *c)
     return vselect(x > 0, dy, vscale(dy * p, n));
 }
 
+/* 2 + 2 e + e^2 below 0, else 1 + 2 e + 2 e^2 */
+INLINE vreal mish_bottom(vint negative, vreal e)
+{
+    return vselect(negative, vfma(e, 2 + e, vsplat(2)), vfma(2 * e, 1 + e, vsplat(1)));
+}
 /* x tanh(ln(1 + e^x)), e = e^-t: x (1 - 2 e^2 / (1 + 2 e + 2 e^2)) for x >= 0, x e (1 - e (1 + e) / (2 + 2 e + e^2))
  * below. D. Misra, "Mish: A self regularized non-monotonic activation function", arXiv:1908.08681, 2019. */
 INLINE vreal mish_value(vreal x, const double *c)
@@ -156,9 +162,9 @@ INLINE vreal mish_value(vreal x, const double *c)
     const vreal e = decay(x, &p, &n), t = vmin(vsplat(-EXP_LOWEST), vabs(x));
     const vint negative = x < 0;
     const vreal top = vselect(negative, e * (1 + e), 2 * e * e);
-    const vreal bottom = vselect(negative, 2 + e * (2 + e), 1 + 2 * e * (1 + e));
+    const vreal bottom = mish_bottom(negative, e);
     const vreal start = vselect(negative, -t * p, x), inner = vselect(negative, start, t); /* x may be inf */
-    return vscale(start - inner * (top / bottom), vselect(negative, n, zero));
+    return vscale(vfnma(inner, top / bottom, start), vselect(negative, n, zero));
 }
 /* f' = tanh s + x sigmoid(x) / cosh^2 s, s = ln(1 + e^x): over the squares of 1 + 2 e + 2 e^2 and 2 + 2 e + e^2,
  * 1 + 4 e + (4 t + 6) e^2 + 4 (t + 1) e^3 for x >= 0 and e (4 - 4 t + (6 - 4 t) e + 4 e^2 + e^3) below */
@@ -167,9 +173,10 @@ INLINE vreal mish_gradient(vreal dy, vreal x, const double *c)
     vreal p, n;
     const vreal e = decay(x, &p, &n), t = vmin(vsplat(-EXP_LOWEST), vabs(x));
     const vint negative = x < 0;
-    const vreal above = 1 + e * (4 + e * (4 * t + 6 + e * (4 * t + 4)));
-    const vreal below = p * (4 - 4 * t + e * (6 - 4 * t + e * (4 + e)));
-    const vreal bottom = vselect(negative, 2 + e * (2 + e), 1 + 2 * e * (1 + e));
+    const vreal four = vsplat(4), cube = vfma(four, t, four), square = vfma(four, t, vsplat(6));
+    const vreal above = vfma(e, vfma(e, vfma(e, cube, square), four), vsplat(1));
+    const vreal below = p * vfma(e, vfma(e, 4 + e, vfnma(t, four, vsplat(6))), vfnma(t, four, four));
+    const vreal bottom = mish_bottom(negative, e);
     return vscale(dy * (vselect(negative, below, above) / (bottom * bottom)), vselect(negative, n, zero));
 }
 
@@ -178,7 +185,8 @@ static const number GELU_TANH_END = REAL_BITS == 32 ? 13 : 27;
 INLINE vreal gelu_tanh_argument(vreal t, vreal *low)
 {
 #if REAL_BITS == 32
-    const vwide wide = vwiden(t), z = wide * (0x1.9884533d43651p0 + 0x1.2444f2a4d8b4bp-4 * wide * wide);
+    const vwide wide = vwiden(t);
+    const vwide z = wide * vfma_wide(0x1.2444f2a4d8b4bp-4 * wide, wide, vsplat_wide(0x1.9884533d43651p0));
     const vreal high = vnarrow(z);
     *low = vnarrow(z - vwiden(high));
     return high;
@@ -187,10 +195,10 @@ INLINE vreal gelu_tanh_argument(vreal t, vreal *low)
     const vreal square = vsquare(t, &square_low);
     const vreal product = vproduct(0x1.2444f2a4d8b4bp-4, square, &product_low);
     const vreal sum = vsum(vsplat(0x1.9884533d43651p0), product, &sum_low);
-    const vreal rest = sum_low + product_low + 0x1.2444f2a4d8b4bp-4 * square_low - 0x1.6c843a29d1c70p-61 * square -
-                       0x1.cbc0d30ebfd15p-54;
+    const vreal first = vfma(vsplat(0x1.2444f2a4d8b4bp-4), square_low, sum_low + product_low);
+    const vreal rest = vfnma(square, vsplat(0x1.6c843a29d1c70p-61), first) - 0x1.cbc0d30ebfd15p-54;
     const vreal high = vproduct_of(sum, t, &high_low);
-    *low = high_low + rest * t;
+    *low = vfma(rest, t, high_low);
     return high;
 #endif
 }
@@ -207,11 +215,11 @@ INLINE vreal gelu_tanh_value(vreal x, const double *c)
 INLINE vreal gelu_tanh_gradient(vreal dy, vreal x, const double *c)
 {
     vreal p, n;
-    const vreal t = vmin(vsplat(GELU_TANH_END), vabs(x)), cube = (number)0x1.2444f2a4d8b4bp-4 * t * t * t;
-    const vreal line = (number)0x1.9884533d43651p0 * t, e = decay(line + cube, &p, &n), d = 1 + e;
-    const vreal slope = line + 3 * cube;
+    const vreal t = vmin(vsplat(GELU_TANH_END), vabs(x)), square = (number)0x1.2444f2a4d8b4bp-4 * t * t;
+    const vreal line = (number)0x1.9884533d43651p0 * t, e = decay(vfma(square, t, line), &p, &n), d = 1 + e;
+    const vreal slope = vfma(3 * square, t, line);
     const vint negative = x < 0;
-    const vreal top = vselect(negative, p * (d - slope), d + slope * e);
+    const vreal top = vselect(negative, p * (d - slope), vfma(slope, e, d));
     return vscale(dy * (top / (d * d)), vselect(negative, n, zero));
 }
 
@@ -230,7 +238,7 @@ INLINE vreal soft_exponential_inner(vreal x, double b, vreal *distance, vreal *l
     const vreal first = vsum(vmin(vsplat(LARGEST), vmax(vsplat(-LARGEST), x)), vsplat(-high), &rest);
     *distance = vsum(first, rest - (number)(b - (double)high), &distance_low);
     const vreal w = vproduct(b, *distance, low);
-    *low += high * distance_low;
+    *low = vfma(vsplat(high), distance_low, *low);
     return w;
 }
 /* -ln(1 - a (x + a))/a = ln(1 + w)/b; x for a = 0. A large w may be inf: ln(x - b) + ln b.
@@ -275,11 +283,11 @@ INLINE vreal soft_clipping_value(vreal x, const double *c)
     const vint swapped = x > (number)0.5;
     const vreal w = vselect(swapped, mirrored, inner), other = vselect(swapped, inner, mirrored);
     const vreal z = vproduct(b, w, &low);
-    low += (number)b * vselect(swapped, mirrored_low, zero);
+    low = vfma(vsplat((number)b), vselect(swapped, mirrored_low, zero), low);
     const vreal top = vmin(vsplat(40), vmax(vsplat(EXP_LOWEST), z));
     n = vexp_exponent(top);
     const vreal rise = vexp_rise(vexp_rest(top, n) + low), factor = (number)c[1] / (1 + vexp_decay((number)b * other));
-    const vreal part = vselect(z < EXP_LOWEST, zero, factor + rise * factor);
+    const vreal part = vselect(z < EXP_LOWEST, zero, vfma(rise, factor, factor));
     const vreal q = vscale(part, n);
     const vint small = q < TINY;
     vreal y = vscale(vselect(small, part, vlog1p_inner(q)) / (number)b, vselect(small, n, zero));

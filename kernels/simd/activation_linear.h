@@ -52,25 +52,25 @@ INLINE vreal hard_swish_value(vreal x, const double *c)
 }
 INLINE vreal hard_swish_gradient(vreal dy, vreal x, const double *c)
 {
-    return vselect(x <= -3, zero, vselect(x >= 3, dy, dy * ((2 * x + 3) / 6)));
+    return vselect(x <= -3, zero, vselect(x >= 3, dy, dy * (vfma(vsplat(2), x, vsplat(3)) / 6)));
 }
 
 /* With t = min(2, |x|): t (1 - t/4) and the sign of x; f' = 1 - t/2 */
 INLINE vreal sqnl_value(vreal x, const double *c)
 {
     const vreal t = vmin(vsplat(2), vabs(x));
-    return vcopysign(t * (1 - (number)0.25 * t), x);
+    return vcopysign(t * vfnma(t, vsplat((number)0.25), vsplat(1)), x);
 }
 INLINE vreal sqnl_gradient(vreal dy, vreal x, const double *c)
 {
-    return dy * (1 - (number)0.5 * vmin(vsplat(2), vabs(x)));
+    return dy * vfnma(vmin(vsplat(2), vabs(x)), vsplat((number)0.5), vsplat(1));
 }
 
 /* 1 - t^2/2 for t = |x| <= 1, then (2 - t)^2/2, 0 from 2 on; f' = -x, then sign(x) (t - 2), then 0 */
 INLINE vreal sq_rbf_value(vreal x, const double *c)
 {
     const vreal t = vabs(x), rest = vmax(zero, 2 - t);
-    return vselect(t <= 1, 1 - (number)0.5 * t * t, (number)0.5 * rest * rest);
+    return vselect(t <= 1, vfnma(t, (number)0.5 * t, vsplat(1)), (number)0.5 * rest * rest);
 }
 INLINE vreal sq_rbf_gradient(vreal dy, vreal x, const double *c)
 {
@@ -95,7 +95,7 @@ INLINE vreal isru_ratio(vreal x, number a, vreal *value)
 {
     const vint far = vabs(x) > 1;
     const vreal inverse = 1 / x, r = vselect(far, inverse, x), square = r * r;
-    const vreal root = vsqrt(vselect(far, square + a, 1 + a * square));
+    const vreal root = vsqrt(vselect(far, square + a, vfma(vsplat(a), square, vsplat(1))));
     *value = vselect(far, vcopysign(vsplat(1), x), x) / root;
     return vselect(far, vabs(inverse), vsplat(1)) / root;
 }
@@ -120,7 +120,7 @@ INLINE vreal isrlu_gradient(vreal dy, vreal x, const double *c) { return vselect
 INLINE vreal root_of_square_and_one(vreal x)
 {
     const vreal t = vabs(x);
-    return vselect(t > 1 / TINY, t, vsqrt(1 + t * t));
+    return vselect(t > 1 / TINY, t, vsqrt(vfma(t, t, vsplat(1))));
 }
 
 /* (sqrt(x^2 + 1) - 1)/2 + x = x (1 + v), v = x/(2 (1 + sqrt(x^2 + 1))); f' = x / (2 sqrt(x^2 + 1)) + 1 */
@@ -145,7 +145,7 @@ INLINE vreal arctan_gradient(vreal dy, vreal x, const double *c)
 {
     const vreal t = vabs(x);
     const vint far = t > 1 / TINY;
-    const vreal once = vselect(far, t, 1 + t * t);
+    const vreal once = vselect(far, t, vfma(t, t, vsplat(1)));
     return dy / once / vselect(far, t, vsplat(1));
 }
 

@@ -22,7 +22,7 @@ static void mean_of_rows(ptrdiff_t k, ptrdiff_t d, const real *c, real *mean)
         const vreal origin = vload_part(c + p, count);
         vreal sum = {0};
         for (ptrdiff_t j = 1; j < k; j++)
-            sum += (vload_part(c + j * d + p, count) - origin) * share;
+            sum = vfma(vload_part(c + j * d + p, count) - origin, vsplat(share), sum);
         vstore_part(mean + p, origin + sum, count);
     }
 }
@@ -56,7 +56,7 @@ static double largest_norm(ptrdiff_t k, ptrdiff_t d, const real *c, const real *
         for (ptrdiff_t p = 0; p < d; p += LANES) {
             const ptrdiff_t count = min_size(d - p, LANES);
             const vreal deviation = (vload_part(c + j * d + p, count) - vload_part(mean + p, count)) * scale;
-            sum += deviation * deviation;
+            sum = vfma(deviation, deviation, sum);
         }
         const double norm = sum_of_lanes(sum);
         largest = norm > largest ? norm : largest;
@@ -128,7 +128,7 @@ INLINE void add_products(const int rows, const int vectors, ptrdiff_t p, const r
     UNROLL for (int i = 0; i < rows; i++)
     {
         const vreal cp = vsplat(c[p * rows + i]);
-        UNROLL for (int v = 0; v < vectors; v++) acc[i][v] += cp * x[v];
+        UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = vfma(cp, x[v], acc[i][v]);
     }
 }
 
@@ -230,13 +230,13 @@ INLINE vreal squared_difference(ptrdiff_t d, const real *x, const real *c)
     ptrdiff_t p = 0;
     for (; p + 2 * LANES <= d; p += 2 * LANES) {
         const vreal first = vload(x + p) - vload(c + p), second = vload(x + p + LANES) - vload(c + p + LANES);
-        even += first * first;
-        odd += second * second;
+        even = vfma(first, first, even);
+        odd = vfma(second, second, odd);
     }
     for (; p < d; p += LANES) {
         const ptrdiff_t count = min_size(d - p, LANES);
         const vreal rest = vload_part(x + p, count) - vload_part(c + p, count);
-        even += rest * rest;
+        even = vfma(rest, rest, even);
     }
     return even + odd;
 }

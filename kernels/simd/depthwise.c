@@ -74,7 +74,8 @@ INLINE void correlate_block(const int rows, const int vectors, const tap_list *t
         const vreal w = vsplat(taps->w[t]);
         const real *x = copy + taps->offset[t];
         UNROLL for (int i = 0; i < rows; i++, x += step)
-            UNROLL for (int v = 0; v < vectors; v++) acc[i * vectors + v] += w * vload(x + v * LANES);
+            UNROLL for (int v = 0; v < vectors; v++)
+                acc[i * vectors + v] = vfma(w, vload(x + v * LANES), acc[i * vectors + v]);
     }
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < vectors; v++)
@@ -226,7 +227,7 @@ INLINE void weight_block(const int taps, const real *copy, const ptrdiff_t *offs
             /* what a window does not see may be NaN */
             const unsigned mask = (1u << min_size(columns - j, LANES)) - 1;
             const vreal d = vload_mask((const real *)dy + j, mask);
-            UNROLL for (int t = 0; t < taps; t++) acc[t] += d * vload_mask(copy + offsets[t] + j, mask);
+            UNROLL for (int t = 0; t < taps; t++) acc[t] = vfma(d, vload_mask(copy + offsets[t] + j, mask), acc[t]);
         }
     UNROLL for (int t = 0; t < taps; t++) vstore(lanes + t * LANES, acc[t]);
 }

@@ -74,7 +74,7 @@ INLINE void sum_tap_row(const int pixels, const int columns, const int step, con
         const vreal pixel = vload(x + e * LANES);
         UNROLL for (int b = e % step; b < columns; b += step)
             if (b <= e && (e - b) / step < pixels)
-                sum[(e - b) / step] += taps[b] * pixel;
+                sum[(e - b) / step] = vfma(taps[b], pixel, sum[(e - b) / step]);
     }
 }
 
@@ -90,7 +90,7 @@ INLINE void sum_pixels(const int pixels, const int columns, const tap_places *ta
             sum_tap_row(pixels, columns, (int)step, w, taps->tap + t, x, sum);
         } else {
             const vreal tap = vload(w + taps->tap[t] * LANES);
-            UNROLL for (int p = 0; p < pixels; p++) sum[p] += tap * vload(x + p * step * LANES);
+            UNROLL for (int p = 0; p < pixels; p++) sum[p] = vfma(tap, vload(x + p * step * LANES), sum[p]);
         }
     }
     UNROLL for (int p = 0; p < pixels; p++) vstore(to + p * to_step * LANES, sum[p]);
@@ -196,7 +196,7 @@ INLINE void sum_taps(const int taps, const windows *g, ptrdiff_t rows, const rea
     for (ptrdiff_t i = 0; i < rows; i++) {
         const real *x = copy + i * g->sh * pitch * LANES;
         for (ptrdiff_t j = 0; j < g->ow; j++, dy += LANES, x += g->sw * LANES)
-            UNROLL for (int t = 0; t < taps; t++) sum[t] += vload(dy) * vload(x + offsets[t]);
+            UNROLL for (int t = 0; t < taps; t++) sum[t] = vfma(vload(dy), vload(x + offsets[t]), sum[t]);
     }
     for (int t = 0; t < taps; t++)
         for (int l = 0; l < LANES; l++)

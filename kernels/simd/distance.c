@@ -29,7 +29,7 @@ INLINE void tile_distances(const int rows, const int vectors, ptrdiff_t d, const
             UNROLL for (int v = 0; v < vectors; v++)
             {
                 const vreal difference = x[v] - point;
-                acc[i][v] += difference * difference;
+                acc[i][v] = vfma(difference, difference, acc[i][v]);
             }
         }
     }

@@ -18,7 +18,7 @@ INLINE void part_of_chains(const int rows, const int columns, const real *a, ptr
     {
         const vreal bp = vload_mask(b + j * b_stride, mask);
         UNROLL for (int i = 0; i < rows; i++) /* other chains keep what they are: not even the sign of a zero changes */
-            sum[i][j] = vselect(growing, sum[i][j] + vload_mask(a + i * a_row, mask) * bp, sum[i][j]);
+            sum[i][j] = vselect(growing, vfma(vload_mask(a + i * a_row, mask), bp, sum[i][j]), sum[i][j]);
     }
 }
 
@@ -42,7 +42,7 @@ INLINE void columns_of_chains(const int rows, const int columns, ptrdiff_t k, pt
         UNROLL for (int i = 0; i < rows; i++)
         {
             const vreal ap = vload(a + i * a_row + p);
-            UNROLL for (int j = 0; j < columns; j++) sum[i][j] += ap * bp[j];
+            UNROLL for (int j = 0; j < columns; j++) sum[i][j] = vfma(ap, bp[j], sum[i][j]);
         }
     }
     if (whole < k)

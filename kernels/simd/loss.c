@@ -15,8 +15,8 @@ INLINE lanes binary_cross_entropy_with_logits_lanes(vreal x, vreal y, vreal w, c
     const vint negative = x < 0;
     const vreal on = weighted ? w * y : y, off = 1 - y;
     return (lanes){
-        .loss = vabs(x) * vselect(negative, on, off) + (weighted ? 1 + (w - 1) * y : one) * l,
-        .slope = (off * vselect(negative, e, one) - on * vselect(negative, one, e)) / (1 + e),
+        .loss = vfma(weighted ? vfma(w - 1, y, one) : one, l, vabs(x) * vselect(negative, on, off)),
+        .slope = vfnma(on, vselect(negative, one, e), off * vselect(negative, e, one)) / (1 + e),
     };
 }
 

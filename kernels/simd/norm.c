@@ -57,7 +57,7 @@ INLINE number second_sum(const sums_state *s)
 INLINE void add_difference(sums_state *s, int chain, const real *x, const real *dy, ptrdiff_t count)
 {
     (void)dy;
-    s->first[chain] += (load_or(x, count, s->centre) - s->centre) * s->share;
+    s->first[chain] = vfma(load_or(x, count, s->centre) - s->centre, vsplat(s->share), s->first[chain]);
 }
 
 INLINE void add_deviation(sums_state *s, int chain, const real *x, const real *dy, ptrdiff_t count)
@@ -65,14 +65,14 @@ INLINE void add_deviation(sums_state *s, int chain, const real *x, const real *d
     (void)dy;
     const vreal d = load_or(x, count, s->centre) - s->centre, part = d * s->share;
     s->first[chain] += part;
-    s->second[chain] += part * d;
+    s->second[chain] = vfma(part, d, s->second[chain]);
 }
 
 INLINE void add_gradient(sums_state *s, int chain, const real *x, const real *dy, ptrdiff_t count)
 {
     const vreal d = load_some(dy, count);
     s->first[chain] += d;
-    s->second[chain] += d * (load_or(x, count, s->centre) - s->centre);
+    s->second[chain] = vfma(d, load_or(x, count, s->centre) - s->centre, s->second[chain]);
 }
 
 /* origin + mean(x - origin); sums over x_i / count do not overflow. */
@@ -113,7 +113,7 @@ static void gradient_sums(ptrdiff_t planes, ptrdiff_t count, const real *dy, ptr
 
 INLINE vreal affine(vreal x, vreal mean, vreal rest, vreal scale, vreal shift)
 {
-    return ((x - mean) - rest) * scale + shift;
+    return vfma((x - mean) - rest, scale, shift);
 }
 
 static void rows(ptrdiff_t channels, ptrdiff_t count, const real *x, ptrdiff_t x_stride, const norm_terms *terms,
@@ -147,7 +147,7 @@ static void columns(ptrdiff_t channels, const real *x, const norm_terms *terms, 
 
 INLINE vreal gradient(vreal dy, vreal x, vreal mean, vreal offset, vreal slope, vreal scale)
 {
-    return ((dy - offset) - (x - mean) * slope) * scale;
+    return vfnma(slope, x - mean, dy - offset) * scale;
 }
 
 static void gradient_rows(ptrdiff_t channels, ptrdiff_t count, const real *dy, ptrdiff_t dy_stride, const real *x,
@@ -189,7 +189,7 @@ static void row(ptrdiff_t count, const real *x, double mean, double scale, const
     for (ptrdiff_t i = 0; i < count; i += LANES) {
         const ptrdiff_t some = count - i;
         const vreal t = ((load_some(x + i, some) - centre) - rest) * factor;
-        store_some(y + i, t * load_some(gamma + i, some) + load_some(beta + i, some), some);
+        store_some(y + i, vfma(t, load_some(gamma + i, some), load_some(beta + i, some)), some);
     }
 }
 
@@ -199,8 +199,8 @@ INLINE void add_gradients(ptrdiff_t count, const real *dy, const real *x, const 
 {
     const vreal d = load_some(dy, count), t = (load_or(x, count, centre) - centre) * factor, g = d * load_some(gamma, count);
     *first += g;
-    *second += g * t;
-    store_some(dgamma, load_some(dgamma, count) + d * t, count);
+    *second = vfma(g, t, *second);
+    store_some(dgamma, vfma(d, t, load_some(dgamma, count)), count);
     store_some(dbeta, load_some(dbeta, count) + d, count);
 }
 
@@ -229,8 +229,9 @@ static void row_gradient(ptrdiff_t count, const real *dy, const real *x, const r
     const number centre = (number)mean, factor = (number)scale, by = (number)offset, along = (number)slope;
     for (ptrdiff_t i = 0; i < count; i += LANES) {
         const ptrdiff_t some = count - i;
-        const vreal t = (load_some(x + i, some) - centre) * factor, g = load_some(dy + i, some) * load_some(gamma + i, some);
-        store_some(dx + i, ((g - by) - t * along) * factor, some);
+        const vreal t = (load_some(x + i, some) - centre) * factor;
+        const vreal g = vfms(load_some(dy + i, some), load_some(gamma + i, some), vsplat(by));
+        store_some(dx + i, vfnma(vsplat(along), t, g) * factor, some);
     }
 }
 

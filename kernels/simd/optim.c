@@ -15,44 +15,44 @@ typedef struct {
 /* g' = g + weight_decay p; without weight decay g' is g, also where p is infinite. */
 INLINE vreal decayed(const lanes *v, const numbers *c)
 {
-    return c->weight_decay != 0 ? v->g + c->weight_decay * v->p : v->g;
+    return c->weight_decay != 0 ? vfma(vsplat(c->weight_decay), v->p, v->g) : v->g;
 }
 
 /* p -= lr g' */
-INLINE void sgd_vector(lanes *v, const numbers *c) { v->p -= c->lr * decayed(v, c); }
+INLINE void sgd_vector(lanes *v, const numbers *c) { v->p = vfnma(vsplat(c->lr), decayed(v, c), v->p); }
 
 /* velocity = momentum velocity + g'; p -= lr velocity, or by Nesterov lr (g' + momentum velocity). Sutskever et al., "On
  * the importance of initialization and momentum in deep learning", ICML 2013, in the form of torch.optim.SGD. */
 INLINE void momentum_vector(lanes *v, const numbers *c)
 {
     const vreal g = decayed(v, c);
-    v->first = c->first * v->first + g;
-    v->p -= c->lr * (c->nesterov ? g + c->first * v->first : v->first);
+    v->first = vfma(vsplat(c->first), v->first, g);
+    v->p = vfnma(vsplat(c->lr), c->nesterov ? vfma(vsplat(c->first), v->first, g) : v->first, v->p);
 }
 
 /* sum_sq += g'^2; p -= lr g' / (sqrt(sum_sq) + eps). Duchi, Hazan, Singer, "Adaptive subgradient methods", JMLR 2011. */
 INLINE void adagrad_vector(lanes *v, const numbers *c)
 {
     const vreal g = decayed(v, c);
-    v->first += g * g;
-    v->p -= c->lr * (g / (vsqrt(v->first) + c->eps));
+    v->first = vfma(g, g, v->first);
+    v->p = vfnma(vsplat(c->lr), g / (vsqrt(v->first) + c->eps), v->p);
 }
 
 /* mean_sq = alpha mean_sq + (1 - alpha) g'^2; p -= lr g' / (sqrt(mean_sq) + eps). Tieleman and Hinton, 2012. */
 INLINE void rmsprop_vector(lanes *v, const numbers *c)
 {
     const vreal g = decayed(v, c);
-    v->first = c->first * v->first + c->first_rest * (g * g);
-    v->p -= c->lr * (g / (vsqrt(v->first) + c->eps));
+    v->first = vfma(vsplat(c->first), v->first, c->first_rest * (g * g));
+    v->p = vfnma(vsplat(c->lr), g / (vsqrt(v->first) + c->eps), v->p);
 }
 
 /* m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2, both divided by 1 - beta^step;
  * p -= lr m / (sqrt(v) + eps). Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015. */
 INLINE void moments_vector(lanes *v, vreal g, const numbers *c)
 {
-    v->first = c->first * v->first + c->first_rest * g;
-    v->second = c->second * v->second + c->second_rest * (g * g);
-    v->p -= c->lr * (v->first / (vsqrt(v->second) * c->root_scale + c->eps));
+    v->first = vfma(vsplat(c->first), v->first, c->first_rest * g);
+    v->second = vfma(vsplat(c->second), v->second, c->second_rest * (g * g));
+    v->p = vfnma(vsplat(c->lr), v->first / vfma(vsqrt(v->second), vsplat(c->root_scale), vsplat(c->eps)), v->p);
 }
 
 /* with g' */
@@ -62,7 +62,7 @@ INLINE void adam_vector(lanes *v, const numbers *c) { moments_vector(v, decayed(
 INLINE void adamw_vector(lanes *v, const numbers *c)
 {
     if (c->weight_decay != 0)
-        v->p -= c->decay_step * v->p;
+        v->p = vfnma(v->p, vsplat(c->decay_step), v->p);
     moments_vector(v, v->g, c);
 }
 

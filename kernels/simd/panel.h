@@ -52,18 +52,21 @@ INLINE void pack_lines(ptrdiff_t lines, ptrdiff_t d, const char *x, ptrdiff_t ro
     if (lines == LANES && row_stride == d * (ptrdiff_t)sizeof(number) && d < LANES) {
         if (d == 2) {
             load_short_lines(2, features, (const real *)x);
-            return store_centred(2, features, mean, scale, to, width);
+            store_centred(2, features, mean, scale, to, width);
+            return;
         }
 #if VECTOR_BYTES * 8 / REAL_BITS > 4
         if (d == 4) {
             load_short_lines(4, features, (const real *)x);
-            return store_centred(4, features, mean, scale, to, width);
+            store_centred(4, features, mean, scale, to, width);
+            return;
         }
 #endif
 #if VECTOR_BYTES * 8 / REAL_BITS > 8
         if (d == 8) {
             load_short_lines(8, features, (const real *)x);
-            return store_centred(8, features, mean, scale, to, width);
+            store_centred(8, features, mean, scale, to, width);
+            return;
         }
 #endif
     }

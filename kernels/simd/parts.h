@@ -97,7 +97,6 @@ INLINE number lane_sum(vreal v)
 }
 
 /* A sum over vectors in double precision, one chain of additions a lane. */
-typedef double vdouble __attribute__((vector_size(VECTOR_BYTES)));
 enum { DOUBLE_LANES = VECTOR_BYTES / 8 };
 typedef struct {
     vdouble part[LANES / DOUBLE_LANES];
@@ -131,7 +130,7 @@ INLINE void add_square_to(vdouble_sum *sum, vreal v)
 {
     vdouble wide[LANES / DOUBLE_LANES];
     widen(v, wide);
-    UNROLL for (int i = 0; i < LANES / DOUBLE_LANES; i++) sum->part[i] += wide[i] * wide[i];
+    UNROLL for (int i = 0; i < LANES / DOUBLE_LANES; i++) sum->part[i] = vfma_double(wide[i], wide[i], sum->part[i]);
 }
 
 INLINE double double_sum(vdouble v)

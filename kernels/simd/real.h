@@ -52,6 +52,8 @@ INLINE vwide vwiden(vreal x) { return __builtin_convertvector(x, vwide); }
 INLINE vreal vnarrow(vwide x) { return __builtin_convertvector(x, vreal); }
 INLINE vreal vsplat(number x) { return x - (vreal){0}; } /* x - 0 keeps the sign of -0, 0 + x would not */
 
+#include "fma.h"
+
 /* The lanes whose bit is set in `mask`, lane l from p[l]; the others are 0 and their memory is not touched. AVX has
  * instructions for this that no compiler finds in the portable form (a loop through the stack, some 20 times slower). */
 #if defined __AVX512F__ && REAL_BITS == 32

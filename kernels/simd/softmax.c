@@ -52,11 +52,10 @@ INLINE number row_exp(ptrdiff_t c, const real *x, number m, real *y)
     return lane_sum(sum[0] + sum[1]);
 }
 
-/* y_j = (e_j factor - base_j) scale, base 0 if there is none; e may be y. Only one product can become an FMA here, and no branch
- * stands before it: else the compiler would choose for each part of a row. */
+/* y_j = (e_j factor - base_j) scale, base 0 if there is none; e may be y. */
 INLINE vreal finished(const int based, vreal e, number factor, vreal base, number scale)
 {
-    return based ? (e * factor - base) * scale : e * (factor * scale);
+    return based ? vfms(e, vsplat(factor), base) * scale : e * (factor * scale);
 }
 
 INLINE void finish_part(const int based, ptrdiff_t count, const real *e, number factor, const real *base, number scale, real *y)
@@ -131,7 +130,7 @@ static void row_softmax_backward(ptrdiff_t c, const real *dy, const real *y, rea
 {
     vreal sum = {0};
     for (ptrdiff_t j = 0; j < c; j += LANES)
-        sum += load_or(dy + j, c - j, 0) * load_or(y + j, c - j, 0);
+        sum = vfma(load_or(dy + j, c - j, 0), load_or(y + j, c - j, 0), sum);
     const number total = lane_sum(sum);
     for (ptrdiff_t j = 0; j < c; j += LANES)
         store_some(dx + j, load_or(y + j, c - j, 0) * (load_or(dy + j, c - j, 0) - total), c - j);
@@ -144,7 +143,7 @@ static void row_log_softmax_backward(ptrdiff_t c, const real *dy, const real *y,
         sum += load_or(dy + j, c - j, 0);
     const number total = lane_sum(sum);
     for (ptrdiff_t j = 0; j < c; j += LANES)
-        store_some(dx + j, load_or(dy + j, c - j, 0) - vexp(load_or(y + j, c - j, 0)) * total, c - j);
+        store_some(dx + j, vfnma(vsplat(total), vexp(load_or(y + j, c - j, 0)), load_or(dy + j, c - j, 0)), c - j);
 }
 
 static void row_cross_entropy(ptrdiff_t c, const real *x, const real *base, double base_sum,
@@ -161,7 +160,7 @@ static void row_cross_entropy(ptrdiff_t c, const real *x, const real *base, doub
     vreal terms = {0};
     if (base)
         for (ptrdiff_t j = 0; j < c; j += LANES)
-            terms += load_or(base + j, c - j, 0) * (m - load_or(x + j, c - j, m));
+            terms = vfma(load_or(base + j, c - j, 0), m - load_or(x + j, c - j, m), terms);
     real *const e = dx && scratch ? scratch : dx;
     const number sum = row_exp(c, x, m, e), log_sum = log_of(sum);
     number total = 0;
@@ -182,7 +181,7 @@ static double row_base(ptrdiff_t c, const real *target, const real *weight, doub
 {
     vreal sum = {0};
     for (ptrdiff_t j = 0; j < c; j += LANES) {
-        vreal q = load_or(target + j, c - j, 0) * (number)keep + (number)even;
+        vreal q = vfma(load_or(target + j, c - j, 0), vsplat((number)keep), vsplat((number)even));
         q = q * (weight ? load_or(weight + j, c - j, 0) : vsplat(1));
         store_some(base + j, q, c - j);
         sum += first_lanes(q, c - j, 0);

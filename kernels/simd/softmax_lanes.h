@@ -44,7 +44,7 @@ static void lanes_softmax_backward(ptrdiff_t c, const real *dy, const real *y, r
 {
     vreal sum = {0};
     for (ptrdiff_t j = 0; j < c; j++)
-        sum += vload(dy + j * LANES) * vload(y + j * LANES);
+        sum = vfma(vload(dy + j * LANES), vload(y + j * LANES), sum);
     for (ptrdiff_t j = 0; j < c; j++)
         vstore(dx + j * LANES, vload(y + j * LANES) * (vload(dy + j * LANES) - sum));
 }
@@ -55,7 +55,7 @@ static void lanes_log_softmax_backward(ptrdiff_t c, const real *dy, const real *
     for (ptrdiff_t j = 0; j < c; j++)
         sum += vload(dy + j * LANES);
     for (ptrdiff_t j = 0; j < c; j++)
-        vstore(dx + j * LANES, vload(dy + j * LANES) - vexp(vload(y + j * LANES)) * sum);
+        vstore(dx + j * LANES, vfnma(sum, vexp(vload(y + j * LANES)), vload(dy + j * LANES)));
 }
 
 static void lanes_cross_entropy(ptrdiff_t c, ptrdiff_t count, const real *x, const real *base, int shared,
@@ -69,7 +69,7 @@ static void lanes_cross_entropy(ptrdiff_t c, ptrdiff_t count, const real *x, con
             total[l] = m[l] - x[targets[l].target * LANES + l];
     if (base)
         for (ptrdiff_t j = 0; j < c; j++)
-            terms += (shared ? vsplat(base[j]) : vload(base + j * LANES)) * (m - vload(x + j * LANES));
+            terms = vfma(shared ? vsplat(base[j]) : vload(base + j * LANES), m - vload(x + j * LANES), terms);
     const vreal sum = lanes_exp(c, x, m, dx), log_sum = vlog(sum);
     for (ptrdiff_t l = 0; l < count; l++) {
         const sample_target *const t = &targets[l];
@@ -86,7 +86,7 @@ static void lanes_cross_entropy(ptrdiff_t c, ptrdiff_t count, const real *x, con
     for (ptrdiff_t j = 0; j < c; j++) {
         vreal d = vload(dx + j * LANES) * vload(factor);
         if (base)
-            d -= (shared ? vsplat(base[j]) : vload(base + j * LANES)) * vload(scale);
+            d = vfnma(vload(scale), shared ? vsplat(base[j]) : vload(base + j * LANES), d);
         vstore(dx + j * LANES, d);
     }
     for (ptrdiff_t l = 0; l < count; l++)
@@ -102,7 +102,8 @@ static void lanes_base(ptrdiff_t c, const real *target, const real *weight, doub
 {
     vreal sum = {0};
     for (ptrdiff_t j = 0; j < c; j++) {
-        const vreal q = (vload(target + j * LANES) * (number)keep + (number)even) * (weight ? weight[j] : 1);
+        const vreal p = vfma(vload(target + j * LANES), vsplat((number)keep), vsplat((number)even));
+        const vreal q = p * (weight ? weight[j] : 1);
         vstore(base + j * LANES, q);
         sum += q;
     }

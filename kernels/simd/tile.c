@@ -59,7 +59,7 @@ INLINE void tile(const int rows, const int vectors, const bool by_runs, ptrdiff_
         UNROLL for (int i = 0; i < rows; i++)
         {
             const vreal ap = vsplat(a[i * a_row + p * a_step]);
-            UNROLL for (int v = 0; v < vectors; v++) acc[i][v] += ap * bp[v];
+            UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = vfma(ap, bp[v], acc[i][v]);
         }
     }
 
@@ -82,7 +82,7 @@ INLINE void tile_taps(const int rows, const int vectors, const window_taps *taps
             UNROLL for (int i = 0; i < rows; i++)
             {
                 const vreal ap = vsplat(pixel[i * a_row]);
-                UNROLL for (int v = 0; v < vectors; v++) acc[i][v] += ap * bp[v];
+                UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = vfma(ap, bp[v], acc[i][v]);
             }
         }
     }
@@ -106,7 +106,7 @@ INLINE void tile_lines(const int rows, const int vectors, const picture_pixels *
                 UNROLL for (int i = 0; i < rows; i++)
                 {
                     const vreal ap = vsplat(row[i][p]);
-                    UNROLL for (int v = 0; v < vectors; v++) acc[i][v] += ap * bp[v];
+                    UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = vfma(ap, bp[v], acc[i][v]);
                 }
             }
         }
@@ -133,7 +133,7 @@ INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a
     for (ptrdiff_t p = 0; p < k; p++) {
         const vreal ap = vsplat(a[p * a_step]);
         const real *const row = b + (runs != NULL ? runs[p] : p * b_stride);
-        UNROLL for (int v = 0; v < vectors; v++) acc[v] += ap * vload(row + v * LANES);
+        UNROLL for (int v = 0; v < vectors; v++) acc[v] = vfma(ap, vload(row + v * LANES), acc[v]);
     }
     UNROLL for (int v = 0; v < vectors - 1; v++) vstore(c + v * LANES, acc[v]);
     store_some(c + (vectors - 1) * LANES, acc[vectors - 1], last);
@@ -172,7 +172,7 @@ INLINE void lines_part(const int lines, const vreal *factor, const real *b, ptrd
     vreal sum = start == START_ZERO       ? (vreal){0}
                 : start == START_ROW_BIAS ? vsplat(bias[0])
                                           : vload_part(start == START_C ? c : bias, count);
-    UNROLL for (int p = 0; p < lines; p++) sum += factor[p] * vload_part(b + p * b_stride, count);
+    UNROLL for (int p = 0; p < lines; p++) sum = vfma(factor[p], vload_part(b + p * b_stride, count), sum);
     vstore_part(c, sum, count);
 }
 
@@ -199,8 +199,8 @@ INLINE void few_lines(const int lines, const real *a, ptrdiff_t a_step, const re
         }
         UNROLL for (int p = 0; p < lines; p++)
         {
-            left += factor[p] * vload(b + p * b_stride + j);
-            right += factor[p] * vload(b + p * b_stride + j + LANES);
+            left = vfma(factor[p], vload(b + p * b_stride + j), left);
+            right = vfma(factor[p], vload(b + p * b_stride + j + LANES), right);
         }
         vstore(c + j, left);
         vstore(c + j + LANES, right);
@@ -244,10 +244,12 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
                             v < vectors - 1 ? LANES : last, count);
             if (count == LANES) {
                 UNROLL for (int q = 0; q < LANES; q++)
-                    UNROLL for (int i = 0; i < rows; i++) acc[i][v] += vsplat(a[i * a_row + (p + q) * a_step]) * block[q];
+                    UNROLL for (int i = 0; i < rows; i++)
+                        acc[i][v] = vfma(vsplat(a[i * a_row + (p + q) * a_step]), block[q], acc[i][v]);
             } else {
                 for (int q = 0; q < count; q++)
-                    UNROLL for (int i = 0; i < rows; i++) acc[i][v] += vsplat(a[i * a_row + (p + q) * a_step]) * block[q];
+                    UNROLL for (int i = 0; i < rows; i++)
+                        acc[i][v] = vfma(vsplat(a[i * a_row + (p + q) * a_step]), block[q], acc[i][v]);
             }
         }
     store_accumulators(rows, vectors, acc, c, c_stride, last, start);

@@ -36,8 +36,15 @@ INLINE vreal vscale(vreal y, vreal n)
 }
 
 /* e^x = 2^n e^r with n = round(x / ln 2), r = x - n ln 2, for x in [EXP_LOWEST, EXP_HIGHEST]. */
-INLINE vreal vexp_exponent(vreal x) { return x * (number)0x1.71547652b82fep0 + ROUNDING - ROUNDING; } /* 1 / ln 2 */
-INLINE vreal vexp_rest(vreal x, vreal n) { return x - n * LN2_HIGH - n * LN2_LOW; } /* the first difference is exact */
+INLINE vreal vexp_exponent(vreal x)
+{
+    const number inverse = (number)0x1.71547652b82fep0; /* 1 / ln 2 */
+    return vfma(x, vsplat(inverse), vsplat(ROUNDING)) - ROUNDING;
+}
+INLINE vreal vexp_rest(vreal x, vreal n) /* the first difference is exact */
+{
+    return vfnma(n, vsplat(LN2_LOW), vfnma(n, vsplat(LN2_HIGH), x));
+}
 
 /* The series of e^r for |r| <= ln(2) / 2: 1 + r + r^2 q(r), relative error 2^-28.2 (float32), 2^-57.9 (float64). */
 #if REAL_BITS == 32
@@ -54,7 +61,7 @@ static const number exp_series[EXP_TERMS] = {
 #endif
 
 /* e^r - 1 */
-INLINE vreal vexp_rise(vreal r) { return r + r * r * vpolynomial(r, EXP_TERMS - 2, exp_series + 2); }
+INLINE vreal vexp_rise(vreal r) { return vfma(r * r, vpolynomial(r, EXP_TERMS - 2, exp_series + 2), r); }
 
 /* p, n with p 2^n = e^x, p in [0.7, 1.5], for x in [EXP_LOWEST, EXP_HIGHEST]. Whoever multiplies the exponential does
  * that to p and applies 2^n last, so that a small exponential does not lose digits of the product. */
@@ -98,8 +105,8 @@ INLINE vreal vexp_square(number c, vreal t, vreal *n)
 {
     vreal low;
     const vreal high = c * vsquare(t, &low);
-    *n = vexp_exponent(high + c * low);
-    return vexp_rest(high, *n) + c * low;
+    *n = vexp_exponent(vfma(vsplat(c), low, high));
+    return vfma(vsplat(c), low, vexp_rest(high, *n));
 }
 
 /* e^x - 1 = 2 (2^(n-1) (e^r - 1) + (2^(n-1) - 1/2)); halved because 2^n may be beyond the largest number. */
@@ -108,7 +115,7 @@ INLINE vreal vexpm1(vreal x)
     const vreal inner = vmin(vsplat(EXP_HIGHEST), vmax(vsplat(EXPM1_LOWEST), x));
     const vreal n = vexp_exponent(inner), rise = vexp_rise(vexp_rest(inner, n));
     const vbits half = (vbits)(n + (ROUNDING + EXPONENT_BIAS - 1)) << MANTISSA_BITS;
-    const vreal y = 2 * ((vreal)half * rise + ((vreal)half - (number)0.5));
+    const vreal y = 2 * vfma((vreal)half, rise, (vreal)half - (number)0.5);
     return vselect(vabs(x) < TINY, x, y); /* halving would cost a denormal its last bit, and -0 its sign */
 }
 
@@ -129,7 +136,7 @@ INLINE vreal vtanh(vreal x)
     };
 #endif
     const vreal size = vabs(x), square = x * x, e = vexp_decay(2 * x);
-    const vreal near = size + size * square * vpolynomial(square, sizeof c / sizeof *c, c);
+    const vreal near = vfma(size * square, vpolynomial(square, sizeof c / sizeof *c, c), size);
     return vcopysign(vselect(size < (number)0.625, near, 1 - 2 * e / (1 + e)), x);
 }
 
@@ -138,7 +145,7 @@ INLINE vreal vtanh(vreal x)
 INLINE vreal vsigmoid(vreal x)
 {
     const vreal e = vexp_decay(x), w = e / (1 + e), start = vselect(x < 0, e, vsplat(1));
-    return start - start * w;
+    return vfnma(start, w, start);
 }
 
 /* tail, n with tail 2^n = factor Q(t), Q(t) = erfc(t / sqrt 2) / 2 the normal distribution beyond t >= 0; the factor is
@@ -177,9 +184,9 @@ INLINE vreal vnormal_tail(vreal t, vreal factor, vreal *p, vreal *n)
     *p = 1 + rise;
     const vreal a = vpolynomial(t, sizeof above / sizeof *above, above);
     const vreal b = vpolynomial(t, sizeof below / sizeof *below, below);
-    const vreal bottom = (number)1.5 + (t * b + (number)0x1.40d931ff62706p+1 * (t * a)); /* sqrt(2 pi) */
+    const vreal bottom = (number)1.5 + vfma(vsplat((number)0x1.40d931ff62706p+1), t * a, t * b); /* sqrt(2 pi) */
     const vreal top = factor * a;
-    return (top + rise * top) / bottom;
+    return vfma(rise, top, top) / bottom;
 }
 
 #endif

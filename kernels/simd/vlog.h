@@ -24,7 +24,7 @@ INLINE vreal vlog_parts(vreal x, vreal *k)
  * 2^-59.4. */
 INLINE vreal vlog_sum(vreal k, vreal f)
 {
-    const vreal half_square = (number)0.5 * f * f;
+    const vreal half = (number)0.5 * f;
 #if REAL_BITS == 32
     static const number p[] = {3.333333172e-01f, -2.500082094e-01f, 2.000122617e-01f, -1.662335908e-01f,
                                1.420176935e-01f, -1.316018032e-01f, 1.276152551e-01f, -7.634448970e-02f};
@@ -33,9 +33,9 @@ INLINE vreal vlog_sum(vreal k, vreal f)
     static const number r[] = {0.6666666666666734,  0.3999999999941432,  0.2857142874247574, 0.22222198563362894,
                                0.18183564873559646, 0.15314035654664684, 0.14796107279774906};
     const vreal s = f / (2 + f), z = s * s;
-    const vreal rest = s * (half_square + z * vpolynomial(z, sizeof r / sizeof *r, r));
+    const vreal rest = s * vfma(z, vpolynomial(z, sizeof r / sizeof *r, r), half * f);
 #endif
-    return k * LN2_HIGH - ((half_square - (rest + k * LN2_LOW)) - f);
+    return vfms(k, vsplat(LN2_HIGH), vfms(half, f, vfma(k, vsplat(LN2_LOW), rest)) - f);
 }
 
 /* ln x; ln 0 = -inf, NaN below. */
@@ -58,7 +58,7 @@ INLINE vreal vlog1p_pair(vreal x, vreal low)
     vreal k;
     vlog_parts(1 + x + low, &k);
     const vreal s = (vreal)((vbits)(ROUNDING + EXPONENT_BIAS - k) << MANTISSA_BITS);
-    return vlog_sum(k, s * x + (s - 1) + s * low);
+    return vlog_sum(k, vfma(s, low, vfma(s, x, s - 1)));
 }
 INLINE vreal vlog1p_inner(vreal x) { return vlog1p_pair(x, (vreal){0}); }
 
@@ -90,7 +90,7 @@ INLINE vreal vasinh(vreal x)
     const number series_end = 0.56;
 #endif
     const vreal size = vabs(x), square = x * x;
-    const vreal near = size + size * square * vpolynomial(square, sizeof c / sizeof *c, c);
+    const vreal near = vfma(size * square, vpolynomial(square, sizeof c / sizeof *c, c), size);
     const vint huge = size > 1 / TINY;
     vreal k;
     const vreal f = vlog_parts(vselect(huge, size, size + vsqrt(1 + square)), &k);

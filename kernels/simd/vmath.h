@@ -49,7 +49,7 @@ static const number INFINITE = __builtin_inff();
 INLINE vreal vpolynomial(vreal x, int count, const number *c)
 {
     vreal sum = vsplat(c[count - 1]);
-    UNROLL for (int i = count - 2; i >= 0; i--) sum = sum * x + c[i];
+    UNROLL for (int i = count - 2; i >= 0; i--) sum = vfma(sum, x, vsplat(c[i]));
     return sum;
 }
 
@@ -105,7 +105,7 @@ INLINE vreal vproduct(double a, vreal x, vreal *low)
 INLINE vreal vproduct_of(vreal a, vreal x, vreal *low)
 {
     const vreal a_high = vhalf(a), a_low = a - a_high, x_high = vhalf(x), x_low = x - x_high, high = a * x;
-    const vreal rest = ((a_high * x_high - high) + a_high * x_low + a_low * x_high) + a_low * x_low;
+    const vreal rest = vfma(a_low, x_low, vfma(a_low, x_high, vfma(a_high, x_low, vfms(a_high, x_high, high))));
     *low = vselect(vabs(high) < 4096, rest, (vreal){0});
     return high;
 }

@@ -13,9 +13,9 @@ enum { PIECE_TERMS = 7 };
 /* sum of c[i][n] u^i, n = round(t / width), u = t - n width, for 0 <= t < (PIECES - 1/2) width; a NaN gives a NaN. */
 INLINE vreal vpieces(vreal t, number width, const float c[PIECE_TERMS][PIECES])
 {
-    const vreal shifted = t * (1 / width) + ROUNDING, u = t - (shifted - ROUNDING) * width;
+    const vreal shifted = vfma(t, vsplat(1 / width), vsplat(ROUNDING)), u = vfnma(shifted - ROUNDING, vsplat(width), t);
     vreal sum = vpick(c[PIECE_TERMS - 1], (vint)shifted);
-    UNROLL for (int i = PIECE_TERMS - 2; i >= 0; i--) sum = sum * u + vpick(c[i], (vint)shifted);
+    UNROLL for (int i = PIECE_TERMS - 2; i >= 0; i--) sum = vfma(sum, u, vpick(c[i], (vint)shifted));
     return sum;
 }
 

@@ -26,8 +26,8 @@ INLINE vreal vatan(vreal x)
     const vreal top = vselect(steep, vsplat(-1), vselect(middle, t - 1, t));
     const vreal z = top / vselect(steep, t, vselect(middle, t + 1, vsplat(1))), square = z * z;
     const vreal quarters = vselect(steep, vsplat(2), vselect(middle, vsplat(1), none));
-    const vreal rest = z * square * vpolynomial(square, sizeof c / sizeof *c, c) + quarters * low;
-    return vcopysign(quarters * high + (z + rest), x);
+    const vreal rest = vfma(z * square, vpolynomial(square, sizeof c / sizeof *c, c), quarters * low);
+    return vcopysign(vfma(quarters, vsplat(high), z + rest), x);
 }
 
 /* The first 1216 binary digits of 2 / pi. */
@@ -44,7 +44,8 @@ static const uint64_t two_over_pi[] = {
  * to a multiple of pi/2 that r has less than 2^-62 of a quadrant (Muller, Elementary Functions, 2016, section 11.3). */
 static inline int reduce_far(double x, double *r)
 {
-    typedef unsigned __int128 wide;
+    __extension__ typedef unsigned __int128 wide;
+    __extension__ typedef __int128 signed_wide;
     uint64_t m, digits[3];
     memcpy(&m, &x, sizeof m);
     const int start = (int)(m >> 52) - 1075 - 2 + 64; /* e - 2, behind the word of zeros */
@@ -54,7 +55,7 @@ static inline int reduce_far(double x, double *r)
     const wide low = (wide)m * digits[2], middle = (wide)m * digits[1] + (uint64_t)(low >> 64);
     const uint64_t high = m * digits[0] + (uint64_t)(middle >> 64);
     const uint64_t fraction = high << 2 | (uint64_t)middle >> 62, next = (uint64_t)middle << 2 | (uint64_t)low >> 62;
-    const __int128 rest = (__int128)((wide)fraction << 64 | next); /* above 1/2: less 1, into the next quadrant */
+    const signed_wide rest = (signed_wide)((wide)fraction << 64 | next); /* above 1/2: less 1, into the next quadrant */
     *r = (double)rest * (0x1.921fb54442d18p0 * 0x1p-128);
     return (int)((high >> 62) + (fraction >> 63)) & 3;
 }
@@ -69,15 +70,17 @@ INLINE vreal vquadrant(vreal x, vbits *q)
     const number near_end = 0x1p20f;
 #if REAL_BITS == 32
     const double rounding = 0x1.8p52;
-    const vwide wide = vwiden(size), turns = wide * 0x1.45f306dc9c883p-1 + rounding - rounding; /* 2 / pi */
-    vreal r = vnarrow((wide - turns * 0x1.921fb544p0) - turns * 0x1.0b4611a626331p-34);
+    const vwide wide = vwiden(size), quarter = vsplat_wide(0x1.45f306dc9c883p-1); /* 2 / pi */
+    const vwide turns = vfma_wide(wide, quarter, vsplat_wide(rounding)) - rounding;
+    const vwide first = vfma_wide(turns, vsplat_wide(-0x1.921fb544p0), wide);
+    vreal r = vnarrow(vfma_wide(turns, vsplat_wide(-0x1.0b4611a626331p-34), first));
     const vreal n = vnarrow(turns);
 #else
-    const vreal n = size * 0x1.45f306dc9c883p-1 + ROUNDING - ROUNDING;
+    const vreal n = vfma(size, vsplat(0x1.45f306dc9c883p-1), vsplat(ROUNDING)) - ROUNDING;
     vreal low, lower;
-    vreal r = vsum(size - n * 0x1.921fb544p0, -(n * 0x1.0b4611a6p-34), &low);
+    vreal r = vsum(vfnma(n, vsplat(0x1.921fb544p0), size), -(n * 0x1.0b4611a6p-34), &low);
     r = vsum(r, -(n * 0x1.3198a2ep-69), &lower);
-    r += (low + lower) - n * 0x1.b839a252049c1p-104;
+    r += vfnma(n, vsplat(0x1.b839a252049c1p-104), low + lower);
 #endif
     *q = (vbits)(n + ROUNDING);
     const vint far = (size >= near_end) & (size < INFINITE);
@@ -105,8 +108,9 @@ INLINE vreal vsin_quadrant(vreal r, vbits q)
                                -2.7557314179266866e-07, 2.0875700837677457e-09, -1.135853628707816e-11};
 #endif
     const vreal square = r * r;
-    const vreal sine = r + r * square * vpolynomial(square, sizeof s / sizeof *s, s);
-    const vreal cosine = 1 - ((number)0.5 * square - square * square * vpolynomial(square, sizeof c / sizeof *c, c));
+    const vreal sine = vfma(r * square, vpolynomial(square, sizeof s / sizeof *s, s), r);
+    const vreal rest = vpolynomial(square, sizeof c / sizeof *c, c);
+    const vreal cosine = 1 - vfnma(square * square, rest, (number)0.5 * square);
     const vreal y = vselect((vint)((q & 1) != 0), cosine, sine);
     return (vreal)((vbits)y ^ (q & 2) << (REAL_BITS - 2));
 }

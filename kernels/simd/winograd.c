@@ -18,31 +18,32 @@ INLINE void evaluate(const int n, const vreal g[], vreal r[6])
     const number na = 1 / (2 * P * (P - Q)), nb = 1 / (2 * Q * (Q - P));
     vreal even_a = g[0], even_b = g[0], odd_a = g[1], odd_b = g[1];
     if (n > 2)
-        even_a += P * g[2], even_b += Q * g[2];
+        even_a = vfma(vsplat(P), g[2], even_a), even_b = vfma(vsplat(Q), g[2], even_b);
     if (n > 3)
-        odd_a += P * g[3], odd_b += Q * g[3];
+        odd_a = vfma(vsplat(P), g[3], odd_a), odd_b = vfma(vsplat(Q), g[3], odd_b);
     if (n > 4)
-        even_a += (P * P) * g[4], even_b += (Q * Q) * g[4];
-    even_a *= na, even_b *= nb, odd_a *= na * POINT_A, odd_b *= nb * POINT_B;
+        even_a = vfma(vsplat(P * P), g[4], even_a), even_b = vfma(vsplat(Q * Q), g[4], even_b);
+    odd_a *= na * POINT_A, odd_b *= nb * POINT_B;
     r[0] = (1 / (P * Q)) * g[0];
-    r[1] = even_a + odd_a;
-    r[2] = even_a - odd_a;
-    r[3] = even_b + odd_b;
-    r[4] = even_b - odd_b;
+    r[1] = vfma(vsplat(na), even_a, odd_a);
+    r[2] = vfms(vsplat(na), even_a, odd_a);
+    r[3] = vfma(vsplat(nb), even_b, odd_b);
+    r[4] = vfms(vsplat(nb), even_b, odd_b);
     r[5] = g[n - 1];
 }
 
 INLINE void transform_pixels(const vreal d[6], vreal r[6])
 {
     /* the coefficients of product of (x - other points) */
-    const vreal even_a = d[4] - Q * d[2], odd_a = d[3] - Q * d[1];
-    const vreal even_b = d[4] - P * d[2], odd_b = d[3] - P * d[1];
-    r[0] = (P * Q) * d[0] - (P + Q) * d[2] + d[4];
-    r[1] = even_a + POINT_A * odd_a;
-    r[2] = even_a - POINT_A * odd_a;
-    r[3] = even_b + POINT_B * odd_b;
-    r[4] = even_b - POINT_B * odd_b;
-    r[5] = (P * Q) * d[1] - (P + Q) * d[3] + d[5];
+    const vreal p = vsplat(P), q = vsplat(Q), both = vsplat(P + Q), a = vsplat(POINT_A), b = vsplat(POINT_B);
+    const vreal even_a = vfnma(d[2], q, d[4]), odd_a = vfnma(d[1], q, d[3]);
+    const vreal even_b = vfnma(d[2], p, d[4]), odd_b = vfnma(d[1], p, d[3]);
+    r[0] = vfnma(d[2], both, (P * Q) * d[0]) + d[4];
+    r[1] = vfma(a, odd_a, even_a);
+    r[2] = vfnma(a, odd_a, even_a);
+    r[3] = vfma(b, odd_b, even_b);
+    r[4] = vfnma(b, odd_b, even_b);
+    r[5] = vfnma(d[3], both, (P * Q) * d[1]) + d[5];
 }
 
 /* Sums of m times the powers 0 to n - 1 of the points, 2 <= n <= 5. */
@@ -50,13 +51,13 @@ INLINE void sum_powers(const int n, const vreal m[6], vreal y[])
 {
     const vreal even_a = m[1] + m[2], odd_a = m[1] - m[2], even_b = m[3] + m[4], odd_b = m[3] - m[4];
     y[0] = m[0] + (even_a + even_b);
-    y[1] = POINT_A * odd_a + POINT_B * odd_b;
+    y[1] = vfma(vsplat(POINT_A), odd_a, POINT_B * odd_b);
     if (n > 2)
-        y[2] = P * even_a + Q * even_b;
+        y[2] = vfma(vsplat(P), even_a, Q * even_b);
     if (n > 3)
-        y[3] = (P * POINT_A) * odd_a + (Q * POINT_B) * odd_b;
+        y[3] = vfma(vsplat(P * POINT_A), odd_a, (Q * POINT_B) * odd_b);
     if (n > 4)
-        y[4] = (P * P) * even_a + (Q * Q) * even_b;
+        y[4] = vfma(vsplat(P * P), even_a, (Q * Q) * even_b);
     y[n - 1] += m[5]; /* infinity */
 }
 
