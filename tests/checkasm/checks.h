@@ -1,0 +1,26 @@
+/* All checks: of one random case each, in the file of their topic. */
+#ifndef CHECKASM_CHECKS_H
+#define CHECKASM_CHECKS_H
+
+#define CHECKS(_)                                                                                                      \
+    _(table) _(tiles) _(runs) _(taps) _(lines) _(row_runs) _(row_lines) _(thin) _(dots)                                \
+    _(panel) _(chained_panel) _(panels) _(rows) _(scatter) _(turn) _(transpose)                                        \
+    _(patch_block) _(patch_rows) _(patch_sums) _(fill) _(flat_store)                                                   \
+    _(depthwise_forward) _(depthwise_image_gradient) _(depthwise_weight_lanes) _(sum_lanes)                            \
+    _(pixels_forward) _(pixels_image_gradient) _(pixels_weights)                                                       \
+    _(winograd_kernels) _(winograd_input) _(winograd_gradient) _(winograd_output) _(winograd_weights)                  \
+    _(winograd_store)                                                                                                  \
+    _(centre) _(nearest) _(squared_distances) _(add_samples) _(add_weights)                                            \
+    _(distances) _(lower) _(draw) _(roots) _(gram_centre) _(gram_add)                                                  \
+    _(strided_gather) _(strided_scatter) _(strided_bytes) _(row_sum) _(row_means) _(row_add)                           \
+    _(rows_softmax) _(rows_log_softmax) _(lanes_softmax) _(lanes_log_softmax)                                          \
+    _(row_softmax_backward) _(row_log_softmax_backward) _(lanes_softmax_backward) _(lanes_log_softmax_backward)        \
+    _(row_cross_entropy) _(lanes_cross_entropy) _(row_base) _(lanes_base)                                              \
+    _(activation_forward) _(activation_backward) _(dropout_draw) _(dropout_apply)                                      \
+    _(losses) _(steps) _(squares) _(scale)                                                                             \
+    _(moments) _(gradient_sums) _(norm_rows) _(norm_gradient_rows) _(norm_columns) _(norm_row) _(add_to_doubles)       \
+    _(channelwise_forward) _(channelwise_backward) _(maxout)                                                           \
+    _(max_rows) _(mean_rows) _(max_planes) _(mean_planes) _(index_planes) _(index_rows) _(largest) _(gather)           \
+    _(pool_scatter) _(mean_backward) _(spread)
+
+#endif

@@ -1,0 +1,94 @@
+/* The gradients of pooling. */
+#include "checkasm.h"
+
+void NAME(check_pool_scatter)(void)
+{
+    const int type = (int)between(0, 7);
+    const ptrdiff_t width = (ptrdiff_t)1 << (type & ~UNSIGNED_INDEX), size = between(1, 100);
+    pool_gradients g = {.rows = between(0, 5), .columns = some_count(0), .size = size};
+    const view dy = VIEW(ANY_STRIDES, INPUT, g.rows, g.columns);
+    const ptrdiff_t column = width * between(1, 2), row = column * g.columns + between(0, 1) * width;
+    char *const indices = claim(g.rows * row, 1, OTHER, INPUT, one_in(2) ? 1 : width);
+    real *const dx = integers(size, RESULT);
+    int good = 1;
+    for (ptrdiff_t i = 0; i < g.rows; i++)
+        for (ptrdiff_t j = 0; j < g.columns; j++) {
+            const int outside = one_in(200);
+            const int64_t index = outside ? (type & UNSIGNED_INDEX ? 101 : one_in(2) ? -1 : 101) : between(0, size - 1);
+            memcpy(indices + i * row + j * column, &index, (size_t)width); /* little endian */
+            memcpy(want(indices) + i * row + j * column, &index, (size_t)width);
+            if (outside)
+                good = 0;
+            else
+                want(dx)[index] += *AT(dy, i, j);
+        }
+    g.dy = dy.data, g.dy_row = dy.strides[0], g.dy_column = dy.strides[1];
+    g.indices = indices, g.index_row = row, g.index_column = column;
+    detail("type %d, %td x %td", type, g.rows, g.columns);
+    if (CALL(pool_indices, scatter)(&g, type, dx) != good)
+        fail("indices count as %s", good ? "outside" : "inside");
+    if (!good) /* others may be left out beside those that lie outside */
+        leave_open(dx, size);
+    verify();
+}
+
+static ptrdiff_t taps_of(ptrdiff_t size, ptrdiff_t start, ptrdiff_t kernel, ptrdiff_t before, ptrdiff_t after,
+                         int include_pad)
+{
+    ptrdiff_t count = 0;
+    for (ptrdiff_t t = start; t < start + kernel; t++)
+        count += include_pad ? t < before + size + after : t >= before && t < before + size;
+    return count;
+}
+
+void NAME(check_mean_backward)(void)
+{
+    const axis_windows r = some_windows(12, 4, 4, 1, 0, 3, 0), c = some_windows(one_in(4) ? 150 : 30, 5, 4, 1, 0, 4, 0);
+    const pooling g = {.h = r.size,
+                       .w = c.size,
+                       .kh = r.kernel,
+                       .kw = c.kernel,
+                       .sh = r.stride,
+                       .sw = c.stride,
+                       .dh = 1,
+                       .dw = 1,
+                       .top = r.before,
+                       .left = c.before,
+                       .bottom = r.after,
+                       .right = c.after,
+                       .oh = r.count,
+                       .ow = c.count};
+    const ptrdiff_t first = one_in(2) ? 0 : between(0, g.h - 1), last = one_in(2) ? g.h : between(first, g.h);
+    const view dy = VIEW(ANY_STRIDES, INPUT, g.oh, g.ow);
+    const int include_pad = one_in(2);
+    real *const buffer = scratch(CALL(pool_backward, plan)(&g)), *const dx = results((last - first) * g.w);
+    for (ptrdiff_t p = first; p < last; p++)
+        for (ptrdiff_t q = 0; q < g.w; q++) {
+            double sum = 0;
+            for (ptrdiff_t i = 0; i < g.oh; i++)
+                for (ptrdiff_t j = 0; j < g.ow; j++) {
+                    const ptrdiff_t a = p + g.top - i * g.sh, b = q + g.left - j * g.sw;
+                    if (a >= 0 && a < g.kh && b >= 0 && b < g.kw)
+                        sum += (double)*AT(dy, i, j) /
+                               (double)(taps_of(g.h, i * g.sh, g.kh, g.top, g.bottom, include_pad) *
+                                        taps_of(g.w, j * g.sw, g.kw, g.left, g.right, include_pad));
+                }
+            want(dx)[(p - first) * g.w + q] = (number)sum;
+        }
+    detail(
+        "plane %td x %td, window %td x %td, stride %td %td, pads %td %td %td %td, rows %td to %td, windows %td x %td",
+        g.h, g.w, g.kh, g.kw, g.sh, g.sw, g.top, g.left, g.bottom, g.right, first, last, g.oh, g.ow);
+    tolerate(0, 64 * EPS);
+    CALL(pool_backward, mean_rows)(&g, dy.data, dy.strides[0], dy.strides[1], first, last, include_pad, buffer, dx);
+    verify();
+}
+
+void NAME(check_spread)(void)
+{
+    const ptrdiff_t count = some_count(0);
+    real *const dy = integers(1, INPUT), *const dx = results(count);
+    for (ptrdiff_t i = 0; i < count; i++)
+        want(dx)[i] = *dy / 7;
+    CALL(pool_backward, spread)(count, (const char *)dy, 7, dx);
+    verify();
+}
