@@ -193,6 +193,7 @@ static int nearest(ptrdiff_t count, ptrdiff_t following, ptrdiff_t d, ptrdiff_t 
                    ptrdiff_t column_stride, const real *mean, const real *scale, const real *packed, const real *start,
                    real *scratch, int32_t *labels)
 {
+    assert(count >= 1 && d >= 1 && k >= 1);
     const ptrdiff_t samples = (count + LANES - 1) / LANES * LANES, tiles = tile_count(k);
     real *best = scratch, *panels = scratch + 2 * samples;
     integer *place = (integer *)(scratch + samples);

@@ -14,11 +14,11 @@
 #include <stdint.h>
 
 typedef struct {
-    /* From centroids (k, d), contiguous: m in mean (d); the factor 1 / spread in *scale; (c - m) scale in packed
+    /* From centroids (k, d), contiguous, k, d >= 1: m in mean (d); the factor 1 / spread in *scale; (c - m) scale in packed
      * (k, d), a tile of centroids after the other, each (d, height); -|(c - m) scale|^2 / 2 in start (k). Returns
      * whether all centroids are finite; only then is anything of use. */
     int (*centre)(ptrdiff_t k, ptrdiff_t d, const real *centroids, real *mean, real *scale, real *packed, real *start);
-    /* labels[i] = the lowest j of the largest score of sample i < count; x in any strides, in bytes. Returns whether
+    /* labels[i] = the lowest j of the largest score of sample i < count, count >= 1; x in any strides, in bytes. Returns whether
      * every best score is finite; it is not where x is not. `following` samples come next in memory, and soon in time.
      * `scratch`: scratch_reals(count, d) numbers. */
     int (*nearest)(ptrdiff_t count, ptrdiff_t following, ptrdiff_t d, ptrdiff_t k, const char *x, ptrdiff_t row_stride,

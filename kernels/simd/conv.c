@@ -120,7 +120,7 @@ INLINE void fill_row(const block *v, ptrdiff_t p, ptrdiff_t shift, ptrdiff_t ste
 static void patch_block(const windows *g, ptrdiff_t p0, ptrdiff_t k_count, ptrdiff_t j0, ptrdiff_t columns,
                         real *panels)
 {
-    assert(columns <= BLOCK_COLUMNS);
+    assert(g->h >= 1 && g->w >= 1 && k_count >= 1 && columns >= 1 && columns <= BLOCK_COLUMNS);
     const ptrdiff_t taps = g->kh * g->kw, step = g->sw * g->column_stride;
     block v;
     place_vectors(&v, k_count, columns, panels);
@@ -178,6 +178,7 @@ INLINE void fill_segment(const windows *g, const segment *s, const tap *t, ptrdi
 static void patch_rows(const windows *g, ptrdiff_t p0, ptrdiff_t rows, ptrdiff_t j0, ptrdiff_t columns, real *to,
                        ptrdiff_t stride)
 {
+    assert(g->h >= 1 && g->w >= 1 && stride >= columns);
     enum { MOST = 128 };
     segment segments[MOST];
     const ptrdiff_t taps = g->kh * g->kw, step = g->sw * g->column_stride;

@@ -2,7 +2,7 @@
  *
  *   patch[(c, a, b), (n, i, j)] = x[n, c, i*sh + a*dh - top, j*sw + b*dw - left], 0 outside the image
  *
- * top and left may be negative: then the windows start inside the image. */
+ * top and left may be negative: then the windows start inside the image, which has a pixel at least. */
 #ifndef NPK_CONV_H
 #define NPK_CONV_H
 
@@ -32,7 +32,7 @@ typedef struct {
     void (*patch_rows)(const windows *windows, ptrdiff_t p0, ptrdiff_t rows, ptrdiff_t j0, ptrdiff_t columns, real *to,
                        ptrdiff_t stride);
     /* The adjoint: to[n, c, .] = bias[c] (0 if NULL) + the sum of cols[n, c, (a, b), (i, j)] over all windows that see the
-     * pixel, in ascending (a, b). Planes of `to` are contiguous and fully overwritten. */
+     * pixel, in ascending (a, b). Planes of `to` are contiguous and fully overwritten; top, left >= 0. */
     void (*patch_sums)(const windows *windows, ptrdiff_t images, ptrdiff_t channels, const patch_columns *cols,
                        const real *bias, char *to, ptrdiff_t to_image, ptrdiff_t to_channel);
 } conv_primitives;

@@ -1,6 +1,7 @@
 /* Convolution of one plane with one kernel, and its gradients: the forms for groups of a single channel, where a product
  * would have one row. Planes have contiguous rows and any distance between rows; `windows` describes x, one image of one
- * channel with top, left >= 0, and stands on the preconditions of `depthwise_fits`. */
+ * channel with top, left >= 0 and stands on the preconditions of `depthwise_fits`. Scratch: the elements of the
+ * band. */
 #ifndef NPK_DEPTHWISE_H
 #define NPK_DEPTHWISE_H
 
@@ -106,8 +107,8 @@ typedef struct {
     void (*weight_lanes)(const windows *x, const char *dy, ptrdiff_t dy_row, real *lanes, real *scratch);
     /* dw[t] = sum of lanes[t, .] */
     void (*sum_lanes)(ptrdiff_t taps, const real *lanes, real *dw);
-    /* The same of `channels` <= LANES planes, whose kernels are packed as w[t * LANES + l]. Planes of y and dx follow each
-     * other, dy is seen through windows of one pixel; sums[t * LANES + l] are increased by dw. */
+    /* The same of 1 <= `channels` <= LANES planes, whose kernels are packed as w[t * LANES + l], 0 in the lanes of no channel.
+     * Planes of y and dx follow each other, dy is seen through windows of one pixel; sums[t * LANES + l] are increased by dw. */
     void (*pixels_forward)(const windows *x, ptrdiff_t channels, const real *w, const real *bias, char *y, real *scratch);
     void (*pixels_image_gradient)(const windows *x, const windows *dy, ptrdiff_t channels, const real *w, char *dx,
                                   real *scratch);

@@ -66,6 +66,7 @@ static void distances_to(ptrdiff_t count, ptrdiff_t d, ptrdiff_t k, const char *
                          ptrdiff_t column_stride, const real *packed, const real *zero, real *panel, real *distances,
                          ptrdiff_t pitch)
 {
+    assert(count <= pitch && pitch % LANES == 0);
     for (ptrdiff_t i = 0; i < count;) {
         const int whole = count - i > PANEL - LANES;
         const ptrdiff_t vectors = whole ? TILE_VECTORS : 1;

@@ -64,6 +64,7 @@ INLINE void rows_of_chains(const int rows, const int columns, ptrdiff_t k, ptrdi
 INLINE void dots(const int rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, const real *b, ptrdiff_t b_stride, real *c,
                  ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias)
 {
+    assert(k >= 0 && columns >= 0);
     assert(start == START_ZERO || start == START_COLUMN_BIAS || start == ADD_TO_C);
     const ptrdiff_t ahead = b_stride % LANES || k < LANES ? 0 : (ptrdiff_t)(-(uintptr_t)b % sizeof(vreal) / sizeof(real));
     for (ptrdiff_t first = 0; first < columns; first += LANES, b += LANES * b_stride) {

@@ -68,6 +68,7 @@ INLINE void fill_plane(const windows *g, ptrdiff_t step, ptrdiff_t pitch, ptrdif
 static void fill(const windows *g, ptrdiff_t pitch, ptrdiff_t channel, ptrdiff_t row_phase, ptrdiff_t column_phase,
                  ptrdiff_t start, ptrdiff_t count, ptrdiff_t room, real *to)
 {
+    assert(pitch >= g->ow && start >= 0 && room >= count);
     const ptrdiff_t step = g->sw * g->column_stride;
     if (step == sizeof(number))
         fill_plane(g, sizeof(number), pitch, channel, row_phase, column_phase, start, count, room, to);
@@ -100,6 +101,7 @@ INLINE ptrdiff_t copy_rows(ptrdiff_t count, ptrdiff_t pitch, ptrdiff_t ow, const
 static void store(ptrdiff_t rows, ptrdiff_t start, ptrdiff_t count, ptrdiff_t pitch, ptrdiff_t ow, const real *c,
                   ptrdiff_t c_stride, char *y, ptrdiff_t y_channel, ptrdiff_t y_row, ptrdiff_t y_column)
 {
+    assert(pitch >= ow && ow >= 1 && start >= 0);
     const bool contiguous = y_column == sizeof(number) && y_row == ow * (ptrdiff_t)sizeof(number);
     for (ptrdiff_t r = 0; r < rows; r++, c += c_stride, y += y_channel) {
         const real *from = c;

@@ -47,7 +47,7 @@ static inline flat_layout flat_layout_of(const windows *g)
 
 typedef struct {
     /* to[f - start] = flat[f] for start <= f < start + count of a phase (r, s) of a channel of the first image; what lies
-     * behind them may be overwritten as far as there is room, room >= count */
+     * behind them may be overwritten as far as there is room, room >= count. pitch >= that of the layout. */
     void (*fill)(const windows *windows, ptrdiff_t pitch, ptrdiff_t channel, ptrdiff_t row_phase, ptrdiff_t column_phase,
                  ptrdiff_t start, ptrdiff_t count, ptrdiff_t room, real *to);
     /* y[r, i, j] = c[r * c_stride + f - start] for r < rows and the windows (i, j) with start <= f < start + count;

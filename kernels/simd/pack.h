@@ -6,7 +6,7 @@ typedef void (*pack_panel_fn)(ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width, c
                               ptrdiff_t column_stride, real *panel);
 
 typedef struct {
-    /* panel[p * width + j] = x[p, j] for p < k, j < columns; 0 for columns <= j < width (width = whole vectors).
+    /* panel[p * width + j] = x[p, j] for p < k, j < columns, 1 <= columns; 0 for columns <= j < width, the fewest whole vectors.
      * Chained: row p goes to place (p % LANES) * ceil(k / LANES) + p / LANES, those of a chain one behind the other. */
     pack_panel_fn panel, chained_panel;
     /* `count` panels one behind the other, that of x, of x + step bytes, ... */

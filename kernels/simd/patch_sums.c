@@ -179,6 +179,7 @@ INLINE bool next_stretch(stretch *v, const windows *g, const patch_columns *cols
 void NAME(patch_sums)(const windows *g, ptrdiff_t images, ptrdiff_t channels, const patch_columns *cols, const real *bias,
                       char *to, ptrdiff_t to_image, ptrdiff_t to_channel)
 {
+    assert(g->h >= 1 && g->w >= 1 && g->top >= 0 && g->left >= 0);
     stretch v = {.pixel = 0};
     const ptrdiff_t size = sizeof(number), plane = g->h * g->w;
     const bool small = g->oh * g->ow < INT32_MAX / 64 && plane + g->top + g->left < INT32_MAX / 64;

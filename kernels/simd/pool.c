@@ -124,6 +124,7 @@ INLINE void fold_columns(int op, const pooling *g, const real *line, ptrdiff_t c
 INLINE void fold_plane(int op, const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last,
                        real *scratch, real *y)
 {
+    assert(0 <= first && first <= last && last <= g->oh && g->seen >= 1);
     real *const lines = scratch + g->skew, *const seen = lines + g->left;
     for (ptrdiff_t l = 0; l < min_size(g->batch, last - first); l++) {
         fill(nothing(op), g->left, lines + l * g->pitch);

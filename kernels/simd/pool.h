@@ -21,8 +21,9 @@ typedef struct {
     /* Fills in span .. line. Returns the elements of scratch that the functions below need, -1 if they overflow. */
     ptrdiff_t (*plan)(pooling *g);
     /* to[p, r, left + c] = x[p, r, c] for p < planes, r < rows, -left <= c < columns + right; `outside` where c is not
-     * in [0, columns). Strides of x in bytes; to: rows of `pitch`, planes of rows * pitch elements. Up to `dealt` planes whose
-     * pixels are all that there is are dealt out by permutations, the fastest way. */
+     * in [0, columns). Strides of x in bytes; to: rows of `pitch`, planes of rows * pitch elements. There is one plane, or
+     * up to LANES whose elements lie next to each other. Up to `dealt` planes whose pixels are all that there is are dealt
+     * out by permutations, the fastest way. */
     int dealt;
     void (*gather)(ptrdiff_t planes, ptrdiff_t rows, ptrdiff_t columns, const char *x, ptrdiff_t plane_stride,
                    ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t left, ptrdiff_t right, double outside,
@@ -55,7 +56,8 @@ typedef struct {
 
 typedef struct {
     /* As pool_primitives.max_rows, and the places r * w + c of the maxima: of equal ones the first, of NaN the first.
-     * Rows of x hold -inf outside the plane from column -left to span - left, and are readable 2 LANES beyond. */
+     * Rows of x hold -inf outside the plane from column -left to span - left, and are readable 2 LANES beyond. Scratch as
+     * `plan` says. */
     void (*max_rows)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last,
                      real *scratch, real *y, int32_t *indices);
     /* Row i of planes whose elements lie next to each other, as pool_primitives.max_planes. x is read where it lies; scratch:

@@ -144,6 +144,7 @@ static void expand(const pooling *g, const real *line, ptrdiff_t count, real *dx
 static void mean_rows(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff_t dy_column, ptrdiff_t first,
                       ptrdiff_t last, int include_pad, real *scratch, real *dx)
 {
+    assert(g->dh == 1 && g->dw == 1 && 0 <= first && first <= last && last <= g->h);
     const layout l = lines_of(g);
     real *const columns = scratch, *const copy = columns + g->ow, *const lines = copy + g->ow;
     divisors(g->w, g->kw, g->sw, g->left, g->right, g->ow, include_pad, columns);

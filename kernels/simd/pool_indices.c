@@ -220,6 +220,7 @@ INLINE int scatter_type(const pool_gradients *g, int type, ptrdiff_t dy_column, 
 
 static int scatter(const pool_gradients *g, int type, real *dx)
 {
+    assert(type >= 0 && type <= UNSIGNED_INDEX + 3 && g->size >= 0);
     const ptrdiff_t dy_column = g->dy_column, index_column = g->index_column;
     if (type == 2 && dy_column == sizeof(number) && index_column == sizeof(int32_t)) /* what max_rows writes */
         return scatter_type(g, 2, sizeof(number), sizeof(int32_t), dx);

@@ -1,7 +1,11 @@
 /* The table of primitives: one for each (ISA, dtype), chosen once at import.
  *
  * Inside this folder `real` is float or double. Outside, where one driver serves both dtypes, it is void: the driver
- * moves pointers by `itemsize` and never looks behind them. */
+ * moves pointers by `itemsize` and never looks behind them.
+ *
+ * What holds where a contract says nothing else: numbers lie at any address, and strides are of any sign and may be 0, that
+ * of a result so that its elements do not overlap. Other types and scratch lie where their type needs to. Counts may be 0.
+ * Nothing is read or written but the elements that the contract names; tests/checkasm holds every primitive to that. */
 #ifndef NPK_PRIMITIVES_H
 #define NPK_PRIMITIVES_H
 

@@ -5,7 +5,7 @@
 typedef struct {
     /* The sum, in an order that depends on `count` alone: lane sums of four interleaved vectors, then a tree. */
     double (*sum)(ptrdiff_t count, const real *x);
-    /* y[r] = sum of row r / count; rows are `stride` bytes apart */
+    /* y[r] = sum of row r / count, count >= 1; rows are `stride` bytes apart */
     void (*means)(ptrdiff_t rows, ptrdiff_t count, const real *x, ptrdiff_t stride, real *y);
     /* sum[i] += x[i] */
     void (*add)(ptrdiff_t count, const real *x, real *sum);

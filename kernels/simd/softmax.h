@@ -2,7 +2,7 @@
  *
  *   m = max x_j,  s = sum exp(x_j - m),  p_j = exp(x_j - m) / s,  -log p_j = (m - x_j) + log s
  *
- * In two forms: of samples each of whose c classes are contiguous (row_, rows_), and of LANES samples at once, class j of all of
+ * c is at least 1. In two forms: of samples each of whose c classes are contiguous (row_, rows_), and of LANES samples at once, class j of all of
  * them being one vector (lanes_: x[j * LANES + l]), for few classes and for classes that are not the last axis. */
 #ifndef NPK_SOFTMAX_H
 #define NPK_SOFTMAX_H
@@ -31,7 +31,8 @@ typedef struct {
      * be x. */
     void (*row_cross_entropy)(ptrdiff_t c, const real *x, const real *base, double base_sum,
                               const sample_target *target, real *dx, real *loss, real *scratch);
-    /* Of `count` <= LANES samples; base[j * LANES + l], or base[j] for all if `shared`; base_sum[l]. */
+    /* Of 1 <= `count` <= LANES samples; base[j * LANES + l], or base[j] for all if `shared`; base_sum[l]. What other lanes of dx
+     * become is left open. */
     void (*lanes_cross_entropy)(ptrdiff_t c, ptrdiff_t count, const real *x, const real *base, int shared,
                                 const double *base_sum, const sample_target *targets, real *dx, real *loss);
     /* base_j = weight_j (keep target_j + even), weight NULL: 1. The sum of base_j. */

@@ -61,6 +61,7 @@ static void lanes_log_softmax_backward(ptrdiff_t c, const real *dy, const real *
 static void lanes_cross_entropy(ptrdiff_t c, ptrdiff_t count, const real *x, const real *base, int shared,
                                 const double *base_sum, const sample_target *targets, real *dx, real *loss)
 {
+    assert(c >= 1 && count >= 1 && count <= LANES);
     const vreal m = lanes_max(c, x);
     number total[LANES] = {0}, factor[LANES] = {0}, scale[LANES] = {0};
     vreal terms = {0};

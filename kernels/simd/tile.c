@@ -69,6 +69,7 @@ INLINE void tile(const int rows, const int vectors, const bool by_runs, ptrdiff_
 INLINE void tile_taps(const int rows, const int vectors, const window_taps *taps, const real *a, ptrdiff_t a_row,
                       const real *b, real *c, ptrdiff_t c_stride, int start, const real *bias)
 {
+    assert(taps->group >= 1 && taps->count >= 0);
     vreal acc[TILE_ROWS][TILE_VECTORS];
     start_accumulators(rows, vectors, acc, c, c_stride, LANES, start, bias);
     for (ptrdiff_t left = taps->channels; left > 0; left -= taps->group, a += taps->a_group, b += taps->b_group) {
@@ -92,6 +93,8 @@ INLINE void tile_taps(const int rows, const int vectors, const window_taps *taps
 INLINE void tile_lines(const int rows, const int vectors, const picture_pixels *pixels, const real *a,
                        const ptrdiff_t *runs, const real *b, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start)
 {
+    assert(columns > (vectors - 1) * LANES && columns <= vectors * LANES);
+    assert(start == START_ZERO || start == START_C || start == ADD_TO_C);
     const ptrdiff_t last = columns - (vectors - 1) * LANES;
     const picture_pixels k = *pixels;
     vreal acc[TILE_ROWS][TILE_VECTORS];
@@ -163,6 +166,7 @@ INLINE void row(ptrdiff_t k, const real *a, ptrdiff_t a_step, const real *b, ptr
 static void row_runs(ptrdiff_t k, const real *a, const real *b, const ptrdiff_t *runs, real *c, ptrdiff_t columns,
                      int start, const real *bias)
 {
+    assert(k >= 0 && columns >= 1 && start != ADD_TO_C);
     row(k, a, 1, b, 0, runs, c, columns, start, bias);
 }
 
@@ -212,6 +216,7 @@ INLINE void few_lines(const int lines, const real *a, ptrdiff_t a_step, const re
 static void row_lines(ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride,
                       real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias)
 {
+    assert(k >= 0 && columns >= 1 && start != ADD_TO_C);
     if (columns <= ROW_VECTORS * LANES && columns % LANES == 0) {
         row(k, a, a_step, b, b_stride, NULL, c, columns, start, bias);
         return;

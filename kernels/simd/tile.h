@@ -1,8 +1,9 @@
 /* tile: C = start + A . B, as k rank-1 updates held in registers.
  *
  *   a   a[i * a_row + p * a_step]: rows of A where they lie, a packed panel, or every LANES-th number of a row
- *   b   b[p * b_stride + j], readable up to j = vectors * LANES - 1; a packed panel or rows of B where they lie
- *   c   c[i * c_stride + j], written for i < rows and j < columns
+ *   b   b[p * b_stride + j], readable up to j = vectors * LANES - 1, whatever lies there; a packed panel or rows of B where
+ *       they lie. Tiles by runs, taps and lines read whole vectors of B, too.
+ *   c   c[i * c_stride + j], written for i < rows and (vectors - 1) * LANES < columns <= vectors * LANES
  *   start says where the accumulators begin; START_C continues a product whose k was split. Every element is one
  *   chain of multiply-adds in ascending p, whatever the blocking: blocks change speed, never bits.
  *   ADD_TO_C: a chain begins at 0 and is added to C, for elements that are sums of chains: for each block of k (product.pyx)
@@ -47,11 +48,12 @@ typedef struct {
     ptrdiff_t b_picture, b_line, b_column;
 } picture_pixels;
 
-/* The same where k runs over pixels p: row i of A is a[runs[i] + place of p in A], B is b[place of p in B + j]. */
+/* The same where k runs over pixels p: row i of A is a[runs[i] + place of p in A], B is b[place of p in B + j]. No bias. */
 typedef void (*tile_lines_fn)(const picture_pixels *pixels, const real *a, const ptrdiff_t *runs, const real *b, real *c,
                               ptrdiff_t c_stride, ptrdiff_t columns, int start);
 
-/* One row of A and of C, columns >= 1 of any number: a column needs a chain of k, and k chains at once hide its latency. */
+/* One row of A and of C, columns >= 1 of any number, B readable up to whole vectors: a column needs a chain of k, and k chains
+ * at once hide its latency. No ADD_TO_C. */
 typedef void (*row_runs_fn)(ptrdiff_t k, const real *a, const real *b, const ptrdiff_t *runs, real *c, ptrdiff_t columns,
                             int start, const real *bias);
 
@@ -67,11 +69,11 @@ typedef struct {
     const tile_taps_fn *taps; /* [rows - 1][vectors - 1] */
     const tile_lines_fn *lines; /* [rows - 1][vectors - 1] */
     row_runs_fn row_runs;
-    tile_fn row_lines;       /* one row and any number of columns, B where it lies, nothing beyond `columns` is read */
+    tile_fn row_lines;       /* one row and any number of columns, B where it lies, nothing beyond `columns` is read; no ADD_TO_C */
     /* The same for few rows and a B whose columns are contiguous, b[j * b_stride + p] with j < columns: it is transposed
      * in registers on its way into the tile, read once and never packed. [rows - 1][vectors - 1] */
     const tile_fn *thin;
-    const tile_fn *dots; /* the same as sums of chains, for any number of columns; a_step is 1. [rows - 1] */
+    const tile_fn *dots; /* the same as sums of chains, for any number of columns; a_step is 1, no START_C, no bias of rows. [rows - 1] */
     ptrdiff_t dots_most, dots_rows; /* more rows of A are faster packed; of these, in how many at a time if they are not few */
 } tile_primitives;
 

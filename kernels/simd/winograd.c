@@ -70,6 +70,7 @@ INLINE int all_small(vint large)
 
 INLINE int kernels(const int size, ptrdiff_t channels, ptrdiff_t width, const real *taps, int turned, real *u, ptrdiff_t plane)
 {
+    assert(width % LANES == 0);
     const ptrdiff_t step = turned ? -width : width;
     if (turned)
         taps += (size * size - 1) * width;
@@ -100,7 +101,7 @@ INLINE int kernels(const int size, ptrdiff_t channels, ptrdiff_t width, const re
 INLINE int transform_tiles(const int n, const int step, const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels,
                            ptrdiff_t tiles, real *pixels, real *v, ptrdiff_t plane, ptrdiff_t tile)
 {
-    assert(tiles <= WINOGRAD_TILES && channels >= 1 && channels <= LANES);
+    assert(tiles >= 1 && tiles <= WINOGRAD_TILES && channels >= 1 && channels <= LANES);
     const ptrdiff_t width = step * tiles + n - step;
     vint large = {0};
     for (ptrdiff_t i = 0; i < n; i++) {

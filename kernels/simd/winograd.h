@@ -22,7 +22,7 @@ typedef struct {
      * vectors; turned: the taps t of each from the last to the first. Returns whether every weight was finite and small
      * enough for the transform not to overflow. */
     int (*kernels)(ptrdiff_t channels, ptrdiff_t width, const real *taps, int turned, real *u, ptrdiff_t plane);
-    /* v[f * plane + t * tile + l] = B' d B of `tiles` <= WINOGRAD_TILES neighbouring tiles t, the first of which begins at
+    /* v[f * plane + t * tile + l] = B' d B of 1 <= `tiles` <= WINOGRAD_TILES neighbouring tiles t, the first of which begins at
      * pixel (row, column) of image g->x, for LANES channels l, of which `channels` exist; the others are 0. Pixels outside
      * the image are 0. Returns whether every pixel was finite and small enough. pixels: WINOGRAD_PIXELS vectors. */
     int (*input)(const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t tiles, real *pixels, real *v,
