@@ -10,12 +10,18 @@ cdef inline void read_strides(cnp.ndarray x, cnp.npy_intp* strides) noexcept:
     # has 0, a window 2**40. Nobody steps along such an axis, but address arithmetic and tests of contiguity would believe it:
     # here it spans the axes behind it, as in C order. The same goes for all axes of an array without elements.
     cdef const cnp.npy_intp* shape = cnp.PyArray_DIMS(x)
+    cdef const cnp.npy_intp* given = cnp.PyArray_STRIDES(x)
     cdef cnp.npy_intp span = cnp.PyArray_ITEMSIZE(x)
-    cdef bint empty = cnp.PyArray_SIZE(x) == 0
-    cdef int i
-    for i in range(cnp.PyArray_NDIM(x) - 1, -1, -1):
-        if empty or shape[i] == 1:
+    cdef int axes = cnp.PyArray_NDIM(x), i
+    cdef bint empty = False
+    for i in range(axes):
+        strides[i] = span
+        empty |= shape[i] == 0
+    if empty:
+        return
+    for i in range(axes - 1, -1, -1):
+        if shape[i] == 1:
             strides[i] = span
         else:
-            strides[i] = cnp.PyArray_STRIDES(x)[i]
-            span = max(span, shape[i] * (strides[i] if strides[i] > 0 else -strides[i]))
+            strides[i] = given[i]
+            span = max(span, shape[i] * (given[i] if given[i] > 0 else -given[i]))

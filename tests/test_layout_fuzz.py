@@ -101,3 +101,17 @@ def test_elements_gigabytes_apart(isa, dtype, rng, step):
         for f in nk.max_pool2d, nk.avg_pool2d:
             assert np.array_equal(f(x, 2, stride=1), f(values, 2, stride=1))
         assert np.array_equal(nk.im2col(x, 2), nk.im2col(values, 2))
+
+
+def test_large_results_past_the_caches(isa, rng):
+    # Above the sizes of the fuzzers: into memory that was touched, from where operands are gathered.
+    plain = rng.standard_normal((1000, 4000), np.float32)
+    wide = rng.standard_normal((1000, 8000), np.float32)[:, ::2]
+    wide[...] = plain
+    odd = np.ndarray(plain.shape, plain.dtype, np.empty(plain.nbytes + 3, np.uint8).data, 3)
+    odd[...] = plain
+    for f in nk.relu, nk.softmax, nk.log_softmax:
+        expected, out = f(plain), np.ones_like(plain)
+        for x in wide, odd, np.asfortranarray(plain):
+            out[...] = 1
+            assert np.array_equal(f(x, out=out), expected)

@@ -7,14 +7,16 @@ import warnings
 import numpy as np
 
 from .calls import CALLS
+from .form_calls import FORMS
 
-NAMES = tuple(CALLS)
+DRAWS = CALLS | FORMS
+NAMES = tuple(DRAWS)  # of all draws, those of the public kernels first
 
 
 def draw(name, seed):
     """The call of this name and seed; an even seed draws float32, an odd one float64."""
     rng = np.random.default_rng([seed, NAMES.index(name)])
-    return CALLS[name](rng, np.dtype(np.float64 if seed % 2 else np.float32))
+    return DRAWS[name](rng, np.dtype(np.float64 if seed % 2 else np.float32))
 
 
 def flat(value):
