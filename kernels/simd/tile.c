@@ -103,7 +103,7 @@ INLINE void tile_lines(const int rows, const int vectors, const picture_pixels *
         for (ptrdiff_t l = 0; l < k.lines; l++) {
             const real *row[TILE_ROWS], *line = b + l * k.b_line;
             UNROLL for (int i = 0; i < rows; i++) row[i] = a + l * k.a_line + runs[i];
-            for (ptrdiff_t w = 0, p = 0; w < k.width; w++, p += k.a_column, line += k.b_column) {
+            for (ptrdiff_t p = 0, left = k.width; left > 0; left--, p += k.a_column, line += k.b_column) {
                 vreal bp[TILE_VECTORS];
                 UNROLL for (int v = 0; v < vectors; v++) bp[v] = vload(line + v * LANES);
                 UNROLL for (int i = 0; i < rows; i++)
