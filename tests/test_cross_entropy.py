@@ -31,26 +31,36 @@ def widen(options):
 
 
 def assert_loss(got, logits, targets, options, eps):
-    """Against float64: every term -log p carries the rounding of m - x_j, of log s (c terms) and of the products."""
+    """Against float64. A probability p has the error of `assert_softmax`, log p its rounding and as much besides; the
+    gradient is weight (p - q), the loss weight log p, q being the target distribution. Measured: 0.4 of it."""
     loss, dlogits = got
-    targets64 = targets if targets.dtype.kind == "i" else targets.astype(np.float64)
+    classes, c = targets.dtype.kind == "i", logits.shape[1]
+    targets64 = targets if classes else targets.astype(np.float64)
     wide, options = logits.astype(np.float64), widen(options)
     wanted, gradient = reference.softmax_cross_entropy_with_grad(wide, targets64, **options)
-    spread = wide.max(1) - wide.min(1)
-    rounding = (2 * spread.max(initial=0) + logits.shape[1] + 16) * eps
-    weight = abs(options["weight"]).max() if "weight" in options else 1.0
-    many = 1 if options.get("reduction") == "none" else max(1, np.size(spread))
-    if options.get("reduction", "mean") == "mean":
-        many = 2
-    assert loss.dtype == logits.dtype
+    rounding = ((wide.max(1) - wide.min(1)).max(initial=0) + np.sqrt(c) + 4) * eps
+    weight, reduction = options.get("weight", np.ones(c)), options.get("reduction", "mean")
+    counted = np.ones(targets.shape, bool) if classes else np.ones(wide[:, 0].shape, bool)
+    q = targets64
+    if classes:
+        counted &= targets != options.get("ignore_index")
+        q = np.moveaxis(np.eye(c)[np.where(counted, targets, 0)] * counted[..., None], -1, 1)
+    divisor = 1.0
+    if reduction == "mean":
+        divisor = weight[targets[counted]].sum() if classes else counted.size
+    assert loss.dtype == dlogits.dtype == logits.dtype
     assert np.shape(loss) == np.shape(wanted)
-    finite = np.isfinite(wanted)
-    assert np.array_equal(np.isnan(loss), np.isnan(wanted))
-    limit = rounding * (weight * many * (1 + spread.max(initial=0)) + abs(np.where(finite, wanted, 0)))
-    assert (abs(loss - wanted)[finite] <= limit[finite]).all()
     assert dlogits.shape == logits.shape
-    assert dlogits.dtype == logits.dtype
-    size = abs(gradient) + abs(gradient).max(initial=0)
+    assert np.array_equal(np.isnan(loss), np.isnan(wanted))
+    if not counted.any():
+        assert np.isnan(loss).all() if reduction == "mean" else not np.any(loss)
+        assert not dlogits.any()
+        return
+    most = weight.max() / divisor
+    many = 1 if reduction == "none" else np.sqrt(counted.sum())  # sums in float64 of errors of random signs
+    assert (abs(loss - wanted) <= rounding * (most * many + abs(wanted))).all()
+    smoothing = options.get("label_smoothing", 0.0)
+    size = most * (reference.softmax(wide, 1) + q + smoothing / c)
     assert (abs(dlogits - gradient) <= rounding * size + np.finfo(logits.dtype).tiny).all()
 
 
@@ -94,8 +104,11 @@ def test_equal_to_pytorch(rng, shape, options):
     torch_options = {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
     wanted = torch.nn.functional.cross_entropy(theirs, torch.from_numpy(targets), **torch_options)
     wanted.sum().backward()
-    assert np.allclose(loss, wanted.detach().numpy(), rtol=1e-12, atol=1e-13)
-    assert np.allclose(dlogits, theirs.grad.numpy(), rtol=1e-11, atol=1e-14)
+    eps = np.finfo(float).eps  # both round a few times a class, of up to 40
+    assert np.allclose(loss, wanted.detach().numpy(), rtol=32 * eps, atol=32 * eps)
+    assert np.allclose(
+        dlogits, theirs.grad.numpy(), rtol=0, atol=32 * eps * abs(dlogits).max(initial=0), equal_nan=True
+    )
 
 
 @pytest.mark.parametrize("shape", [(6, 10), (3, 40), (2, 5, 3)])
@@ -137,11 +150,12 @@ def test_logits_of_any_size(isa, dtype, c):
     logits[3, 0] = np.inf
     targets = np.array([0, 3, 5, 1])
     loss, dlogits = nk.softmax_cross_entropy_with_grad(logits, targets, reduction="none")
-    assert np.allclose(loss[:2], [np.log(c), 0], rtol=1e-6)
+    eps = np.finfo(dtype).eps
+    assert np.allclose(loss[:2], [np.log(c), 0], rtol=4 * eps, atol=0)
     assert loss[2] == np.inf
     assert np.isnan(loss[3])
     wanted = reference.softmax_cross_entropy_with_grad(logits.astype(np.float64), targets, reduction="none")[1]
-    assert np.allclose(dlogits, wanted, rtol=1e-5, atol=1e-7, equal_nan=True)
+    assert np.allclose(dlogits, wanted, rtol=8 * eps, atol=0, equal_nan=True)
 
 
 @pytest.mark.parametrize("shape", [(37, 10), (21, 50), (3, 12, 20)])

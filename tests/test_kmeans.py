@@ -206,10 +206,11 @@ def test_weights_count_as_repetition(rng):
     weighted = nk.KMeans(4, init=init, tol=0).fit(x, sample_weight=repeats)
     repeated = nk.KMeans(4, init=init, tol=0).fit(x.repeat(repeats, axis=0))
     assert np.array_equal(weighted.labels_.repeat(repeats), repeated.labels_)
-    assert np.allclose(weighted.cluster_centers_, repeated.cluster_centers_, rtol=1e-12)
-    assert np.isclose(weighted.inertia_, repeated.inertia_, rtol=1e-12)
+    eps = np.finfo(float).eps  # sums of some 300 numbers in other orders
+    assert np.allclose(weighted.cluster_centers_, repeated.cluster_centers_, rtol=0, atol=32 * eps * abs(x).max())
+    assert np.isclose(weighted.inertia_, repeated.inertia_, rtol=32 * eps)
     twice = nk.KMeans(4, init=init, tol=0).fit(x, sample_weight=2)
-    assert np.isclose(twice.inertia_, 2 * nk.KMeans(4, init=init, tol=0).fit(x).inertia_, rtol=1e-12)
+    assert np.isclose(twice.inertia_, 2 * nk.KMeans(4, init=init, tol=0).fit(x).inertia_, rtol=32 * eps)
 
 
 def test_verbose_prints_a_line_an_iteration(rng, capsys):
