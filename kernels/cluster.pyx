@@ -7,6 +7,7 @@ from libc.stdint cimport int32_t
 from libc.string cimport memset
 cimport numpy as cnp
 
+from npkernels._centroids cimport split
 from npkernels._layout cimport read_strides
 from npkernels._primitives cimport primitives
 from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
@@ -22,6 +23,8 @@ cdef struct Clusters:
     Py_ssize_t n, d, k, size, row, column    # size of a number and strides of x in bytes
     const char* x                            # (n, d)
     const char* centroids                    # (k, d), contiguous
+    const char* low                          # (k, d), what rounding took from them, or NULL: nothing
+    const double* exact                      # (k, d), what is rounded to centroids for float32 samples, or NULL
     int32_t* labels                          # (n,)
     char* distances                          # (n,), or NULL: not wanted
     # Sums in parts, none if not wanted: part q has the samples from n q / parts to n (q + 1) / parts. With more than
@@ -31,7 +34,8 @@ cdef struct Clusters:
     double* counts                           # (parts, k)
     double* inertia                          # (parts,), or NULL: not wanted
     Py_ssize_t parts, ranges
-    # Memory of the call: what `centre` writes, then for every thread a line for its flag, and its scratch.
+    # Memory of the call: both parts of exact, what `centre` writes, then for every thread a line for its flag, and its
+    # scratch.
     Py_ssize_t group                         # samples
     char* mean
     char* scale
@@ -54,6 +58,8 @@ cdef int begin(Clusters* v, cnp.ndarray x, cnp.ndarray centroids, cnp.ndarray la
     read_strides(x, strides)
     v.row, v.column = strides[0], strides[1]
     v.centroids, v.k = <const char*>cnp.PyArray_DATA(centroids), cnp.PyArray_DIMS(centroids)[0]
+    if cnp.PyArray_TYPE(centroids) != cnp.PyArray_TYPE(x):
+        v.exact = <const double*>v.centroids
     v.labels = <int32_t*>cnp.PyArray_DATA(labels)
     if distances is not None:
         v.distances = <char*>cnp.PyArray_DATA(distances)
@@ -72,17 +78,24 @@ cdef void choose_group(Clusters* v) noexcept nogil:
 
 
 cdef int reserve(Clusters* v, int threads) noexcept nogil:
-    cdef size_t shared = lines(v.d * v.size) + LINE + lines(v.k * v.d * v.size) + lines(v.k * v.size)
+    cdef size_t whole = lines(v.k * v.d * v.size), parts = 0 if v.exact == NULL else 2 * whole
+    cdef size_t shared = parts + lines(v.d * v.size) + LINE + whole + lines(v.k * v.size)
+    cdef char* memory
     v.nearest_bytes = lines(v.table.cluster.scratch_reals(v.group, v.d) * v.size)
     v.rows_bytes = 0 if v.column == v.size else lines(v.group * v.d * v.size)
     v.scratch_bytes = LINE + v.nearest_bytes + v.rows_bytes + lines(v.group * v.size)
-    v.mean = <char*>workspace(shared + v.scratch_bytes * <size_t>threads)
-    if v.mean == NULL:
+    memory = <char*>workspace(shared + v.scratch_bytes * <size_t>threads)
+    if memory == NULL:
         return -1
+    v.mean = memory + parts
     v.scale = v.mean + lines(v.d * v.size)
     v.packed = v.scale + LINE
-    v.start = v.packed + lines(v.k * v.d * v.size)
-    v.scratch = v.mean + shared
+    v.start = v.packed + whole
+    v.scratch = memory + shared
+    if v.exact != NULL:
+        v.centroids = memory
+        if split(v.exact, v.k * v.d, <float*>memory, <float*>(memory + whole)):
+            v.low = memory + whole
     return 0
 
 
@@ -121,7 +134,7 @@ cdef int run_group(const Clusters* v, Py_ssize_t i, Py_ssize_t count, Py_ssize_t
         return finite
     x = contiguous_features(v, i, count, 0, v.d, scratch + v.nearest_bytes, &row)
     if v.distances != NULL or v.inertia != NULL:
-        v.table.cluster.squared_distances(count, v.d, x, row, v.centroids, v.labels + i, distances)
+        v.table.cluster.squared_distances(count, v.d, x, row, v.centroids, v.low, v.labels + i, distances)
     if v.parts > 0 and v.ranges == 1:
         add_group(v, i, count, part, 0, v.d, x, row, distances)
     return finite
@@ -174,7 +187,7 @@ cdef int run(Clusters* v) except -1 nogil:
         raise MemoryError("no memory for the packed samples and centroids of k-means")
     for slot in range(threads):
         v.scratch[<size_t>slot * v.scratch_bytes] = 0
-    finite = v.table.cluster.centre(v.k, v.d, v.centroids, v.mean, v.scale, v.packed, v.start)
+    finite = v.table.cluster.centre(v.k, v.d, v.centroids, v.low, v.mean, v.scale, v.packed, v.start)
     if finite and (v.parts == 0 or v.ranges > 1):
         parallel_for(run_groups, v, groups, grain, threads)
     if finite and v.parts > 0:
@@ -187,7 +200,7 @@ cdef int run(Clusters* v) except -1 nogil:
 
 def assign(
     cnp.ndarray x,           # IN (n, d)
-    cnp.ndarray centroids,   # IN (k, d), C-contiguous
+    cnp.ndarray centroids,   # IN (k, d), C-contiguous, of the dtype of x or float64
     cnp.ndarray labels,      # OUT (n,) int32, C-contiguous
     distances=None,          # OUT (n,), C-contiguous, or None
 ):
@@ -202,7 +215,7 @@ def assign(
 
 def accumulate(
     cnp.ndarray x,           # IN (n, d)
-    cnp.ndarray centroids,   # IN (k, d), C-contiguous
+    cnp.ndarray centroids,   # IN (k, d), C-contiguous, of the dtype of x or float64
     weights,                 # IN (n,) float64, C-contiguous, or None
     cnp.ndarray labels,      # OUT (n,) int32, C-contiguous
     sums,                    # OUT (parts, k, d) float64, C-contiguous, or None

@@ -8,6 +8,7 @@ all candidates for the next. D. Arthur and S. Vassilvitskii, "k-means++: the adv
 from libc.string cimport memset
 cimport numpy as cnp
 
+from npkernels._centroids cimport split
 from npkernels._layout cimport read_strides
 from npkernels._primitives cimport primitives
 from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
@@ -41,6 +42,10 @@ cdef struct Distances:
     Candidate* candidates                    # (points - 1,)
     # for all distances
     const char* centroids                    # (k, d)
+    const double* exact                      # (k, d), what is rounded to centroids for float32 samples, or NULL
+    char* high                               # the parts of some of exact: (TOGETHER, d)
+    char* low
+    char* packed_low                         # behind low, or NULL: nothing is lost by rounding
     char* out                                # (n, k)
     Py_ssize_t first, together               # centroids
 
@@ -94,8 +99,8 @@ cdef int pass_part(const Distances* v, Py_ssize_t part, Py_ssize_t points, doubl
     memset(sums, 0, <size_t>(points * lanes) * sizeof(double))
     while i < end:
         count = min(v.group, end - i)
-        v.table.distance.distances(count, v.d, points, v.x + i * v.row, v.row, v.column, v.packed, v.zero, panel,
-                                   distances, v.pitch)
+        v.table.distance.distances(count, v.d, points, v.x + i * v.row, v.row, v.column, v.packed, NULL, v.zero,
+                                   panel, distances, v.pitch)
         finite &= v.table.distance.lower(count, points, distances, v.pitch, weights_from(v, i),
                                          v.nearest + i * v.size, sums)
         i += count
@@ -260,26 +265,44 @@ cdef void root_groups(void* context, Py_ssize_t first, Py_ssize_t last, int slot
     for g in range(first, last):
         i = g * v.group
         count = min(v.group, v.n - i)
-        v.table.distance.distances(count, v.d, v.together, v.x + i * v.row, v.row, v.column, v.packed, v.zero, panel,
-                                   distances, v.pitch)
+        v.table.distance.distances(count, v.d, v.together, v.x + i * v.row, v.row, v.column, v.packed, v.packed_low,
+                                   v.zero, panel, distances, v.pitch)
         v.table.distance.roots(count, v.together, distances, v.pitch, v.out + (i * v.k + v.first) * v.size, v.k)
+
+
+cdef void pack_next(Distances* v) noexcept nogil:
+    # Packs the next centroids.
+    cdef Py_ssize_t place = v.first * v.d
+    v.together = min(<Py_ssize_t>TOGETHER, v.k - v.first)
+    v.packed_low = NULL
+    if v.exact == NULL:
+        v.table.distance.pack(v.together, v.d, v.centroids + place * v.size, v.packed)
+        return
+    if split(v.exact + place, v.together * v.d, <float*>v.high, <float*>v.low):
+        v.packed_low = v.low + (v.low - v.high)
+        v.table.distance.pack(v.together, v.d, v.low, v.packed_low)
+    v.table.distance.pack(v.together, v.d, v.high, v.packed)
 
 
 def distances(
     cnp.ndarray x,           # IN (n, d)
-    cnp.ndarray centroids,   # IN (k, d), C-contiguous
+    cnp.ndarray centroids,   # IN (k, d), C-contiguous, of the dtype of x or float64
     cnp.ndarray out,         # OUT (n, k), C-contiguous: out[i, j] = |x_i - c_j|
 ):
     cdef Distances v
     cdef int threads = num_threads()
     begin(&v, x, cnp.PyArray_DIMS(centroids)[0])
     v.centroids, v.out = <const char*>cnp.PyArray_DATA(centroids), <char*>cnp.PyArray_DATA(out)
+    cdef Py_ssize_t points = min(<Py_ssize_t>TOGETHER, v.k)
+    cdef size_t part = lines(points * v.d * v.size)
+    if cnp.PyArray_TYPE(centroids) != cnp.PyArray_TYPE(x):
+        v.exact = <const double*>v.centroids
     with nogil:
-        if reserve(&v, min(<Py_ssize_t>TOGETHER, v.k), 0, threads) < 0:
+        if reserve(&v, points, 0 if v.exact == NULL else 3 * part, threads) < 0:
             raise MemoryError("no memory for the packed samples and centroids")
+        v.high, v.low = v.packed + part, v.packed + 2 * part
         while v.first < v.k:
-            v.together = min(<Py_ssize_t>TOGETHER, v.k - v.first)
-            v.table.distance.pack(v.together, v.d, v.centroids + v.first * v.d * v.size, v.packed)
+            pack_next(&v)
             parallel_for(root_groups, &v, (v.n + v.group - 1) // v.group,
                          max(1, 200000 // (v.group * v.d * v.together)), threads)
             v.first += v.together

@@ -137,7 +137,8 @@ def test_far_from_the_origin_labels_are_those_of_float64(isa, rng):
     x = (rng.standard_normal((3000, 10)) + 1e4).astype(np.float32)
     centres = (rng.standard_normal((20, 10)) + 1e4).astype(np.float32)
     fit = nk.KMeans(20, init=centres, max_iter=1).fit(x)
-    squares = ((x[:, None].astype(float) - fit.cluster_centers_.astype(float)) ** 2).sum(2)
+    double = nk.KMeans(20, init=centres, max_iter=1).fit(x.astype(float))
+    squares = ((x[:, None].astype(float) - double.cluster_centers_) ** 2).sum(2)
     first, second = np.sort(squares, axis=1)[:, :2].T
     # products of d terms of the size of the squared distances, none of the size of the offset
     clear = second - first > 4 * (10 + 16) * np.finfo(np.float32).eps * second.max()

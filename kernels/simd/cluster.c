@@ -81,7 +81,8 @@ static void round_mean(ptrdiff_t d, real *mean, double deviation)
     }
 }
 
-static int centre(ptrdiff_t k, ptrdiff_t d, const real *c, real *mean, real *scale, real *packed, real *start)
+static int centre(ptrdiff_t k, ptrdiff_t d, const real *c, const real *low, real *mean, real *scale, real *packed,
+                  real *start)
 {
     enum { LARGEST = REAL_BITS == 32 ? 126 : 1022 }; /* 2^LARGEST and its inverse are normal */
     int finite, exponent;
@@ -104,7 +105,8 @@ static int centre(ptrdiff_t k, ptrdiff_t d, const real *c, real *mean, real *sca
         double norms[TILE_ROWS] = {0};
         for (ptrdiff_t p = 0; p < d; p++)
             for (ptrdiff_t i = 0; i < rows; i++) {
-                const number value = (c[(j + i) * d + p] - mean[p]) * *scale;
+                const ptrdiff_t place = (j + i) * d + p;
+                const number value = (c[place] - mean[p] + (low ? low[place] : 0)) * *scale;
                 packed[j * d + p * rows + i] = value;
                 norms[i] += (double)value * (double)value;
             }
@@ -225,25 +227,32 @@ static int nearest(ptrdiff_t count, ptrdiff_t following, ptrdiff_t d, ptrdiff_t 
 
 /* ---- Sums -------------------------------------------------------------------------------------------------------- */
 
-INLINE vreal squared_difference(ptrdiff_t d, const real *x, const real *c)
+/* x - c for `count` features from p on; `split`: whether there is anything in low */
+INLINE vreal difference(const int split, ptrdiff_t count, const real *x, const real *c, const real *low, ptrdiff_t p)
+{
+    const vreal high = vload_part(x + p, count) - vload_part(c + p, count);
+    return split ? high - vload_part(low + p, count) : high;
+}
+
+INLINE vreal squared_difference(const int split, ptrdiff_t d, const real *x, const real *c, const real *low)
 {
     vreal even = {0}, odd = {0};
     ptrdiff_t p = 0;
     for (; p + 2 * LANES <= d; p += 2 * LANES) {
-        const vreal first = vload(x + p) - vload(c + p), second = vload(x + p + LANES) - vload(c + p + LANES);
+        const vreal first = difference(split, LANES, x, c, low, p);
+        const vreal second = difference(split, LANES, x, c, low, p + LANES);
         even = vfma(first, first, even);
         odd = vfma(second, second, odd);
     }
     for (; p < d; p += LANES) {
-        const ptrdiff_t count = min_size(d - p, LANES);
-        const vreal rest = vload_part(x + p, count) - vload_part(c + p, count);
+        const vreal rest = difference(split, min_size(d - p, LANES), x, c, low, p);
         even = vfma(rest, rest, even);
     }
     return even + odd;
 }
 
-static void squared_distances(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const real *centroids,
-                              const int32_t *labels, real *distances)
+INLINE void distances_of(const int split, ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride,
+                         const real *centroids, const real *low, const int32_t *labels, real *distances)
 {
     for (ptrdiff_t i = 0; i < count; i += LANES) {
         const ptrdiff_t lines = min_size(count - i, LANES);
@@ -251,21 +260,33 @@ static void squared_distances(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdi
         if (d <= LANES && lines == LANES) {
             UNROLL for (int l = 0; l < LANES; l++)
             {
-                const real *c = centroids + (ptrdiff_t)labels[i + l] * d;
-                const vreal difference = vload_part((const real *)(x + (i + l) * row_stride), d) - vload_part(c, d);
-                sums[l] = difference * difference;
+                const ptrdiff_t c = (ptrdiff_t)labels[i + l] * d;
+                const real *row = (const real *)(x + (i + l) * row_stride);
+                const vreal rest = difference(split, d, row, centroids + c, split ? low + c : NULL, 0);
+                sums[l] = rest * rest;
             }
         } else {
-            for (int l = 0; l < LANES; l++)
-                sums[l] = l >= lines ? (vreal){0}
-                                     : squared_difference(d, (const real *)(x + (i + l) * row_stride),
-                                                          centroids + (ptrdiff_t)labels[i + l] * d);
+            for (int l = 0; l < LANES; l++) {
+                const ptrdiff_t c = l < lines ? (ptrdiff_t)labels[i + l] * d : 0;
+                const real *row = (const real *)(x + (i + l) * row_stride);
+                sums[l] = l < lines ? squared_difference(split, d, row, centroids + c, split ? low + c : NULL)
+                                    : (vreal){0};
+            }
         }
         transpose(sums); /* lane l of every vector is a part of sample l: a tree of sums */
         UNROLL for (int half = LANES / 2; half > 0; half /= 2)
             UNROLL for (int l = 0; l < half; l++) sums[l] += sums[l + half];
         vstore_part(distances + i, sums[0], lines);
     }
+}
+
+static void squared_distances(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const real *centroids,
+                              const real *low, const int32_t *labels, real *distances)
+{
+    if (low)
+        distances_of(1, count, d, x, row_stride, centroids, low, labels, distances);
+    else
+        distances_of(0, count, d, x, row_stride, centroids, NULL, labels, distances);
 }
 
 static void add_samples(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const int32_t *labels,

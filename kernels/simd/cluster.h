@@ -14,10 +14,12 @@
 #include <stdint.h>
 
 typedef struct {
-    /* From centroids (k, d), contiguous, k, d >= 1: m in mean (d); the factor 1 / spread in *scale; (c - m) scale in packed
-     * (k, d), a tile of centroids after the other, each (d, height); -|(c - m) scale|^2 / 2 in start (k). Returns
-     * whether all centroids are finite; only then is anything of use. */
-    int (*centre)(ptrdiff_t k, ptrdiff_t d, const real *centroids, real *mean, real *scale, real *packed, real *start);
+    /* From centroids c (k, d), contiguous, k, d >= 1: m in mean (d); the factor 1 / spread in *scale; (c - m) scale in
+     * packed (k, d), a tile of centroids after the other, each (d, height); -|(c - m) scale|^2 / 2 in start (k). Where low
+     * is not NULL c is centroids + low, low being at most the rounding error of centroids. Returns whether all centroids
+     * are finite; only then is anything of use. */
+    int (*centre)(ptrdiff_t k, ptrdiff_t d, const real *centroids, const real *low, real *mean, real *scale,
+                  real *packed, real *start);
     /* labels[i] = the lowest j of the largest score of sample i < count, count >= 1; x in any strides, in bytes. Returns whether
      * every best score is finite; it is not where x is not. `following` samples come next in memory, and soon in time.
      * `scratch`: scratch_reals(count, d) numbers. */
@@ -25,9 +27,10 @@ typedef struct {
                    ptrdiff_t column_stride, const real *mean, const real *scale, const real *packed, const real *start,
                    real *scratch, int32_t *labels);
     ptrdiff_t (*scratch_reals)(ptrdiff_t count, ptrdiff_t d);
-    /* distances[i] = |x_i - centroids[labels[i]]|^2; x of contiguous features, rows row_stride bytes apart */
+    /* distances[i] = |x_i - c[labels[i]]|^2, c as above, low subtracted last; x of contiguous features, rows row_stride
+     * bytes apart */
     void (*squared_distances)(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const real *centroids,
-                              const int32_t *labels, real *distances);
+                              const real *low, const int32_t *labels, real *distances);
     /* sums[labels[i] * pitch + p] += weights[i] x[i, p] for p < d, in ascending i; weights NULL: 1 */
     void (*add_samples)(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const int32_t *labels,
                         const double *weights, double *sums, ptrdiff_t pitch);

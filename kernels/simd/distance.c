@@ -13,9 +13,9 @@ static void pack(ptrdiff_t k, ptrdiff_t d, const real *points, real *packed)
     }
 }
 
-/* One tile: `rows` points against `vectors` vectors of samples. */
-INLINE void tile_distances(const int rows, const int vectors, ptrdiff_t d, const real *points, const real *panel,
-                           real *distances, ptrdiff_t pitch)
+/* One tile: `rows` points against `vectors` vectors of samples; `split`: whether points have a low part. */
+INLINE void tile_distances(const int split, const int rows, const int vectors, ptrdiff_t d, const real *points,
+                           const real *low, const real *panel, real *distances, ptrdiff_t pitch)
 {
     vreal acc[TILE_ROWS][TILE_VECTORS];
     UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = (vreal){0};
@@ -25,10 +25,10 @@ INLINE void tile_distances(const int rows, const int vectors, ptrdiff_t d, const
         UNROLL for (int v = 0; v < vectors; v++) x[v] = vload(panel + (p * vectors + v) * LANES);
         UNROLL for (int i = 0; i < rows; i++)
         {
-            const vreal point = vsplat(points[p * rows + i]);
+            const vreal point = vsplat(points[p * rows + i]), rest = split ? vsplat(low[p * rows + i]) : (vreal){0};
             UNROLL for (int v = 0; v < vectors; v++)
             {
-                const vreal difference = x[v] - point;
+                const vreal difference = split ? x[v] - point - rest : x[v] - point;
                 acc[i][v] = vfma(difference, difference, acc[i][v]);
             }
         }
@@ -37,13 +37,17 @@ INLINE void tile_distances(const int rows, const int vectors, ptrdiff_t d, const
         UNROLL for (int v = 0; v < vectors; v++) vstore(distances + i * pitch + v * LANES, acc[i][v]);
 }
 
-typedef void (*distance_fn)(ptrdiff_t d, const real *points, const real *panel, real *distances, ptrdiff_t pitch);
+typedef void (*distance_fn)(ptrdiff_t d, const real *points, const real *low, const real *panel, real *distances,
+                            ptrdiff_t pitch);
 
 #define TILE(rows, vectors)                                                                                            \
-    static void tile_##rows##x##vectors(ptrdiff_t d, const real *points, const real *panel, real *distances,           \
-                                        ptrdiff_t pitch)                                                               \
+    static void tile_##rows##x##vectors(ptrdiff_t d, const real *points, const real *low, const real *panel,           \
+                                        real *distances, ptrdiff_t pitch)                                              \
     {                                                                                                                  \
-        tile_distances(rows, vectors, d, points, panel, distances, pitch);                                             \
+        if (low)                                                                                                       \
+            tile_distances(1, rows, vectors, d, points, low, panel, distances, pitch);                                 \
+        else                                                                                                           \
+            tile_distances(0, rows, vectors, d, points, NULL, panel, distances, pitch);                                \
     }
 #if TILE_VECTORS == 3
 #define TILES(rows) TILE(rows, 1) TILE(rows, 3)
@@ -63,8 +67,8 @@ static const distance_fn tiles[][2] = {ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), R
 static ptrdiff_t panel_reals(ptrdiff_t d) { return PANEL * d; }
 
 static void distances_to(ptrdiff_t count, ptrdiff_t d, ptrdiff_t k, const char *x, ptrdiff_t row_stride,
-                         ptrdiff_t column_stride, const real *packed, const real *zero, real *panel, real *distances,
-                         ptrdiff_t pitch)
+                         ptrdiff_t column_stride, const real *packed, const real *low, const real *zero, real *panel,
+                         real *distances, ptrdiff_t pitch)
 {
     assert(count <= pitch && pitch % LANES == 0);
     for (ptrdiff_t i = 0; i < count;) {
@@ -74,7 +78,8 @@ static void distances_to(ptrdiff_t count, ptrdiff_t d, ptrdiff_t k, const char *
                    zero, 1, panel);
         for (ptrdiff_t q = 0; q < tile_count(k); q++) {
             const ptrdiff_t j = tile_start(k, q), rows = tile_start(k, q + 1) - j;
-            tiles[rows - 1][whole](d, packed + j * d, panel, distances + j * pitch + i, pitch);
+            tiles[rows - 1][whole](d, packed + j * d, low ? low + j * d : NULL, panel, distances + j * pitch + i,
+                                   pitch);
         }
         i += vectors * LANES;
     }
@@ -132,9 +137,14 @@ static ptrdiff_t draw(ptrdiff_t count, const real *nearest, const double *weight
 
 static void roots(ptrdiff_t count, ptrdiff_t k, const real *distances, ptrdiff_t pitch, real *to, ptrdiff_t row)
 {
-    for (ptrdiff_t i = 0; i < count; i++)
-        for (ptrdiff_t j = 0; j < k; j++)
-            to[i * row + j] = (number)sqrt((double)distances[j * pitch + i]);
+    for (ptrdiff_t i = 0; i < count; i += LANES) {
+        const ptrdiff_t lines = min_size(count - i, LANES);
+        for (ptrdiff_t j = 0; j < k; j++) {
+            const vreal found = vsqrt(vload(distances + j * pitch + i));
+            for (ptrdiff_t l = 0; l < lines; l++)
+                to[(i + l) * row + j] = found[l];
+        }
+    }
 }
 
 const distance_primitives NAME(distance) = {

@@ -9,10 +9,11 @@ typedef struct {
     void (*pack)(ptrdiff_t k, ptrdiff_t d, const real *points, real *packed);
     /* distances[j * pitch + i] = |x_i - point_j|^2 for i < count, anything up to a whole vector, count <= pitch, pitch a multiple
      * of the lanes; x in any strides, in bytes. Each is one chain of multiply-adds in ascending feature. zero: d zeros; panel:
-     * panel_reals(d) numbers of scratch. */
+     * panel_reals(d) numbers of scratch. Where low is not NULL, packed as the points are, it is subtracted from the
+     * differences. */
     void (*distances)(ptrdiff_t count, ptrdiff_t d, ptrdiff_t k, const char *x, ptrdiff_t row_stride,
-                      ptrdiff_t column_stride, const real *packed, const real *zero, real *panel, real *distances,
-                      ptrdiff_t pitch);
+                      ptrdiff_t column_stride, const real *packed, const real *low, const real *zero, real *panel,
+                      real *distances, ptrdiff_t pitch);
     ptrdiff_t (*panel_reals)(ptrdiff_t d);
     /* nearest[i] = min(nearest[i], distances[i]); then sums[j * lanes + i % lanes] += weights[i] min(nearest[i],
      * distances[j * pitch + i]) for j < k, in ascending i; distances as above, weights NULL: 1. Returns whether every nearest[i] is

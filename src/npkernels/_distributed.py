@@ -12,7 +12,7 @@ import dask.array as da
 import numpy as np
 
 from . import _estimator as base
-from ._lloyd import Samples, Step, farthest, lloyd, nearest, relocate, squared_distances
+from ._lloyd import Samples, Step, farthest, lloyd, nearest, refuse, relocate, squared_distances
 from ._lloyd import distances as all_distances
 from .cluster import Totals, plus_plus
 from .runtime import threads
@@ -33,6 +33,29 @@ def task(function, *args):
     return dask.delayed(alone, pure=False)(function, *args)
 
 
+def as_block(name, block, place, dtype, shape):
+    """Block `place` of X or the weights as the fit in memory would take it. It need not be what dask has been told:
+    then it is converted where that loses nothing, and refused by its name elsewhere; None in `shape` is any size."""
+    name = f"block {place} of {name}"
+    array = base.as_real(name, block)
+    if array.ndim != len(shape) or any(b not in (None, a) for a, b in zip(array.shape, shape, strict=True)):
+        wanted = ", ".join("n" if size is None else str(size) for size in shape)
+        raise ValueError(f"{name} must have shape ({wanted}), which is what dask has been told, got {array.shape}")
+    if not np.can_cast(array.dtype, dtype):
+        raise TypeError(f"{name} must be {dtype}, which is what dask has been told, got {array.dtype}")
+    return array.astype(dtype, copy=False)
+
+
+def on_block(function, told, block, *args):
+    """A function of a checked block."""
+    return function(as_block("X", block, *told), *args)
+
+
+def on_lazy_block(block, function, told, centres, name, block_id):
+    dtype, features = told
+    return alone(function, as_block("X", block, block_id[0], dtype, (None, features)), centres, name)
+
+
 def tree(combine, parts):
     """What remains of `parts` when `combine`, which takes a list, is called on neighbours until there is one."""
     while len(parts) > 1:
@@ -48,11 +71,11 @@ def rows_of(x):
 # ---- Tasks: functions of a block of samples, of its weights (None for 1) and of centres; and what adds them up -------
 
 
-def moments(x, name):
+def moments(x, weights, name):
     """Number of samples, mean, and the sum of their squared distances to it."""
     base.require_finite(x, "X", name)
     mean = x.mean(0, dtype=np.float64) if len(x) else np.zeros(x.shape[1])
-    return len(x), mean, nearest(x, None, mean.astype(x.dtype)[None], name)[1]
+    return len(x), mean, nearest(x, None, mean[None], name)[1]
 
 
 def all_moments(parts):
@@ -60,6 +83,10 @@ def all_moments(parts):
     counts, means, squares = (np.array(column) for column in zip(*parts, strict=True))
     mean = counts @ means / max(1, counts.sum())
     return counts.sum(), mean, squares.sum() + counts @ np.square(means - mean).sum(1)
+
+
+def block_of_weights(block, told):
+    return np.ascontiguousarray(as_block("sample_weight", block, *told))
 
 
 def extremes(weights):
@@ -71,7 +98,7 @@ def gathered(x, weights, centres, name, inertia):
     """Sums, counts and inertia of a step, the last if wanted."""
     totals = Totals(x, weights, len(centres))
     if not totals.take(centres, np.empty(len(x), np.int32), inertia=inertia):
-        base.require_finite(x, "X", name)
+        refuse(x, centres, name)
     return totals.sums(), totals.counts(), totals.inertia() if inertia else 0.0
 
 
@@ -86,7 +113,7 @@ def added(parts):
     return [sum(column) for column in zip(*parts, strict=True)]
 
 
-def meetings(x, centres, other, name):
+def meetings(x, weights, centres, other, name):
     """(k, k): whether a sample has this number by `centres` and that by `other`."""
     met = np.zeros((len(centres), len(other)), bool)
     met[nearest(x, None, centres, name)[0], nearest(x, None, other, name)[0]] = True
@@ -140,13 +167,16 @@ class Blocks:
             x = x.copy().compute_chunk_sizes()  # the copy, because it changes the array
         self.x, self.k, self.name = rows_of(x), k, name
         self._blocks = list(self.x.to_delayed().ravel())
+        self._told = [(i, self.x.dtype, (rows, self.x.shape[1])) for i, rows in enumerate(self.x.chunks[0])]
         self._firsts = np.cumsum([0, *self.x.chunks[0]])
-        self._weights = [None] * len(self._blocks) if weights is None else self._blocks_of_weights(weights)
+        self._weights, self._unit = [None] * len(self._blocks), 1.0
+        if weights is not None:
+            self._take_weights(weights)
 
     def __len__(self):
         return self.x.shape[0]
 
-    def _blocks_of_weights(self, weights):
+    def _take_weights(self, weights):
         sizes = self.x.chunks[0]
         if isinstance(weights, numbers.Number):
             weights = da.full(len(self), float(weights), chunks=(sizes,))
@@ -160,22 +190,30 @@ class Blocks:
         base.require_one_each(weights, len(self))
         weights = da.from_array(weights, chunks=(sizes,)).persist() if in_memory else weights.rechunk((sizes,))
         self.weights = weights  # delayed blocks do not keep alive what was persisted
-        blocks = [task(np.ascontiguousarray, block, np.float64) for block in weights.to_delayed()]
-        base.require_weights(tree(np.concatenate, [task(extremes, block) for block in blocks]), self.name)
-        return blocks
+        told = [(i, np.dtype(np.float64), (rows,)) for i, rows in enumerate(sizes)]
+        blocks = [task(block_of_weights, *pair) for pair in zip(weights.to_delayed(), told, strict=True)]
+        limits = tree(np.concatenate, [task(extremes, block) for block in blocks])
+        base.require_weights(limits, self.name)
+        if limits.min() < limits.max():
+            self._weights = blocks
+        else:  # which changes the inertia only
+            self._unit = float(limits[0])
+
+    def _task(self, i, function, *args):
+        """A task for block i and its weights."""
+        return task(on_block, function, self._told[i], self._blocks[i], self._weights[i], *args)
 
     def _tasks(self, function, *args):
         """A task for each block; what several blocks need travels once to each worker."""
         args = [dask.delayed(value) if isinstance(value, np.ndarray) else value for value in args]
-        pairs = zip(self._blocks, self._weights, strict=True)
-        return [task(function, block, weights, *args) for block, weights in pairs]
+        return [self._task(i, function, *args) for i in range(len(self._blocks))]
 
     def _drawn(self, number, candidates, rng):
         shared = None if candidates is None else dask.delayed(candidates)
         key = int(rng.integers(2**63))
         tasks = [
-            task(drawn, block, weights, shared, self.name, int(first), number, key)
-            for block, weights, first in zip(self._blocks, self._weights, self._firsts[:-1], strict=True)
+            self._task(i, drawn, shared, self.name, int(first), number, key)
+            for i, first in enumerate(self._firsts[:-1])
         ]
         return tree(functools.partial(first_drawn, number=number), tasks)[1]
 
@@ -201,7 +239,7 @@ class Blocks:
         return lloyd(Samples(candidates, weights, self.k, self.name), start, ITERATIONS, 0.0).centres
 
     def mean_variance(self):
-        return tree(all_moments, [task(moments, block, self.name) for block in self._blocks])[2] / self.x.size
+        return tree(all_moments, self._tasks(moments, self.name))[2] / self.x.size
 
     def begin(self):
         """Nothing is kept between steps."""
@@ -213,7 +251,7 @@ class Blocks:
             sums, counts = sums.copy(), counts.copy()  # a result may be the memory of a task
             relocate(sums, counts, empty, *self._farthest(len(empty), centres))
         # Where no label changes, sums are the same to the bit, and centres stand still: that ends a run too.
-        return Step(sums, counts, inertia, settled=False)
+        return Step(sums, counts, inertia * self._unit, settled=False)
 
     def _farthest(self, number, centres):
         """(samples, weights, labels, distances) of those farthest from their centres. One task holds the distances of
@@ -223,36 +261,37 @@ class Blocks:
         homes = self._firsts.searchsorted(places, side="right") - 1
         samples, weights = np.empty((number, self.x.shape[1]), self.x.dtype), np.empty(number)
         wanted = {home: np.flatnonzero(homes == home) for home in np.unique(homes)}
-        picks = [
-            task(picked, self._blocks[home], self._weights[home], places[which] - self._firsts[home])
-            for home, which in wanted.items()
-        ]
+        picks = [self._task(home, picked, places[which] - self._firsts[home]) for home, which in wanted.items()]
         for which, pick in zip(wanted.values(), dask.compute(*picks), strict=True):
             samples[which], weights[which] = pick
         return samples, weights, nearest(samples, None, centres, self.name)[0], distances
 
     def finish(self, centres):
         members, _, inertia = tree(added, self._tasks(membership, centres, self.name))
-        return labels(self.x, centres, self.name), float(inertia), np.count_nonzero(members)
+        return labels(self.x, centres, self.name), float(inertia) * self._unit, np.count_nonzero(members)
 
     def same(self, run, other):
-        centres = dask.delayed(run.centres), dask.delayed(other.centres)
-        met = tree(np.logical_or.reduce, [task(meetings, block, *centres, self.name) for block in self._blocks])
+        met = tree(np.logical_or.reduce, self._tasks(meetings, run.centres, other.centres, self.name))
         return met.sum(1).max() <= 1
 
 
 def labels(x, centres, name):
     """The numbers of the nearest centres: a dask array that is computed when it is needed."""
-    function = functools.partial(alone, numbers_of_nearest, centres=centres, name=name)
-    return rows_of(x).map_blocks(function, dtype=np.int32, drop_axis=1, meta=np.empty(0, np.int32))
+    # as a column first, because dask puts blocks together before it drops an axis, also those that have none
+    return on_lazy_blocks(numbers_of_nearest, x, centres, name, 1, np.int32)[:, 0]
 
 
 def numbers_of_nearest(x, centres, name):
-    return nearest(x, None, centres, name)[0]
+    return nearest(x, None, centres, name)[0][:, None]
 
 
 def distances(x, centres, name):
     """The distances to all centres: a dask array that is computed when it is needed."""
+    return on_lazy_blocks(all_distances, x, centres, name, len(centres), x.dtype)
+
+
+def on_lazy_blocks(function, x, centres, name, columns, dtype):
     x = rows_of(x)
-    function = functools.partial(alone, all_distances, centres=centres, name=name)
-    return x.map_blocks(function, chunks=(x.chunks[0], (len(centres),)), meta=np.empty((0, 0), x.dtype))
+    options = {"function": function, "told": (x.dtype, x.shape[1]), "centres": centres, "name": name}
+    found = functools.partial(on_lazy_block, **options)
+    return x.map_blocks(found, chunks=(x.chunks[0], (columns,)), meta=np.empty((0, 0), dtype))

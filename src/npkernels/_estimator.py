@@ -1,5 +1,6 @@
 """What the estimators share: scikit-learn's contract for parameters, input and errors, in its own words."""
 
+import inspect
 import math
 import numbers
 import sys
@@ -9,6 +10,7 @@ import numpy as np
 
 from . import _arguments as check
 from ._containers import SetOutput
+from ._representation import representation
 
 
 class InvalidParameterError(ValueError, TypeError):
@@ -148,7 +150,8 @@ def as_real(name, value):
     if array.dtype in (check.FLOAT32, check.FLOAT64) and array.dtype.isnative:
         return array
     if array.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported\n{array}\n")
+        where = "" if name == "X" else f"in {name}"
+        raise ValueError(f"Complex data not supported\n{array}\n{where}")
     if array.dtype.kind in "mMV":
         raise TypeError(f"{name} must be numbers, got {array.dtype}")
     try:
@@ -203,17 +206,16 @@ def require_weights(weights, name):
 
 class Estimator(SetOutput):
     """Parameters, representation and checked input of an estimator. A subclass has `_constraints`, {name: the
-    alternatives of a parameter}, for every parameter of its `__init__`, which only stores them, `_fitted`, the name of
-    an attribute that a fit sets, and `_n_features_out`."""
+    alternatives of a parameter}, for every parameter of its `__init__`, which only stores them, and `_fitted`, the name
+    of an array that a fit sets: a row for each column of `transform`, as many columns as there are features."""
 
     _constraints: dict = {}  # noqa: RUF012
     _estimator_type: str | None = None
-    _fitted = "n_features_in_"
+    _fitted: str
 
     @classmethod
     def _parameter_names(cls):
-        code = cls.__init__.__code__
-        return sorted(code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount])
+        return sorted(name for name in inspect.signature(cls.__init__).parameters if name != "self")
 
     def get_params(self, deep=True):
         """{name: value} of the parameters."""
@@ -230,11 +232,7 @@ class Estimator(SetOutput):
         return self
 
     def __repr__(self):
-        defaults = type(self)()
-        shown = (
-            f"{name}={value!r}" for name, value in self.get_params().items() if value is not getattr(defaults, name)
-        )
-        return f"{type(self).__name__}({', '.join(shown)})"
+        return representation(self)
 
     def _check_parameters(self):
         for name, alternatives in self._constraints.items():
@@ -254,6 +252,48 @@ class Estimator(SetOutput):
                 "estimator."
             )
 
+    # ---- What a fit found. Others may have changed it since: it is checked where it is used. ----
+
+    def _attribute(self, name, shape):
+        """The attribute `name` as a contiguous array of finite float32 or float64. `shape` maps what is along an axis
+        to its size, None for any."""
+        array = as_real(name, getattr(self, name))
+        sizes = list(shape.values())
+        if array.ndim != len(sizes) or any(b not in (None, a) for a, b in zip(array.shape, sizes, strict=True)):
+            wanted = ", ".join(what if size is None else f"{what}={size}" for what, size in shape.items())
+            raise ValueError(f"{name} must have shape ({wanted}), got {array.shape}")
+        array = np.ascontiguousarray(array)
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} must be finite, got NaN or inf")
+        return array
+
+    def _main_attribute(self):
+        """The array named by `_fitted`: rows of as many features as a fit has seen."""
+        self._check_fitted()
+        features = getattr(self, "n_features_in_", None)
+        if features is not None:
+            features = check.integer("n_features_in_", features, 1)
+        return self._attribute(self._fitted, {"rows": None, "n_features_in_": features})
+
+    def _become(self, X, **found):
+        """Takes over what a fit of X has found. All at once: a fit that fails or is interrupted leaves the estimator as
+        it was."""
+        names = _feature_names(X)
+        if names is not None:
+            found["feature_names_in_"] = names
+        found["n_features_in_"] = found[self._fitted].shape[1]
+        self.__dict__ = {name: value for name, value in vars(self).items() if name != "feature_names_in_"} | found
+
+    def _fitted_names(self):
+        """feature_names_in_, None where X had none."""
+        fitted = getattr(self, "feature_names_in_", None)
+        if fitted is None:
+            return None
+        fitted = np.asarray(fitted, dtype=object)
+        if fitted.ndim != 1:
+            raise ValueError(f"feature_names_in_ must have shape (n_features_in_,), got {fitted.shape}")
+        return fitted
+
     def _names_differ(self, names, fitted):
         unexpected, missing = sorted(set(names) - set(fitted)), sorted(set(fitted) - set(names))
         message = "The feature names should match those that were passed during fit.\n"
@@ -267,7 +307,7 @@ class Estimator(SetOutput):
         return message
 
     def _check_names(self, X):
-        names, fitted, own = _feature_names(X), getattr(self, "feature_names_in_", None), type(self).__name__
+        names, fitted, own = _feature_names(X), self._fitted_names(), type(self).__name__
         if names is None and fitted is not None:
             warnings.warn(f"X does not have valid feature names, but {own} was fitted with feature names", stacklevel=4)
         elif names is not None and fitted is None:
@@ -275,12 +315,14 @@ class Estimator(SetOutput):
         elif names is not None and not np.array_equal(names, fitted):
             raise ValueError(self._names_differ(names, fitted))
 
-    def _samples(self, X, fitting=False, like=None, blocks=False):
-        """X as an array (n, d) of float32 or float64, that of `like` if given. NaN and inf are for the caller to find.
-        A fit takes the number and the names of the features from it, other methods compare them. A dask array stays one
+    def _samples(self, X, like=None, blocks=False):
+        """X as an array (n, d) of float32 or float64. NaN and inf are for the caller to find. Where a fitted array is
+        given as `like`, X must have its number of features and their names, and gets its dtype. A dask array stays one
         if `blocks` says so."""
         name = type(self).__name__
-        if not fitting:
+        if like is None:
+            _feature_names(X)  # raises where there are some that are no strings
+        else:
             self._check_names(X)
         if blocks and is_dask_array(X):
             x = X.astype(as_real("X", X._meta).dtype)  # without a copy where it has this dtype
@@ -292,17 +334,8 @@ class Estimator(SetOutput):
                 raise ValueError(
                     f"Found array with 0 {what}(s) (shape={x.shape}) while a minimum of 1 is required by {name}."
                 )
-        if fitting:
-            self.n_features_in_ = x.shape[1]
-            names = _feature_names(X)
-            if names is not None:
-                self.feature_names_in_ = names
-            elif hasattr(self, "feature_names_in_"):
-                del self.feature_names_in_
-        elif x.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has {x.shape[1]} features, but {name} is expecting {self.n_features_in_} features as input."
-            )
+        if like is not None and x.shape[1] != like.shape[1]:
+            raise ValueError(f"X has {x.shape[1]} features, but {name} is expecting {like.shape[1]} features as input.")
         return x if like is None or x.dtype == like.dtype else x.astype(like.dtype)
 
     def _weights(self, sample_weight, x):
@@ -319,19 +352,18 @@ class Estimator(SetOutput):
 
     def get_feature_names_out(self, input_features=None):
         """The names of the columns of `transform`: the lower-case name of the class and a number."""
-        self._check_fitted()
+        rows, features = self._main_attribute().shape
         if input_features is not None:
             given = np.asarray(input_features, dtype=object)
-            own = getattr(self, "feature_names_in_", None)
+            own = self._fitted_names()
             if own is not None and not np.array_equal(own, given):
                 raise ValueError("input_features is not equal to feature_names_in_")
-            if len(given) != self.n_features_in_:
+            if len(given) != features:
                 raise ValueError(
-                    f"input_features should have length equal to number of features ({self.n_features_in_}), got "
-                    f"{len(given)}"
+                    f"input_features should have length equal to number of features ({features}), got {len(given)}"
                 )
         prefix = type(self).__name__.lower()
-        return np.asarray([f"{prefix}{i}" for i in range(self._n_features_out)], dtype=object)
+        return np.asarray([f"{prefix}{i}" for i in range(rows)], dtype=object)
 
     def __sklearn_tags__(self):
         from sklearn.utils import (

@@ -60,13 +60,32 @@ class BaseKMeans(base.Estimator):
             return self._array_of_centres(self.init, data.x).copy()
         return data.random(rng) if self.init == "random" else data.plus_plus(rng)
 
-    def _fitted_samples(self, X):
-        self._check_fitted()
-        return self._samples(X, like=self.cluster_centers_, blocks=True)
+    @staticmethod
+    def _rounded(centres, dtype):
+        """The attributes for centres in float64. Of float32 samples, what rounding takes from cluster_centers_ is kept
+        beside it, lest `predict` differ from labels_ far from the origin."""
+        return {
+            "cluster_centers_": centres.astype(dtype),
+            "_unrounded": None if dtype == np.float64 else centres,
+        }
 
-    @property
-    def _n_features_out(self):
-        return len(self.cluster_centers_)
+    def _centres(self):
+        """(centres to compute with, cluster_centers_), the second checked. The first are those before rounding, as long
+        as cluster_centers_ is what they are rounded to."""
+        centres = self._main_attribute()
+        if not len(centres):
+            raise ValueError(f"cluster_centers_ must have at least one row, got shape {centres.shape}")
+        exact = getattr(self, "_unrounded", None)
+        if type(exact) is np.ndarray and exact.dtype == np.float64 and exact.flags.c_contiguous:
+            with np.errstate(all="ignore"):
+                if np.array_equal(exact.astype(centres.dtype), centres):
+                    return exact, centres
+        return centres, centres
+
+    def _fitted_samples(self, X):
+        """X as the centres take it, and these."""
+        exact, centres = self._centres()
+        return self._samples(X, like=centres, blocks=True), exact
 
     def fit_predict(self, X, y=None, sample_weight=None):
         """`fit`, then the labels of X, (n,) int32."""
@@ -87,12 +106,12 @@ class BaseKMeans(base.Estimator):
         -------
         labels : (n,) array of int32
         """
-        x = self._fitted_samples(X)
+        x, centres = self._fitted_samples(X)
         if base.is_dask_array(x):
             from . import _distributed
 
-            return _distributed.labels(x, self.cluster_centers_, type(self).__name__)
-        return nearest(x, None, self.cluster_centers_, type(self).__name__)[0]
+            return _distributed.labels(x, centres, type(self).__name__)
+        return nearest(x, None, centres, type(self).__name__)[0]
 
     def transform(self, X):
         """The Euclidean distances of every sample to all centres.
@@ -106,12 +125,12 @@ class BaseKMeans(base.Estimator):
         distances : (n, k) array, dtype of the centres
             Square roots of sums of squared differences: nothing cancels. A data frame if `set_output` says so.
         """
-        x = self._fitted_samples(X)
+        x, centres = self._fitted_samples(X)
         if base.is_dask_array(x):
             from . import _distributed
 
-            return _distributed.distances(x, self.cluster_centers_, type(self).__name__)
-        return self._in_container(distances(x, self.cluster_centers_, type(self).__name__), X)
+            return _distributed.distances(x, centres, type(self).__name__)
+        return self._in_container(distances(x, centres, type(self).__name__), X)
 
     def score(self, X, y=None, sample_weight=None):
         """Minus the weighted sum of the squared distances to the nearest centres.
@@ -126,7 +145,7 @@ class BaseKMeans(base.Estimator):
         -------
         score : float
         """
-        x, centres, name = self._fitted_samples(X), self.cluster_centers_, type(self).__name__
+        (x, centres), name = self._fitted_samples(X), type(self).__name__
         if base.is_dask_array(x):
             from . import _distributed
 
@@ -173,7 +192,10 @@ class KMeans(BaseKMeans):
 
     Notes
     -----
-    Results are the same bits for any number of threads. An empty cluster moves to the sample farthest from its centre.
+    Results are the same bits for any number of threads. Also for X in float32 centres are kept in float64, of which
+    cluster_centers_ are rounded: far from the origin, too, labels, distances and inertia are those of float64 up to the
+    rounding of differences between samples and centres. Once others are set as cluster_centers_ these count. An empty
+    cluster moves to the sample farthest from its centre.
     If there are fewer distinct samples than clusters a ``ConvergenceWarning`` says so.
 
     Pruning needs the distance to the second nearest centre too. In fits to convergence Hamerly's bounds left 75 % of
@@ -286,7 +308,9 @@ class KMeans(BaseKMeans):
             run = lloyd(data, centres, int(self.max_iter), tol, bool(self.verbose))
             if best is None or (run.inertia < best.inertia and not data.same(run, best)):
                 best = run
-        self.labels_, self.inertia_, self.cluster_centers_, self.n_iter_, clusters = best
+        labels, inertia, centres, iterations, clusters = best
+        rounded = self._rounded(centres, data.x.dtype)
+        self._become(X, labels_=labels, inertia_=inertia, n_iter_=iterations, **rounded)
         if clusters < self.n_clusters:
             base.warn_of_convergence(
                 f"Number of distinct clusters ({clusters}) found smaller than n_clusters ({self.n_clusters}). Possibly "
@@ -296,7 +320,7 @@ class KMeans(BaseKMeans):
 
     def _data(self, X, sample_weight):
         """X and its weights, checked, as a fit goes through them."""
-        x = self._samples(X, fitting=True, blocks=True)
+        x = self._samples(X, blocks=True)
         if base.is_dask_array(x):
             from . import _distributed
 

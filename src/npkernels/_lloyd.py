@@ -1,4 +1,8 @@
-"""Lloyd's algorithm, and the samples in memory that it goes through."""
+"""Lloyd's algorithm, and the samples in memory that it goes through.
+
+Centres are float64 from step to step, also those of float32 samples: averages of numbers far from the origin, rounded
+to float32, would be off by more than what the samples differ by. The kernels take such centres in two parts.
+"""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +10,7 @@ import numpy as np
 
 from . import _cluster, _distance
 from . import _estimator as base
-from .cluster import Totals, plus_plus
+from .cluster import Totals, plus_plus, uniform
 
 BLOCK = 1 << 16  # labels that are looked at at a time: an index takes twice their memory
 
@@ -30,11 +34,19 @@ class Step(NamedTuple):
     settled: bool
 
 
+def refuse(x, centres, name):
+    """Raises where samples are not finite, or so large that sums of them are not; `name` is that of the estimator.
+    Scores may overflow where both are finite, which is no error."""
+    base.require_finite(x, "X", name)
+    if not np.isfinite(centres).all():
+        raise ValueError(f"Input X or sample_weight contains a value too large for sums in {centres.dtype!r}.")
+
+
 def nearest(x, weights, centres, name):
     """labels (n,) int32 and inertia of x; `name` is that of the estimator, for the message if x is not finite."""
     labels, totals = np.empty(len(x), np.int32), Totals(x, weights, len(centres))
     if not totals.take(centres, labels, sums=False, inertia=True):
-        base.require_finite(x, "X", name)
+        refuse(x, centres, name)
     return labels, totals.inertia()
 
 
@@ -47,29 +59,29 @@ def distances(x, centres, name):
     return found
 
 
-def mean_variance(x):
-    """The mean over features of their variances."""
+def mean_variance(x, name):
+    """The mean over features of their variances; `name` as for `nearest`."""
     labels, totals = np.empty(len(x), np.int32), Totals(x, None, 1)
-    totals.take(np.ascontiguousarray(x[:1]), labels)
-    totals.take((totals.sums() / len(x)).astype(x.dtype), labels, sums=False, inertia=True)
-    return totals.inertia() / x.size
+    if not totals.take(np.ascontiguousarray(x[:1]), labels):
+        base.require_finite(x, "X", name)
+    return nearest(x, None, totals.sums() / len(x), name)[1] / x.size
 
 
-def averages(sums, counts, dtype):
+def averages(sums, counts):
     """Centres of clusters from sums and sums of weights; an empty cluster gets the centre of the largest."""
     empty = counts <= 0
     if empty.any():
         sums, counts = sums.copy(), counts.copy()
         most = counts.argmax()
         sums[empty], counts[empty] = sums[most], counts[most]
-    return (sums / counts[:, None]).astype(dtype)
+    return sums / counts[:, None]
 
 
 def squared_distances(x, weights, centres, name):
     """To the nearest centres, 0 for samples without weight; `name` as for `nearest`."""
     found = np.empty(len(x), x.dtype)
     if not _cluster.assign(x, centres, np.empty(len(x), np.int32), found):
-        base.require_finite(x, "X", name)
+        refuse(x, centres, name)
     if weights is not None:
         found[weights == 0] = 0
     return found
@@ -94,7 +106,8 @@ class Samples:
     """Samples in memory. `_distributed.Blocks` is its twin for blocks of samples on many machines."""
 
     def __init__(self, x, weights, k, name):
-        self.x, self.weights, self.k, self.name = x, weights, k, name
+        self.x, self.k, self.name = x, k, name
+        self.weights, self._unit = uniform(weights)
         self._totals = None
 
     def __len__(self):
@@ -113,19 +126,20 @@ class Samples:
         return np.ascontiguousarray(self.x[chosen])
 
     def mean_variance(self):
-        return mean_variance(self.x)
+        return mean_variance(self.x, self.name)
 
     def begin(self):
         """To be called before the steps of a run."""
         if self._totals is None:
             self._totals = Totals(self.x, self.weights, self.k)
+        # a step fills what was there before the last one
         self._labels, self._before = np.full(len(self.x), -1, np.int32), np.empty(len(self.x), np.int32)
 
     def step(self, centres, inertia):
         """An iteration from `centres`; an empty cluster moves to one of the samples farthest from their centre."""
         totals, self._labels, self._before = self._totals, self._before, self._labels
         if not totals.take(centres, self._labels, inertia=inertia):
-            base.require_finite(self.x, "X", self.name)
+            refuse(self.x, centres, self.name)
         sums, counts = totals.sums(), totals.counts()
         empty = np.flatnonzero(counts <= 0)
         if len(empty):
@@ -134,15 +148,16 @@ class Samples:
             weights = np.ones(len(rows)) if self.weights is None else self.weights[rows]
             relocate(sums, counts, empty, self.x[rows], weights, self._labels[rows], distances[rows])
         settled = np.array_equal(self._labels, self._before)
-        return Step(sums, counts, totals.inertia() if inertia else None, settled)
+        return Step(sums, counts, totals.inertia() * self._unit if inertia else None, settled)
 
     def finish(self, centres):
         """(labels, inertia, number of clusters that have samples) of the centres found."""
-        self._totals.take(centres, self._labels, sums=False, inertia=True)
+        if not self._totals.take(centres, self._labels, sums=False, inertia=True):
+            refuse(self.x, centres, self.name)
         found = np.zeros(self.k, bool)
         for first in range(0, len(self), BLOCK):
             found[self._labels[first : first + BLOCK]] = True
-        return self._labels, self._totals.inertia(), np.count_nonzero(found)
+        return self._labels, self._totals.inertia() * self._unit, np.count_nonzero(found)
 
     def same(self, run, other):
         """Whether two runs differ in the names of the clusters only."""
@@ -155,12 +170,13 @@ def lloyd(data, centres, max_iter, tol, verbose=False):
     """The Run from `centres`, which ends when no label changes or when the squared shift of all centres is at most
     `tol`."""
     data.begin()
+    centres = centres.astype(np.float64)
     for iteration in range(1, max_iter + 1):
         step = data.step(centres, verbose)
-        previous, centres = centres, averages(step.sums, step.counts, centres.dtype)
+        previous, centres = centres, averages(step.sums, step.counts)
         if verbose:
             print(f"Iteration {iteration}, inertia {step.inertia}.")
-        shift = np.square(centres - previous, dtype=np.float64).sum()
+        shift = np.square(centres - previous).sum()
         if step.settled or shift <= tol:
             if verbose:
                 reason = "no label changed" if step.settled else f"center shift {shift} within tolerance {tol}"

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from . import _arguments as check
 from . import _estimator as base
 from ._kmeans import BaseKMeans
-from ._lloyd import Samples, mean_variance, nearest
-from .cluster import Totals
+from ._lloyd import Samples, mean_variance, nearest, refuse
+from .cluster import Totals, uniform
 
 
 class Progress:
@@ -28,6 +29,46 @@ class Progress:
         else:
             self.waited += 1
         return self.patience is not None and self.waited >= self.patience
+
+
+class Steps:
+    """Centres in float64, what each of them weighs, and how a batch changes them."""
+
+    def __init__(self, centres, counts, since_reassigned, rng, estimator):
+        self.centres, self.counts, self.since_reassigned, self.rng = centres, counts, since_reassigned, rng
+        self.ratio, self.verbose, self.name = (
+            estimator.reassignment_ratio,
+            estimator.verbose,
+            type(estimator).__name__,
+        )
+
+    def take(self, x, weights):
+        """Goes on with a batch; returns the inertia of the centres so far."""
+        totals, labels = Totals(x, weights, len(self.centres)), np.empty(len(x), np.int32)
+        if not totals.take(self.centres, labels, inertia=True):
+            refuse(x, self.centres, self.name)
+        seen, self.counts = self.counts, self.counts + totals.counts()
+        hit, centres = totals.counts() > 0, self.centres.copy()
+        # the average of all samples so far
+        centres[hit] = (centres[hit] * seen[hit, None] + totals.sums()[hit]) / self.counts[hit, None]
+        self.centres = centres
+        self.since_reassigned += len(x)
+        if (self.counts == 0).any() or self.since_reassigned >= 10 * len(centres):
+            self.since_reassigned = 0
+            self._reassign(x, weights)
+        return totals.inertia()
+
+    def _reassign(self, x, weights):
+        """Moves centres of little weight to samples of the batch, at most half of them."""
+        allowed = np.arange(len(x)) if weights is None else np.flatnonzero(weights)
+        least = self.counts.argsort(kind="stable")[:-1][: min(len(x) // 2, len(allowed))]
+        moved = least[self.counts[least] < self.ratio * self.counts.max()]
+        if len(moved):
+            self.centres[moved] = x[self.rng.choice(allowed, len(moved), replace=False)]
+            # with the weight of the smallest of the others, lest they move again at once
+            self.counts[moved] = np.delete(self.counts, moved).min()
+            if self.verbose:
+                print(f"Reassigned {len(moved)} cluster centers.")
 
 
 class MiniBatchKMeans(BaseKMeans):
@@ -130,56 +171,48 @@ class MiniBatchKMeans(BaseKMeans):
         self.reassignment_ratio = reassignment_ratio
 
     def _start(self, x, weights, runs):
-        """The best of so many first centres. Sets what a step goes on from."""
-        self._state = base.legacy_random_state(self.random_state)
-        self._rng = base.generator(self._state)
-        self._counts, self._since_reassigned = np.zeros(self.n_clusters), 0
+        """Steps from the best of so many first centres."""
+        state = base.legacy_random_state(self.random_state)
+        rng = base.generator(state)
+        weights, _ = uniform(weights)
         allowed = np.arange(len(x)) if weights is None else np.flatnonzero(weights)
         size = min(3 * int(max(min(self.batch_size, len(x)), self.n_clusters)), len(x))
 
         def some():
             # all of them, as often as there are too few of a weight
-            rows = (
-                np.resize(allowed, size) if len(allowed) <= size else allowed[self._rng.integers(0, len(allowed), size)]
-            )
+            rows = np.resize(allowed, size) if len(allowed) <= size else allowed[rng.integers(0, len(allowed), size)]
             return x[rows], None if weights is None else weights[rows]
 
         held_out = some()
         tried = []
         for _ in range(runs):
             data = Samples(*some(), int(self.n_clusters), type(self).__name__)
-            centres = self._first_centres(data, self._state, self._rng)
+            centres = self._first_centres(data, state, rng)
             tried.append((nearest(*held_out, centres, type(self).__name__)[1], centres))
             if self.verbose:
                 print(f"Initialization complete, inertia {tried[-1][0]} of {size} samples.")
-        return min(tried, key=lambda one: one[0])[1]
+        centres = min(tried, key=lambda one: one[0])[1].astype(np.float64)
+        return Steps(centres, np.zeros(self.n_clusters), 0, rng, self)
 
-    def _step(self, x, weights, centres):
-        """(new centres, inertia of the old ones) of a batch."""
-        totals, labels = Totals(x, weights, len(centres)), np.empty(len(x), np.int32)
-        if not totals.take(centres, labels, inertia=True):
-            base.require_finite(x, "X", type(self).__name__)
-        seen, self._counts = self._counts, self._counts + totals.counts()
-        hit, new = totals.counts() > 0, centres.copy()
-        # the average of all samples so far
-        new[hit] = (centres[hit] * seen[hit, None] + totals.sums()[hit]) / self._counts[hit, None]
-        self._since_reassigned += len(x)
-        if (self._counts == 0).any() or self._since_reassigned >= 10 * len(centres):
-            self._since_reassigned = 0
-            self._reassign(x, weights, new)
-        return new, totals.inertia()
+    def _resumed(self):
+        """Steps from where the last batch left them."""
+        centres, _ = self._centres()
+        counts = self._attribute("_counts", {"len(cluster_centers_)": len(centres)}).astype(np.float64)
+        if (counts < 0).any():
+            raise ValueError(f"_counts must not be negative, got {counts.min()}")
+        if not isinstance(self._rng, np.random.Generator):
+            raise TypeError(f"_rng must be a numpy.random.Generator, got {type(self._rng).__name__}")
+        since = check.integer("_since_reassigned", self._since_reassigned, 0)
+        return Steps(centres.astype(np.float64), counts, since, self._rng, self)
 
-    def _reassign(self, x, weights, centres):
-        """Moves centres of little weight to samples of the batch, at most half of them."""
-        allowed = np.arange(len(x)) if weights is None else np.flatnonzero(weights)
-        least = self._counts.argsort(kind="stable")[:-1][: min(len(x) // 2, len(allowed))]
-        moved = least[self._counts[least] < self.reassignment_ratio * self._counts.max()]
-        if len(moved):
-            centres[moved] = x[self._rng.choice(allowed, len(moved), replace=False)]
-            # with the weight of the smallest of the others, lest they move again at once
-            self._counts[moved] = np.delete(self._counts, moved).min()
-            if self.verbose:
-                print(f"Reassigned {len(moved)} cluster centers.")
+    def _left(self, steps, dtype):
+        """The attributes from which `_resumed` goes on."""
+        return {
+            **self._rounded(steps.centres, dtype),
+            "_counts": steps.counts,
+            "_since_reassigned": steps.since_reassigned,
+            "_rng": steps.rng,
+        }
 
     def fit(self, X, y=None, sample_weight=None):
         """Finds the clusters of X from random batches.
@@ -205,33 +238,33 @@ class MiniBatchKMeans(BaseKMeans):
             it can be.
         """
         self._check_parameters()
-        x = self._samples(X, fitting=True)
+        x = self._samples(X)
         self._check_size(x)
-        weights = self._weights(sample_weight, x)
-        centres = self._start(x, weights, self._runs(default=3))
-        tol = self.tol * mean_variance(x) if self.tol else -1.0
+        weights, unit = uniform(self._weights(sample_weight, x))
+        steps, name = self._start(x, weights, self._runs(default=3)), type(self).__name__
+        tol = self.tol * mean_variance(x, name) if self.tol else -1.0
         n, size = len(x), int(min(self.batch_size, len(x)))
         heaps = None if weights is None else np.cumsum(weights)
-        steps = int(self.max_iter) * n // size
+        last = int(self.max_iter) * n // size
         progress = Progress(min(1.0, 2.0 * size / (n + 1)), self.max_no_improvement)
-        for step in range(1, steps + 1):
+        for step in range(1, last + 1):
             if heaps is None:
-                rows = self._rng.integers(0, n, size)
+                rows = steps.rng.integers(0, n, size)
             else:
-                drawn = np.minimum(heaps[-1] * self._rng.random(size), np.nextafter(heaps[-1], 0))
+                drawn = np.minimum(heaps[-1] * steps.rng.random(size), np.nextafter(heaps[-1], 0))
                 rows = heaps.searchsorted(drawn, side="right")  # never a sample of weight 0
-            previous = centres
-            centres, inertia = self._step(x[rows], None, centres)
+            previous = steps.centres
+            inertia = steps.take(x[rows], None)
             if self.verbose:
-                print(f"Minibatch step {step}/{steps}: mean batch inertia: {inertia / size}.")
-            still = step > 1 and np.square(centres - previous, dtype=np.float64).sum() <= tol
+                print(f"Minibatch step {step}/{last}: mean batch inertia: {inertia / size}.")
+            still = step > 1 and np.square(steps.centres - previous).sum() <= tol
             if progress.stalled(inertia) or still:
                 if self.verbose:
-                    print(f"Converged at step {step}/{steps}.")
+                    print(f"Converged at step {step}/{last}.")
                 break
-        self.labels_, self.inertia_ = nearest(x, weights, centres, type(self).__name__)
-        self.cluster_centers_ = centres
-        self.n_steps_, self.n_iter_ = step, -(-step * size // n)
+        labels, inertia = nearest(x, weights, steps.centres, name)
+        found = {"labels_": labels, "inertia_": inertia * unit, "n_steps_": step, "n_iter_": -(-step * size // n)}
+        self._become(X, **found, **self._left(steps, x.dtype))
         return self
 
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -250,14 +283,23 @@ class MiniBatchKMeans(BaseKMeans):
         """
         self._check_parameters()
         fitted = hasattr(self, "cluster_centers_")
-        x = self._samples(X, fitting=not fitted, like=self.cluster_centers_ if fitted else None)
+        x = self._samples(X, like=self._centres()[1] if fitted else None)
         weights = self._weights(sample_weight, x)
-        if not fitted:
-            self._check_size(x)
-            centres, steps = self._start(x, weights, self._runs(default=3)), 0
+        if fitted:
+            steps, before = self._resumed(), check.integer("n_steps_", self.n_steps_, 0)
         else:
-            centres, steps = self.cluster_centers_, self.n_steps_
-        self.cluster_centers_, _ = self._step(x, weights, centres)
-        self.labels_, self.inertia_ = nearest(x, weights, self.cluster_centers_, type(self).__name__)
-        self.n_steps_ = steps + 1
+            self._check_size(x)
+            steps, before = self._start(x, weights, self._runs(default=3)), 0
+        draws = steps.rng.bit_generator.state
+        try:
+            steps.take(x, weights)
+            labels, inertia = nearest(x, weights, steps.centres, type(self).__name__)
+        except BaseException:
+            steps.rng.bit_generator.state = draws  # the next batch draws what it would have drawn without this one
+            raise
+        found = {"labels_": labels, "inertia_": inertia, "n_steps_": before + 1, **self._left(steps, x.dtype)}
+        if fitted:
+            vars(self).update(found)
+        else:
+            self._become(X, **found)
         return self

@@ -153,8 +153,9 @@ class Totals:
         self._distances = None
 
     def take(self, centroids, labels, *, sums=True, inertia=False):
-        """Fills labels with the nearest centroids, and the totals that are wanted. Returns whether everything is
-        finite; if not, centroids, samples or distances are not."""
+        """Fills labels with the nearest centroids, which have the dtype of x or are float64, and the totals that are
+        wanted. Returns whether everything is finite; if not, centroids, samples or distances are not, and where
+        centroids are not nothing has been filled."""
         ranges = self._ranges if sums else 1
         if ranges > 1 and inertia and self._distances is None:
             self._distances = np.empty(len(self.x), self.x.dtype)
@@ -189,6 +190,13 @@ def _weights(sample_weight, n, x):
     if n and weights.max() == 0:
         raise ValueError("sample_weight must not be zero for all samples")
     return weights.astype(np.float64)
+
+
+def uniform(weights):
+    """(None, weight) where all samples have the same weight, which changes the inertia only, else (weights, 1)."""
+    if weights is None or weights.min() < weights.max():
+        return weights, 1.0
+    return None, float(weights[0])
 
 
 def kmeans_plus_plus(x, k, *, rng, sample_weight=None):
@@ -254,7 +262,7 @@ def kmeans_plus_plus(x, k, *, rng, sample_weight=None):
 
 def plus_plus(x, k, rng, weights):
     """The rows of x that greedy k-means++ chooses, and whether all distances are finite; weights as those of Totals."""
-    n, trials = len(x), 2 + int(math.log(k))
+    n, trials, (weights, _) = len(x), 2 + int(math.log(k)), uniform(weights)
     chosen, nearest = np.empty(k, np.intp), np.full(n, np.inf, x.dtype)
     finite = _distance.plus_plus(x, weights, rng.random(1 + (k - 1) * trials), trials, nearest, chosen)
     return chosen, finite and k > 1

@@ -5,132 +5,12 @@ import numbers
 
 import numpy as np
 
+from . import _arguments as check
 from . import _estimator as base
-from . import _gram
+from ._components import by_covariance, by_full_svd, by_gram, centred_blocks, most_evident_rank, randomized
 from .linear import dense, matmul
 
-# Rows are centred so many bytes at a time.
-BLOCK_BYTES = 4 << 20
-# The sum over rows of a product is split into parts of at least so many, at most so many parts of so many bytes in all;
-# where fewer fit, columns are shared out, at least so many at a time. All of it depends on sizes only.
-PART_ROWS, PARTS, PARTS_BYTES, RANGE_COLUMNS = 1024, 16, 32 << 20, 192
-SOME_ROWS = 256  # rows whose mean is near that of all
-EXACT, OVERSAMPLES = ("full", "covariance_eigh", "arpack"), 10
-
-
-def centred_blocks(x, mean):
-    """(rows, x[rows] - mean) of blocks of rows; the memory of a block is used again for the next."""
-    size = max(1, min(len(x), BLOCK_BYTES // (x.shape[1] * x.itemsize)))
-    buffer = np.empty((size, x.shape[1]), x.dtype)
-    for first in range(0, len(x), size):
-        rows = slice(first, min(first + size, len(x)))
-        yield rows, np.subtract(x[rows], mean, out=buffer[: rows.stop - first])
-
-
-def product_with_itself(x, near=None):
-    """(sum of e^T e, sum of e) over the rows e of x - near, (d, d) and (d,) float64; the second only with near."""
-    n, d = x.shape
-    parts = max(1, min(n // PART_ROWS, PARTS, PARTS_BYTES // (8 * d * d)))
-    totals, sums = np.zeros((parts, d, d)), None if near is None else np.zeros((parts, d))
-    _gram.triangle(x, near, sums, totals, max(1, min(PARTS // parts, d // RANGE_COLUMNS)))
-    upper = np.triu(totals.sum(0))
-    return upper + np.triu(upper, 1).T, None if sums is None else sums.sum(0)
-
-
-def by_covariance(x):
-    """(mean, singular values, right singular vectors) of the centred x, from the eigenvectors of its covariance."""
-    n = len(x)
-    with np.errstate(over="ignore", invalid="ignore"):
-        near = np.ascontiguousarray(x[:: max(1, n // SOME_ROWS)]).mean(0)
-    # with e = x - near: the sum of e e^T less n m m^T, m the mean of e, so that a common offset costs nothing
-    total, sums = product_with_itself(x, near)
-    if not np.isfinite(sums).all():
-        base.require_finite(x, "X", "PCA")
-    shift = sums / n
-    values, vectors = np.linalg.eigh(total - n * np.outer(shift, shift))
-    return near + shift, np.sqrt(np.maximum(values[::-1], 0)), vectors[:, ::-1].T
-
-
-def centred(x):
-    """(mean, x - mean), C-contiguous. Blocks of rows are made contiguous first: one order of sums for all layouts."""
-    sums, size = np.zeros(x.shape[1]), max(1, BLOCK_BYTES // (x.shape[1] * x.itemsize))
-    with np.errstate(over="ignore", invalid="ignore"):
-        for first in range(0, len(x), size):
-            sums += np.ascontiguousarray(x[first : first + size]).sum(0, dtype=np.float64)
-        mean = (sums / len(x)).astype(x.dtype)
-        rest = np.subtract(x, mean, out=np.empty(x.shape, x.dtype))
-    if not np.isfinite(sums).all():
-        base.require_finite(x, "X", "PCA")
-    return mean, rest
-
-
-def by_gram(x):
-    """The same where there are fewer samples than features, from the eigenvectors of the products of samples."""
-    mean, rest = centred(x)
-    total, _ = product_with_itself(rest.T)
-    _, vectors = np.linalg.eigh(total)
-    # Directions of no variance have no image; orthogonalisation makes one up.
-    images = matmul(rest.T, np.ascontiguousarray(vectors[:, ::-1], dtype=x.dtype))
-    right, triangle = np.linalg.qr(images)
-    values = abs(np.diagonal(triangle))
-    order = np.argsort(-values, kind="stable")
-    return mean, values[order], right.T[order]
-
-
-def by_full_svd(x):
-    mean, rest = centred(x)
-    return mean, *np.linalg.svd(rest, full_matrices=False)[1:]
-
-
-def randomized(x, k, rng):
-    """(mean, k singular values and vectors of the centred x, sum of its squares): a random subspace, drawn to the large
-    ones by power iterations. N. Halko, P. Martinsson, J. Tropp, "Finding structure with randomness", SIAM Review 53(2),
-    2011, algorithms 4.4 and 5.1."""
-    mean, a = centred(x)
-    squares = sum(float(np.vdot(row, row)) for row in a)
-    if len(a) < a.shape[1]:
-        a = a.T
-    size = min(k + OVERSAMPLES, *a.shape)
-    basis = rng.standard_normal((a.shape[1], size)).astype(a.dtype)
-    for _ in range(7 if k < 0.1 * min(a.shape) else 4):
-        basis = np.linalg.qr(matmul(a.T, np.linalg.qr(matmul(a, basis))[0]))[0]
-    basis = np.linalg.qr(matmul(a, basis))[0]
-    left, values, right = np.linalg.svd(matmul(basis.T, a), full_matrices=False)
-    if len(x) < x.shape[1]:
-        right = matmul(basis, left).T
-    return mean, values[:k], right[:k], squares
-
-
-def log_gamma(values):
-    return np.array([math.lgamma(value) for value in values])
-
-
-def evidence(spectrum, rank, n):
-    """The logarithm of the probability of n samples of covariance `spectrum` under a model of `rank` components.
-    T. Minka, "Automatic choice of dimensionality for PCA", NIPS 2000, equation 77."""
-    d = len(spectrum)
-    if spectrum[rank - 1] < 1e-15:
-        return -np.inf
-    halves = (d - np.arange(rank)) / 2
-    uniform = -rank * math.log(2) + (log_gamma(halves) - halves * math.log(math.pi)).sum()
-    kept = -n / 2 * np.log(spectrum[:rank]).sum()
-    noise = max(1e-15, spectrum[rank:].sum() / (d - rank))
-    left_out = -n * (d - rank) / 2 * math.log(noise)
-    free = d * rank - rank * (rank + 1) / 2
-    inverse = 1 / np.concatenate([spectrum[:rank], np.full(d - rank, noise)])
-    curvature = 0.0
-    for i in range(rank):
-        with np.errstate(divide="ignore"):  # equal values: no curvature, certain evidence
-            gaps = np.log((spectrum[i] - spectrum[i + 1 :]) * (inverse[i + 1 :] - inverse[i]))
-        curvature += (gaps + math.log(n)).sum()
-    return (
-        uniform + kept + left_out + (free + rank) / 2 * math.log(2 * math.pi) - curvature / 2 - rank / 2 * math.log(n)
-    )
-
-
-def most_evident_rank(spectrum, n):
-    ranks = range(1, len(spectrum))
-    return max(ranks, key=lambda rank: evidence(spectrum, rank, n), default=0)
+EXACT = ("full", "covariance_eigh", "arpack")
 
 
 class PCA(base.Estimator):
@@ -258,7 +138,7 @@ class PCA(base.Estimator):
             If X is not finite or has no two axes, or a parameter is not what it can be.
         """
         self._check_parameters()
-        x = self._samples(X, fitting=True)
+        x = self._samples(X)
         n, d = x.shape
         if n < 2:
             raise ValueError(f"Found array with 1 sample(s) (shape={x.shape}) while a minimum of 2 is required by PCA.")
@@ -271,10 +151,12 @@ class PCA(base.Estimator):
             by = by_full_svd if solver != "covariance_eigh" else by_gram if n < d else by_covariance
             mean, values, components = by(x)
             squares = np.square(values, dtype=np.float64).sum()
-        self._keep(x, mean, values.astype(np.float64), components, squares, wanted)
+        self._become(X, **self._found(x, mean, values.astype(np.float64), components, squares, wanted))
         return self
 
-    def _keep(self, x, mean, values, components, squares, wanted):
+    @staticmethod
+    def _found(x, mean, values, components, squares, wanted):
+        """The attributes, by name."""
         (n, d), dtype = x.shape, x.dtype
         variances, total = values**2 / (n - 1), squares / (n - 1)
         with np.errstate(invalid="ignore"):
@@ -287,21 +169,41 @@ class PCA(base.Estimator):
         components = np.array(components[:k], dtype=dtype)
         largest = abs(components).argmax(1)
         components *= np.where(components[np.arange(k), largest] < 0, -1, 1)[:, None].astype(dtype)
-        self.mean_, self.components_ = mean.astype(dtype), components
-        self.explained_variance_ = variances[:k].astype(dtype)
-        self.explained_variance_ratio_ = ratios[:k].astype(dtype)
-        self.singular_values_ = values[:k].astype(dtype)
         left = min(n, d) - k
-        self.noise_variance_ = max(0.0, float(total - variances[:k].sum()) / left) if left else 0.0
-        self.n_samples_, self.n_components_ = n, int(k)
+        return {
+            "mean_": mean.astype(dtype),
+            "components_": components,
+            "explained_variance_": variances[:k].astype(dtype),
+            "explained_variance_ratio_": ratios[:k].astype(dtype),
+            "singular_values_": values[:k].astype(dtype),
+            "noise_variance_": max(0.0, float(total - variances[:k].sum()) / left) if left else 0.0,
+            "n_samples_": n,
+            "n_components_": int(k),
+        }
 
-    @property
-    def _n_features_out(self):
-        return len(self.components_)
+    def _model(self):
+        """(components_, mean_), checked, in one dtype."""
+        components = self._main_attribute()
+        mean = self._attribute("mean_", {"components_.shape[1]": components.shape[1]})
+        dtype = np.result_type(components, mean)
+        return components.astype(dtype, copy=False), mean.astype(dtype, copy=False)
 
-    def _scale(self):
+    def _variances(self, components):
+        """explained_variance_, checked, in the dtype of the components."""
+        variances = self._attribute("explained_variance_", {"len(components_)": len(components)})
+        if not ((variances >= 0) & (variances <= np.finfo(components.dtype).max)).all():
+            raise ValueError(f"explained_variance_ must be at least 0 and fit {components.dtype}, got {variances}")
+        return variances.astype(components.dtype, copy=False)
+
+    def _noise(self):
+        noise = check.number("noise_variance_", self.noise_variance_, 0)
+        if noise == math.inf:
+            raise ValueError("noise_variance_ must be finite, got inf")
+        return noise
+
+    def _scale(self, components):
         """The standard deviations of the components, never 0."""
-        return np.maximum(np.sqrt(self.explained_variance_), np.finfo(self.explained_variance_.dtype).eps)
+        return np.maximum(np.sqrt(self._variances(components)), np.finfo(components.dtype).eps)
 
     def fit_transform(self, X, y=None):
         """`fit`, then `transform` of X."""
@@ -319,15 +221,15 @@ class PCA(base.Estimator):
         y : (n, k) array
             A data frame if `set_output` says so.
         """
-        self._check_fitted()
-        x = self._samples(X, like=self.components_)
-        y = np.empty((len(x), len(self.components_)), x.dtype)
-        for rows, block in centred_blocks(x, self.mean_):
+        components, mean = self._model()
+        x = self._samples(X, like=components)
+        y = np.empty((len(x), len(components)), x.dtype)
+        for rows, block in centred_blocks(x, mean):
             if not np.isfinite(block).all():
                 base.require_finite(x, "X", "PCA")
-            matmul(block, self.components_.T, out=y[rows])
+            matmul(block, components.T, out=y[rows])
         if self.whiten:
-            y /= self._scale()
+            y /= self._scale(components)
         return self._in_container(y, X)
 
     def inverse_transform(self, X):
@@ -341,46 +243,46 @@ class PCA(base.Estimator):
         -------
         x : (n, d) array
         """
-        self._check_fitted()
+        components, mean = self._model()
         y = np.atleast_2d(base.as_real("X", X))
         base.require_finite(y, "X", "PCA")
-        if y.shape[1:] != (len(self.components_),):
-            raise ValueError(f"X must have shape (n, {len(self.components_)}), got {y.shape}")
-        y = y.astype(self.components_.dtype, copy=False)
+        if y.shape[1:] != (len(components),):
+            raise ValueError(f"X must have shape (n, {len(components)}), got {y.shape}")
+        y = y.astype(components.dtype, copy=False)
         if self.whiten:
-            y = y * self._scale()
-        return dense(y, self.components_.T, self.mean_)
+            y = y * self._scale(components)
+        return dense(y, components.T, mean)
 
     def get_covariance(self):
         """The covariance of the model, (d, d): that of the components, and noise in all directions."""
-        self._check_fitted()
+        (components, _), noise = self._model(), self._noise()
         # W W^T + s I with s the noise and W W^T = V^T diag(variance - s) V
-        return self._spread(np.maximum(self.explained_variance_ - self.noise_variance_, 0), self.noise_variance_)
+        return self._spread(components, np.maximum(self._variances(components) - noise, 0), noise)
 
     def get_precision(self):
         """The inverse of the covariance of the model, (d, d)."""
-        self._check_fitted()
-        if self.noise_variance_ == 0:
+        (components, _), noise = self._model(), self._noise()
+        if noise == 0:
             return np.linalg.inv(self.get_covariance())
-        kept = np.maximum(self.explained_variance_, self.noise_variance_)
-        return self._spread(1 / kept - 1 / self.noise_variance_, 1 / self.noise_variance_)
+        kept = np.maximum(self._variances(components), noise)
+        return self._spread(components, 1 / kept - 1 / noise, 1 / noise)
 
-    def _spread(self, along, everywhere):
+    @staticmethod
+    def _spread(v, along, everywhere):
         # V^T diag(along) V + everywhere I
-        v = self.components_
         matrix = matmul(v.T, v * along[:, None].astype(v.dtype))
         matrix[np.diag_indices(len(matrix))] += everywhere
         return matrix
 
     def score_samples(self, X):
         """The logarithm of the probability of every sample under the model, (n,)."""
-        self._check_fitted()
-        x = self._samples(X, like=self.components_)
+        components, mean = self._model()
+        x = self._samples(X, like=components)
         precision = self.get_precision()
         sign, log_determinant = np.linalg.slogdet(precision)
         constant = x.shape[1] * math.log(2 * math.pi) - (log_determinant if sign > 0 else -np.inf)
         scores = np.empty(len(x), x.dtype)
-        for rows, block in centred_blocks(x, self.mean_):
+        for rows, block in centred_blocks(x, mean):
             if not np.isfinite(block).all():
                 base.require_finite(x, "X", "PCA")
             scores[rows] = -0.5 * ((block * matmul(block, precision)).sum(1) + constant)
