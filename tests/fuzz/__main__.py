@@ -13,7 +13,7 @@ import npkernels as nk
 from . import journal
 
 # Modules with `run(seed, seconds)`, which returns the number of calls and raises AssertionError with what repeats it.
-FUZZERS = ("layouts", "geometry", "poison")
+FUZZERS = ("layouts", "geometry", "poison", "tampering", "scikit_learn")
 TURN = 20.0  # seconds of a fuzzer
 GRACE = 120.0  # more, after which it hangs
 
