@@ -227,8 +227,16 @@ static int nearest(ptrdiff_t count, ptrdiff_t following, ptrdiff_t d, ptrdiff_t 
 
 /* ---- Sums -------------------------------------------------------------------------------------------------------- */
 
-/* x - c for `count` features from p on; `split`: whether there is anything in low */
-INLINE vreal difference(const int split, ptrdiff_t count, const real *x, const real *c, const real *low, ptrdiff_t p)
+/* x - c for the features from p on; `split`: whether there is anything in low */
+INLINE vreal difference(const int split, const real *x, const real *c, const real *low, ptrdiff_t p)
+{
+    const vreal high = vload(x + p) - vload(c + p);
+    return split ? high - vload(low + p) : high;
+}
+
+/* The same for `count` features. */
+INLINE vreal part_difference(const int split, ptrdiff_t count, const real *x, const real *c, const real *low,
+                             ptrdiff_t p)
 {
     const vreal high = vload_part(x + p, count) - vload_part(c + p, count);
     return split ? high - vload_part(low + p, count) : high;
@@ -239,13 +247,12 @@ INLINE vreal squared_difference(const int split, ptrdiff_t d, const real *x, con
     vreal even = {0}, odd = {0};
     ptrdiff_t p = 0;
     for (; p + 2 * LANES <= d; p += 2 * LANES) {
-        const vreal first = difference(split, LANES, x, c, low, p);
-        const vreal second = difference(split, LANES, x, c, low, p + LANES);
+        const vreal first = difference(split, x, c, low, p), second = difference(split, x, c, low, p + LANES);
         even = vfma(first, first, even);
         odd = vfma(second, second, odd);
     }
     for (; p < d; p += LANES) {
-        const vreal rest = difference(split, min_size(d - p, LANES), x, c, low, p);
+        const vreal rest = part_difference(split, min_size(d - p, LANES), x, c, low, p);
         even = vfma(rest, rest, even);
     }
     return even + odd;
@@ -262,7 +269,7 @@ INLINE void distances_of(const int split, ptrdiff_t count, ptrdiff_t d, const ch
             {
                 const ptrdiff_t c = (ptrdiff_t)labels[i + l] * d;
                 const real *row = (const real *)(x + (i + l) * row_stride);
-                const vreal rest = difference(split, d, row, centroids + c, split ? low + c : NULL, 0);
+                const vreal rest = part_difference(split, d, row, centroids + c, split ? low + c : NULL, 0);
                 sums[l] = rest * rest;
             }
         } else {

@@ -35,7 +35,7 @@ static centroids some_centroids(int bad)
         put_number(v.centroids + between(0, v.k * v.d - 1), one_in(2) ? NAN : INFINITY);
     v.mean = results(v.d), v.scale = results(1), v.packed = results(v.k * v.d), v.start = results(v.k);
     detail("k %td d %td", v.k, v.d);
-    v.finite = CALL(cluster, centre)(v.k, v.d, v.centroids, v.mean, v.scale, v.packed, v.start);
+    v.finite = CALL(cluster, centre)(v.k, v.d, v.centroids, NULL, v.mean, v.scale, v.packed, v.start);
     leave_open(v.mean, v.d), leave_open(v.scale, 1), leave_open(v.packed, v.k * v.d), leave_open(v.start, v.k);
     return v;
 }
@@ -162,7 +162,8 @@ void NAME(check_distances)(void)
     }
     detail("count %td d %td k %td pitch %td", count, d, k, pitch);
     CALL(distance, pack)(k, d, points, packed);
-    CALL(distance, distances)(count, d, k, x.data, x.strides[0], x.strides[1], packed, zero, panel, distances, pitch);
+    CALL(distance, distances)(count, d, k, x.data, x.strides[0], x.strides[1], packed, NULL, zero, panel, distances,
+                              pitch);
     for (ptrdiff_t j = 0; j < k; j++)
         leave_open(distances + j * pitch + count, up_to(count, lanes()) - count);
     verify();
