@@ -115,7 +115,7 @@ void NAME(check_squared_distances)(void)
     real *const distances = results(v.count);
     for (ptrdiff_t i = 0; i < v.count; i++)
         want(distances)[i] = (number)squared_distance(&v.x, i, v.points + v.labels[i] * v.d, v.d);
-    CALL(cluster, squared_distances)(v.count, v.d, v.x.data, v.x.strides[0], v.points, v.labels, distances);
+    CALL(cluster, squared_distances)(v.count, v.d, v.x.data, v.x.strides[0], v.points, NULL, v.labels, distances);
     verify();
 }
 
