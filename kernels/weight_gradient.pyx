@@ -1,7 +1,6 @@
-"""The gradients of a convolution's weights and bias.
+"""The gradient of a convolution's weights.
 
     dw'[(c, a, b), o] = sum over (n, i, j) of  patch[(c, a, b), (n, i, j)] dy[n, o, i, j]
-    db[o]             = sum over (n, i, j) of  dy[n, o, i, j]
 
 The sum of dw' is a product whose inner axis runs over pixels. Its B is dy transposed into panels; rows of its A are
 channels, read in the image where it lies, tap by tap, over the windows whose tap lies inside it. Where channels are few,
@@ -12,7 +11,6 @@ up to SUM_BLOCK pixels that are added in double, so that neither threads nor blo
 """
 cimport numpy as cnp
 from libc.math cimport isfinite
-from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from npkernels._layout cimport read_strides
@@ -21,7 +19,7 @@ from npkernels._primitives cimport (
 )
 from npkernels._product cimport SERIAL_FLOP, SUM_BLOCK, ceil_div
 from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
-from npkernels._scalars cimport put, round_to_line
+from npkernels._scalars cimport round_to_line
 from npkernels._windows cimport end_inside, first_inside, set_windows
 
 cnp.import_array()
@@ -356,56 +354,3 @@ def weight_gradient(
         if not add_up(&v):
             v.in_place = False
             add_up(&v)
-
-
-cdef struct Bias:
-    const primitives* table
-    windows pixels                           # 1 x 1 windows: patch[c, (n, i, j)] = dy[n, c, i, j]
-    Py_ssize_t count, channels               # of (i, j); of dy
-    bint contiguous                          # planes
-    double* sums                             # (n, oc)
-
-
-cdef void sum_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    # Plane by plane as they lie in memory, in pieces of a fixed length
-    cdef const Bias* v = <const Bias*>context
-    cdef double piece[1024]
-    cdef double total
-    cdef Py_ssize_t r, image, channel, done, count
-    for r in range(first, last):
-        image, channel, total, done = r // v.channels, r % v.channels, 0, 0
-        while done < v.count:
-            count = min(1024, v.count - done)
-            if v.contiguous:
-                total += v.table.rows.sum(count, v.pixels.x + image * v.pixels.image_stride
-                                          + channel * v.pixels.channel_stride + done * v.table.itemsize)
-            else:
-                v.table.conv.patch_rows(&v.pixels, channel, 1, image * v.count + done, count, piece, count)
-                total += v.table.rows.sum(count, piece)
-            done += count
-        v.sums[r] = total
-
-
-def bias_gradient(
-    cnp.ndarray dy,          # IN (n, oc, oh, ow)
-    cnp.ndarray db,          # OUT (oc,), C-contiguous
-):
-    cdef Bias v
-    cdef cnp.npy_intp* shape = cnp.PyArray_DIMS(dy)
-    cdef Py_ssize_t n = shape[0], planes = shape[0] * shape[1], i, c
-    cdef double total
-    cdef char* to = <char*>cnp.PyArray_DATA(db)
-    v.table, v.count, v.channels = primitives_for(cnp.PyArray_TYPE(dy)), shape[2] * shape[3], shape[1]
-    set_windows(&v.pixels, dy, 0, (1, 1, 1, 1, 1, 1, 0, 0, shape[2], shape[3]))
-    v.contiguous = v.pixels.column_stride == v.table.itemsize and v.pixels.row_stride == shape[3] * v.table.itemsize
-    v.sums = <double*>malloc(<size_t>max(1, planes) * sizeof(double))
-    if v.sums == NULL:
-        raise MemoryError("no memory for the gradient of the bias")
-    with nogil:
-        parallel_for(sum_planes, &v, planes, max(1, 65536 // max(1, v.count)), num_threads())
-        for c in range(v.channels):
-            total = 0
-            for i in range(n):
-                total += v.sums[i * v.channels + c]
-            put(v.table, to, c, total)
-    free(v.sums)

@@ -1,5 +1,5 @@
-"""Sums of many numbers: of equal ones, whose roundings all go the same way, a single chain of float32 loses a hundredth
-at a million terms and all digits at 2^30. No chain is longer than CHAIN; beyond, the sums of chains are added in double."""
+"""Sums of many numbers. Of equal ones, whose roundings all go the same way, a single chain of float32 loses a hundredth
+at a million terms. No chain is longer than CHAIN; beyond, the sums of chains are added in double."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def products():
 
 def dense_gradients():
     x, w, dy = equal(MANY, 3), tenths(2, 3), equal(MANY, 2)
-    dx, dw, db = nk.dense_backward(dy, x, w)
+    _, dw, db = nk.dense_backward(dy, x, w)
     yield "dw", dw, MANY * T * T
     yield "db", db, MANY * T
     yield "dx", nk.dense_backward(equal(2, 50_000), equal(2, 3), equal(50_000, 3), needs=("x",))[0], 50_000 * T * T
@@ -52,8 +52,11 @@ def convolutions():
     yield "planes", nk.conv2d(tenths(1, 20_000, 8, 8), equal(3, 20_000, 1, 1)), 20_000 * T * T
     yield "winograd", nk.conv2d(equal(1, 20_000, 8, 8), equal(32, 20_000, 3, 3)), 180_000 * T * T
     yield "one large kernel", nk.conv2d(equal(1, 1, 200, 210), equal(2, 1, 190, 200)), 38_000 * T * T
-    yield "gradient of the image", inner(nk.conv2d_backward(
-        equal(1, 20_000, 6, 6), equal(1, 2, 8, 8), equal(20_000, 2, 3, 3), needs=("x",))[0]), 180_000 * T * T
+    yield (
+        "gradient of the image",
+        inner(nk.conv2d_backward(equal(1, 20_000, 6, 6), equal(1, 2, 8, 8), equal(20_000, 2, 3, 3), needs=("x",))[0]),
+        180_000 * T * T,
+    )
     yield "transposed", inner(nk.conv_transpose2d(equal(1, 20_000, 6, 6), equal(20_000, 2, 3, 3))), 180_000 * T * T
 
 
@@ -103,7 +106,8 @@ def pooling_gradients():
             count = (2 * window - 1 - window) // stride + 1
             shape, size = ((count, 1), (window, 1)) if down else ((1, count), (1, window))
             dy = equal(1, 1, *shape)
-            dx = nk.avg_pool2d_backward(dy, (1, 1, *((2 * window - 1, 1) if down else (1, 2 * window - 1))), size, stride=stride)
+            image = (2 * window - 1, 1) if down else (1, 2 * window - 1)
+            dx = nk.avg_pool2d_backward(dy, image, size, stride=stride)
             places = np.arange(2 * window - 1)
             seen = np.minimum(places // stride, count - 1) - np.maximum(0, -(-(places - window + 1) // stride)) + 1
             yield f"stride {stride}", dx.ravel(), seen * (T / window)
@@ -131,9 +135,10 @@ def softmaxes():
         y = nk.softmax(logits, axis)
         yield f"{text}", y[first], 1 / total
         yield f"{text} log", nk.log_softmax(logits, axis)[first], -np.log(total)
-        y, log_y = equal(*logits.shape), np.broadcast_to(np.log(TENTH), logits.shape)  # of no logits, but sums all the same
+        y, log_y = equal(*logits.shape), np.broadcast_to(np.log(TENTH), logits.shape)  # of no logits
         yield f"{text} gradient", nk.softmax_backward(y, y, axis=axis), T * (T - c * T * T)
-        yield f"{text} log gradient", nk.log_softmax_backward(y, log_y, axis=axis), T - c * T * np.exp(float(log_y.flat[0]))
+        dx = nk.log_softmax_backward(y, log_y, axis=axis)
+        yield f"{text} log gradient", dx, T - c * T * np.exp(float(log_y.flat[0]))
 
 
 def entropies():
@@ -145,13 +150,14 @@ def entropies():
         labels = np.zeros(logits.shape[:1] + logits.shape[2:], np.int64)
         yield f"{text}, classes", nk.softmax_cross_entropy(logits, labels), np.log(total) - 2
         even = np.broadcast_to(np.float32(1 / c), logits.shape)
-        yield f"{text}, probabilities", nk.softmax_cross_entropy(logits, even), float(even.flat[0]) * (c * np.log(total) - 2)
+        loss = nk.softmax_cross_entropy(logits, even)
+        yield f"{text}, probabilities", loss, float(even.flat[0]) * (c * np.log(total) - 2)
 
 
 def clusters():
     d = 300_000
     x, centroids = equal(20, d), np.zeros((3, d), np.float32)
-    labels, distances = nk.kmeans_assign(x, centroids, return_distances=True)
+    _, distances = nk.kmeans_assign(x, centroids, return_distances=True)
     yield "distances", distances, d * T * T
     _, sums, _, inertia = nk.kmeans_accumulate(equal(MANY, 2), np.zeros((1, 2), np.float32))
     yield "sums", sums, MANY * T

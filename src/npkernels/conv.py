@@ -6,7 +6,16 @@ from functools import lru_cache, partial
 import numpy as np
 
 from . import _arguments as check
-from . import _conv, _depthwise, _depthwise_pixels, _image_gradient, _weight_gradient, _winograd, _winograd_gradient
+from . import (
+    _conv,
+    _depthwise,
+    _depthwise_pixels,
+    _global_pool,
+    _image_gradient,
+    _weight_gradient,
+    _winograd,
+    _winograd_gradient,
+)
 from . import conv_parts as in_parts
 from ._linear import products
 from .activation import ACTIVATIONS, fused
@@ -77,12 +86,13 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     Notes
     -----
     The direct form is a product of the weights with the image patches [1]_, which are never stored. With
-    ``k = c/groups * kh * kw`` its error is at most ``(k + 2) eps (conv2d(|x|, |w|) + |b|)``. The Winograd form [2]_
-    subtracts neighbouring pixels, so that its error is relative to the largest terms of a tile of 6x6 pixels. Measured
-    with 512 channels, its largest error is 2.0 times (float32) and 1.5 times (float64) that of the direct form on unit
-    normal data, and 0.3 times on data with a mean of 100; for 5x5 kernels 0.7, 0.5, and 0.5 times. An image with a
-    pixel that is infinite, NaN or beyond 2^50 (float32) or 2^450 (float64) gets the direct form; so does every image
-    if a weight is, or a group has more than 8192 channels.
+    ``k = c/groups * kh * kw`` its error is at most ``(min(k, 8192) + k / 8192 + 3) eps (conv2d(|x|, |w|) + |b|)``: more
+    products than 8192 are summed in blocks, which are added in double precision. The Winograd form [2]_ subtracts
+    neighbouring pixels, so that its error is relative to the largest terms of a tile of 6x6 pixels. Measured with 512
+    channels, its largest error is 2.0 times (float32) and 1.5 times (float64) that of the direct form on unit normal
+    data, and 0.3 times on data with a mean of 100; for 5x5 kernels 0.7, 0.5, and 0.5 times. An image with a pixel that
+    is infinite, NaN or beyond 2^50 (float32) or 2^450 (float64) gets the direct form; so does every image if a weight
+    is, or a group has more than 8192 channels.
 
     References
     ----------
@@ -244,6 +254,13 @@ def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, need
     ValueError
         If a shape does not match, a size is out of range, or `needs` holds an unknown name.
 
+    Notes
+    -----
+    With ``k = n oh ow`` the errors of the direct form of dw and of db are at most
+    ``(min(k, 8192) + k / 8192 + 35) eps`` times the gradient of ``|dy|`` and ``|x|``, with ``k = oc/groups * kh * kw``
+    that of dx: longer sums are those of blocks, added in double precision. Winograd's dw was measured within 4.4 times
+    the error of the direct form.
+
     Examples
     --------
     >>> import numpy as np
@@ -270,7 +287,7 @@ def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, need
         dw = weight_gradient(dy, x, w.shape, geometry, groups)
     if need_b:
         db = np.empty(w.shape[0], x.dtype)
-        _weight_gradient.bias_gradient(dy, db)
+        _global_pool.bias_gradient(dy, db)
     return dx, dw, db
 
 

@@ -328,7 +328,8 @@ def clip_grad_norm(grads, max_norm):
     if not coefficient >= 1:
         if root < norm == math.inf:
             factors = unit, max_norm / root
-        elif 0 < coefficient < (2.0**-100 if arrays[0].dtype == check.FLOAT32 else 2.0**-1000):  # in the dtype it loses digits
+        elif 0 < coefficient < (2.0**-100 if arrays[0].dtype == check.FLOAT32 else 2.0**-1000):
+            # Rounded to the dtype it would lose digits, or be 0.
             step = 2.0**-90
             factors = step, max_norm / step / (norm + 1e-6)
         else:
