@@ -118,7 +118,7 @@ cdef inline void put_together(const Norm* v, Py_ssize_t channel, double* mean_, 
 
 
 cdef inline void take_anew(const Norm* v, Py_ssize_t channel, double unit, double* mean, double* variance,
-                                  char* buffer) noexcept nogil:
+                           char* buffer) noexcept nogil:
     # The moments of a channel in a unit.
     cdef Py_ssize_t block
     v.units[2 * channel] = unit
