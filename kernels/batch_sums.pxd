@@ -113,7 +113,9 @@ cdef inline void put_together(const Norm* v, Py_ssize_t channel, double* mean_, 
         variance += share * (sums[2 * b + 1] + d * d)
     if off - off == 0:
         mean += off
-        variance = max(0.0, variance - off * off)
+        variance -= off * off
+        if variance < 0:                     # by rounding; not where it is NaN because squares overflow
+            variance = 0
     mean_[0], variance_[0] = mean, variance
 
 

@@ -142,6 +142,7 @@ INLINE void score(const int rows, const int vectors, ptrdiff_t d, const real *c,
     UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = vsplat(start[i]);
     vwide totals[TILE_ROWS][TILE_VECTORS];
     ptrdiff_t p = 0;
+    first_piece(rows, vectors, d, totals);
     do {
         const ptrdiff_t end = min_size(p + LONGEST_CHAIN, d);
         if (ahead)

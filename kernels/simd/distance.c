@@ -21,6 +21,7 @@ INLINE void tile_distances(const int split, const int rows, const int vectors, p
     UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = (vreal){0};
     vwide totals[TILE_ROWS][TILE_VECTORS];
     ptrdiff_t p = 0;
+    first_piece(rows, vectors, d, totals);
     do {
         const ptrdiff_t end = min_size(p + LONGEST_CHAIN, d);
         _Pragma("GCC unroll 2") for (; p < end; p++)

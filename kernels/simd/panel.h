@@ -11,8 +11,14 @@ enum { PANEL = TILE_VECTORS * LANES }; /* the most samples of a tile */
 INLINE ptrdiff_t tile_count(ptrdiff_t k) { return (k + TILE_ROWS - 1) / TILE_ROWS; }
 INLINE ptrdiff_t tile_start(ptrdiff_t k, ptrdiff_t q) { return k * q / tile_count(k); }
 
-/* The sums of a tile over more features than a chain may have: those of pieces are added in double. Returns whether there is
- * more to come; then `acc` begins anew, else it is the sum. */
+/* The sums of a tile over more features than a chain may have: those of pieces are added in double. `next_piece` returns
+ * whether there is more to come; then `acc` begins anew, else it is the sum. */
+INLINE void first_piece(const int rows, const int vectors, ptrdiff_t d, vwide totals[TILE_ROWS][TILE_VECTORS])
+{
+    if (d > LONGEST_CHAIN)
+        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) totals[i][v] = (vwide){0};
+}
+
 INLINE bool next_piece(const int rows, const int vectors, ptrdiff_t p, ptrdiff_t d, vreal acc[TILE_ROWS][TILE_VECTORS],
                        vwide totals[TILE_ROWS][TILE_VECTORS])
 {
@@ -21,7 +27,7 @@ INLINE bool next_piece(const int rows, const int vectors, ptrdiff_t p, ptrdiff_t
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < vectors; v++)
         {
-            totals[i][v] = p > LONGEST_CHAIN ? totals[i][v] + vwiden(acc[i][v]) : vwiden(acc[i][v]);
+            totals[i][v] += vwiden(acc[i][v]);
             acc[i][v] = p < d ? (vreal){0} : vnarrow(totals[i][v]);
         }
     return p < d;
