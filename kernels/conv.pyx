@@ -12,9 +12,10 @@ from npkernels._output_lanes cimport Lanes, lanes_begin, lanes_run
 from npkernels._plain cimport is_plain, plain_positions, plain_size
 from npkernels._primitives cimport START_ROW_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, windows
 from npkernels._product cimport (
-    SERIAL_FLOP, Product, Stack, ceil_div, product_begin, product_plan, product_run, product_serial, stack_run,
+    SERIAL_FLOP, SUM_BLOCK, Product, ceil_div, product_begin, product_plan, product_run, product_serial,
 )
 from npkernels._runtime cimport cache_sizes, empty_array, num_threads, parallel_for, workspace, workspace_done
+from npkernels._stack cimport Stack, stack_run
 from npkernels._windows cimport set_images, set_windows
 
 cnp.import_array()
@@ -202,7 +203,7 @@ cdef int forward_flat(Flat* v, Py_ssize_t groups) except -1 nogil:
     tasks *= v.bands * v.rows
     threads = <int>min(<Py_ssize_t>threads, tasks)
     g.n = ceil_div(flat.length, v.bands)
-    g.pack_b, g.place, g.epilogue, g.split_k = pack_runs, place_flat, store_flat, True
+    g.pack_b, g.place, g.epilogue = pack_runs, place_flat, store_flat
     g.k_unit, g.unit_runs, g.run_extra = taps, flat.phases_h * flat.phases_w, flat.extra
     product_plan(g, 1)
     runs = <Py_ssize_t*>workspace(<size_t>g.k_block * sizeof(Py_ssize_t) + g.scratch_bytes * <size_t>threads)
@@ -225,7 +226,7 @@ cdef int forward_patches(Flat* v, cnp.ndarray x, cnp.ndarray y, Py_ssize_t group
     cdef Product one
     cdef Py_ssize_t group
     g.n = v.images * v.conv.patches.oh * v.conv.patches.ow
-    g.pack_b, g.place, g.epilogue, g.split_k, g.context = pack_patches, place, store, True, &v.conv
+    g.pack_b, g.place, g.epilogue, g.context = pack_patches, place, store, &v.conv
     for group in range(groups):
         one = g[0]
         set_images(&v.conv.patches, x, group * v.channels)
@@ -289,8 +290,9 @@ cdef int convolve(
     cdef double costs[3]
     cdef cnp.npy_intp strides[4]
     cdef int done
+    cdef Py_ssize_t taps = v.conv.patches.kh * v.conv.patches.kw
     v.images, v.channels = cnp.PyArray_DIMS(y)[0], cnp.PyArray_DIMS(x)[1] // groups
-    product_begin(g, cnp.PyArray_TYPE(x), cnp.PyArray_DIMS(y)[1] // groups, 0, v.channels * v.conv.patches.kh * v.conv.patches.kw)
+    product_begin(g, cnp.PyArray_TYPE(x), cnp.PyArray_DIMS(y)[1] // groups, 0, v.channels * taps)
     set_result(&v.conv, y, 0)
     read_strides(w, strides)
     g.a, g.a_row, g.a_k = <const char*>cnp.PyArray_DATA(w), strides[0], strides[cnp.PyArray_NDIM(w) - 1]
@@ -310,6 +312,11 @@ cdef int convolve(
         costs[FLAT], costs[PATCHES], costs[LANES] = flat_cost(v), patch_cost(v), lanes_begin(&lanes)
         if form != ANY:
             costs[form] = 0
+        if g.k > g.sum_block:                # a long sum: of whole channels if it can be, whose blocks lanes do not know
+            g.sum_block = SUM_BLOCK // taps * taps if taps <= SUM_BLOCK else <Py_ssize_t>SUM_BLOCK
+            costs[LANES] = 1e300
+            if taps > SUM_BLOCK:
+                costs[FLAT] = 1e300
         if costs[LANES] < min(costs[FLAT], costs[PATCHES]):
             with nogil:
                 done = lanes_run(&lanes)

@@ -165,11 +165,11 @@ cdef void weight_outputs(void* context, Py_ssize_t first, Py_ssize_t last, int s
     cdef char* band = v.scratch + <size_t>slot * v.slot_bytes
     cdef char* x_copy = band + v.band_bytes
     cdef char* y_copy = x_copy + v.x_bytes
-    cdef char* lanes = y_copy + v.y_bytes
+    cdef double* lanes = <double*>(y_copy + v.y_bytes)
     cdef const char* dy
     cdef windows x
     for output in range(first, last):
-        memset(lanes, 0, <size_t>(taps * v.table.lanes * size))
+        memset(lanes, 0, <size_t>(taps * v.table.lanes) * sizeof(double))
         for image in range(v.images):
             x = plane_of_x(v, image, output // m, x_copy)
             dy = plane_of_y(v, image, output, y_copy, &row)
@@ -189,4 +189,4 @@ def weight_gradient(
     v.band_bytes = round_to_line(<size_t>(depthwise_forward_band(&v.x, v.table.itemsize).elements * v.table.itemsize))
     with nogil:
         run(&v, weight_outputs, v.outputs, <double>v.images * v.x.oh * v.x.ow * v.x.kh * v.x.kw,
-            v.x_bytes + v.y_bytes + <size_t>(v.x.kh * v.x.kw * v.table.lanes * v.table.itemsize))
+            v.x_bytes + v.y_bytes + <size_t>(v.x.kh * v.x.kw * v.table.lanes) * sizeof(double))

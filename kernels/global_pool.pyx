@@ -1,6 +1,7 @@
-"""Pooling of whole planes, and the gradient of the mean."""
+"""Sums of whole planes: pooling, the gradient of the mean, and the gradient of a convolution's bias."""
 cimport numpy as cnp
 from libc.math cimport INFINITY
+from libc.stdlib cimport free, malloc
 
 from npkernels._layout cimport read_strides
 from npkernels._planes cimport POOL_GRAIN, Planes, plane_at, set_planes
@@ -19,6 +20,7 @@ cdef struct Global:
     Planes x
     Py_ssize_t size                          # h * w
     char* y
+    double* sums                             # of the planes, if they are wanted and not y
     bint mean, contiguous, short_means   # short_means: of planes a constant step apart, of one piece each
 
 
@@ -46,23 +48,15 @@ cdef void reduce_planes(void* context, Py_ssize_t first, Py_ssize_t last, int sl
             else:
                 all = v.table.pool.largest(count, piece, all)
             done += count
-        if v.mean:
-            all /= v.size
-        put(v.table, v.y, plane, all)
+        if v.sums != NULL:
+            v.sums[plane] = all
+        else:
+            put(v.table, v.y, plane, all / v.size if v.mean else all)
 
 
-def forward(
-    cnp.ndarray x,           # IN (n, c, h, w), h and w at least 1
-    cnp.ndarray y,           # OUT (n, c), C-contiguous
-    bint mean,               # else the maximum
-):
-    # y[n, c] = mean or max of x[n, c, :, :]
-    cdef Global v
+cdef void begin(Global* v, cnp.ndarray x, bint mean) noexcept:
     cdef windows* g = &v.pixels
-    cdef Py_ssize_t planes = cnp.PyArray_SIZE(y)
-    if planes == 0:
-        return
-    v.table, v.y, v.mean = primitives_for(cnp.PyArray_TYPE(x)), <char*>cnp.PyArray_DATA(y), mean
+    v.table, v.mean, v.y, v.sums = primitives_for(cnp.PyArray_TYPE(x)), mean, NULL, NULL
     set_planes(&v.x, x)
     g.x, g.image_stride, g.channel_stride, g.row_stride, g.column_stride = (
         v.x.data, v.x.image, v.x.channel, v.x.row, v.x.column)
@@ -72,9 +66,47 @@ def forward(
     g.top = g.left = 0
     v.size = g.h * g.w
     v.contiguous = v.x.column == v.table.itemsize and v.x.row == g.w * v.x.column
+    v.short_means = False
+
+
+def forward(
+    cnp.ndarray x,           # IN (n, c, h, w), h and w at least 1
+    cnp.ndarray y,           # OUT (n, c), C-contiguous
+    bint mean,               # else the maximum
+):
+    # y[n, c] = mean or max of x[n, c, :, :]
+    cdef Global v
+    cdef Py_ssize_t planes = cnp.PyArray_SIZE(y)
+    if planes == 0:
+        return
+    begin(&v, x, mean)
+    v.y = <char*>cnp.PyArray_DATA(y)
     v.short_means = mean and v.contiguous and v.size <= PIECE and v.x.image == v.x.channels * v.x.channel
     with nogil:
         parallel_for(reduce_planes, &v, planes, max(1, POOL_GRAIN // v.size), num_threads())
+
+
+def bias_gradient(
+    cnp.ndarray dy,          # IN (n, oc, oh, ow)
+    cnp.ndarray db,          # OUT (oc,), C-contiguous
+):
+    # db[o] = sum over (n, i, j) of dy[n, o, i, j]
+    cdef Global v
+    cdef Py_ssize_t n = cnp.PyArray_DIMS(dy)[0], planes = n * cnp.PyArray_DIMS(dy)[1], i, c
+    cdef double total
+    cdef char* to = <char*>cnp.PyArray_DATA(db)
+    begin(&v, dy, True)
+    v.sums = <double*>malloc(<size_t>max(1, planes) * sizeof(double))
+    if v.sums == NULL:
+        raise MemoryError("no memory for the gradient of the bias")
+    with nogil:
+        parallel_for(reduce_planes, &v, planes, max(1, POOL_GRAIN // max(1, v.size)), num_threads())
+        for c in range(v.x.channels):
+            total = 0
+            for i in range(n):
+                total += v.sums[i * v.x.channels + c]
+            put(v.table, to, c, total)
+    free(v.sums)
 
 
 cdef struct Spread:

@@ -4,8 +4,8 @@ A row is read in place where it is contiguous, and else gathered. Long rows have
 order; dgamma and dbeta sum blocks of rows, each in double precision over short sums. All blocks depend on the shape
 alone.
 """
-from libc.math cimport sqrt
-from libc.string cimport memset
+from libc.math cimport INFINITY
+from libc.string cimport memcmp, memset
 cimport numpy as cnp
 
 from npkernels._layout cimport MOST_AXES, read_strides
@@ -13,6 +13,7 @@ from npkernels._primitives cimport primitives, strided
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
 from npkernels._scalars cimport put, real_at, round_to_line
 from npkernels._strided cimport merge_axes, offset_of
+from npkernels._units cimport large_unit, root_in, scale_to, unit_for
 
 cnp.import_array()
 
@@ -84,17 +85,30 @@ cdef void row_moments(const Norm* v, const char* x, double* mean, double* varian
         first += count
 
 
+cdef inline bint is_constant(const Norm* v, const char* x) noexcept nogil:
+    # Are all numbers of a row the same, such as zeros?
+    return memcmp(x, x + v.table.itemsize, <size_t>((v.d - 1) * v.table.itemsize)) == 0
+
+
 cdef void forward_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Norm* v = <const Norm*>context
     cdef Py_ssize_t row
     cdef const char* x
-    cdef double mean, variance
+    cdef char* buffer = v.scratch + <size_t>slot * v.row_bytes
+    cdef double mean, variance, unit
     for row in range(first, last):
-        x = row_of(v, &v.x, row, v.scratch + <size_t>slot * v.row_bytes)
+        x = row_of(v, &v.x, row, buffer)
         row_moments(v, x, &mean, &variance)
-        put(v.table, v.mean, row, mean)
-        put(v.table, v.variance, row, variance)
-        v.table.norm.row(v.d, x, mean, 1 / sqrt(variance + v.eps), v.gamma, v.beta, v.y + row * v.d * v.table.itemsize)
+        unit = unit_for(v.table, mean, variance)
+        if unit != 1 and is_constant(v, x):
+            unit = 1
+        if unit != 1:
+            x = scale_to(v.table, x, v.d, unit, buffer)
+            row_moments(v, x, &mean, &variance)
+        put(v.table, v.mean, row, mean / unit)
+        put(v.table, v.variance, row, variance / unit / unit)
+        v.table.norm.row(v.d, x, mean, 1 / root_in(unit, variance, v.eps), v.gamma, v.beta,
+                         v.y + row * v.d * v.table.itemsize)
 
 
 def forward(
@@ -124,18 +138,27 @@ def forward(
 cdef void backward_row(const Norm* v, Py_ssize_t row, char* buffer, char* dgamma, char* dbeta) noexcept nogil:
     # With t = (x - mean) scale and g = dy gamma: dx = scale (g - mean(g) - t mean(g t)). Ba, Kiros, Hinton, "Layer
     # normalization", 2016.
-    cdef double mean = real_at(v.table, v.mean, row), scale = 1 / sqrt(real_at(v.table, v.variance, row) + v.eps)
+    # A variance that is infinite left the dtype and is taken anew.
+    cdef double mean = real_at(v.table, v.mean, row), variance = real_at(v.table, v.variance, row), unit = 1, scale
     cdef double sums[2]
     cdef Py_ssize_t first = 0, count, size = v.table.itemsize
     cdef const char* x = row_of(v, &v.x, row, buffer)
     cdef const char* dy = row_of(v, &v.dy, row, buffer + v.row_bytes)
+    cdef char* dx = v.y + row * v.d * size
+    if variance == INFINITY:
+        unit = large_unit(v.table)
+        x = scale_to(v.table, x, v.d, unit, buffer)
+        row_moments(v, x, &mean, &variance)
+    scale = 1 / root_in(unit, variance, v.eps)
     sums[0] = sums[1] = 0
     while first < v.d:
         count = min(v.d - first, <Py_ssize_t>BLOCK)
         v.table.norm.row_gradient_sums(count, dy + first * size, x + first * size, v.gamma + first * size, mean, scale, sums,
                                        dgamma + first * size, dbeta + first * size)
         first += count
-    v.table.norm.row_gradient(v.d, dy, x, v.gamma, mean, scale, sums[0] / v.d, sums[1] / v.d, v.y + row * v.d * size)
+    v.table.norm.row_gradient(v.d, dy, x, v.gamma, mean, scale, sums[0] / v.d, sums[1] / v.d, dx)
+    if unit != 1:
+        v.table.optim.scale(v.d, dx, unit)
 
 
 cdef void backward_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -152,8 +175,8 @@ cdef void backward_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int 
             memset(dgamma, 0, 2 * v.row_bytes)
             for row in range(start, min(start + SHORT_ROWS, end)):
                 backward_row(v, row, buffer, dgamma, dgamma + v.row_bytes)
-            v.table.norm.add_to_doubles(v.d, dgamma, sums)
-            v.table.norm.add_to_doubles(v.d, dgamma + v.row_bytes, sums + v.d)
+            v.table.rows.add_to_doubles(v.d, dgamma, sums)
+            v.table.rows.add_to_doubles(v.d, dgamma + v.row_bytes, sums + v.d)
             start += SHORT_ROWS
 
 

@@ -4,8 +4,9 @@ cimport numpy as cnp
 from npkernels._layout cimport MOST_AXES, read_strides
 from npkernels._plain cimport is_plain
 from npkernels._primitives cimport START_COLUMN_BIAS
-from npkernels._product cimport Product, Stack, product_begin, product_run, stack_run
+from npkernels._product cimport Product, product_begin, product_run
 from npkernels._runtime cimport empty_array
+from npkernels._stack cimport Stack, stack_run
 from npkernels._strided cimport merge_axes
 
 cnp.import_array()

@@ -13,6 +13,7 @@ from npkernels._primitives cimport pooling, primitives
 from npkernels._planes cimport (
     BAND_BYTES, POOL_GRAIN, Planes, no_memory, plane_at, set_planes, set_pooling, team, whole_lines,
 )
+from npkernels._product cimport SUM_BLOCK
 from npkernels._runtime cimport empty_array, parallel_for, primitives_for, workspace, workspace_done
 
 cnp.import_array()
@@ -143,7 +144,8 @@ cdef size_t run_pool(Pool* v, Py_ssize_t images) noexcept nogil:
     v.together = 0
     if v.indices != NULL:
         v.together = v.x.channels if adjacent and v.x.channels >= v.table.lanes else 0
-    elif adjacent and g.span <= LINE_ELEMENTS // v.table.lanes and not (v.mean and v.x.channels <= v.table.pool.dealt):
+    elif (adjacent and g.span <= min(LINE_ELEMENTS // v.table.lanes, <Py_ssize_t>SUM_BLOCK)
+          and not (v.mean and v.x.channels <= v.table.pool.dealt)):
         v.together = min(v.x.channels, max(v.table.lanes, LINE_ELEMENTS // g.span // v.table.lanes * v.table.lanes))
     if v.together and v.indices != NULL:
         v.line_bytes = whole_lines(2 * (v.x.channels + v.table.lanes) * v.table.lanes * v.table.itemsize)

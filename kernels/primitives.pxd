@@ -175,9 +175,9 @@ cdef extern from "primitives.h" nogil:
                         void* scratch) noexcept nogil
         void (*image_gradient)(const windows* x, const char* dy, Py_ssize_t dy_row, const void* w, bint add, char* dx,
                                Py_ssize_t dx_row, void* scratch) noexcept nogil
-        void (*weight_lanes)(const windows* x, const char* dy, Py_ssize_t dy_row, void* lanes,
+        void (*weight_lanes)(const windows* x, const char* dy, Py_ssize_t dy_row, double* lanes,
                              void* scratch) noexcept nogil
-        void (*sum_lanes)(Py_ssize_t taps, const void* lanes, void* dw) noexcept nogil
+        void (*sum_lanes)(Py_ssize_t taps, double* lanes, void* dw) noexcept nogil
         void (*pixels_forward)(const windows* x, Py_ssize_t channels, const void* w, const void* bias, char* y,
                                void* scratch) noexcept nogil
         void (*pixels_image_gradient)(const windows* x, const windows* dy, Py_ssize_t channels, const void* w, char* dx,
@@ -208,6 +208,8 @@ cdef extern from "primitives.h" nogil:
         double (*sum)(Py_ssize_t count, const void* x) noexcept nogil
         void (*means)(Py_ssize_t rows, Py_ssize_t count, const void* x, Py_ssize_t stride, void* y) noexcept nogil
         void (*add)(Py_ssize_t count, const void* x, void* sum) noexcept nogil
+        void (*add_to_doubles)(Py_ssize_t count, const void* x, double* sums) noexcept nogil
+        void (*narrow)(Py_ssize_t count, const double* x, void* y) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     enum:
@@ -284,7 +286,6 @@ cdef extern from "primitives.h" nogil:
                                   double scale, double* sums, void* dgamma, void* dbeta) noexcept nogil
         void (*row_gradient)(Py_ssize_t count, const void* dy, const void* x, const void* gamma, double mean, double scale,
                              double offset, double slope, void* dx) noexcept nogil
-        void (*add_to_doubles)(Py_ssize_t count, const void* x, double* sums) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     ctypedef struct dropout_primitives:

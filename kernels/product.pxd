@@ -1,5 +1,5 @@
 """The blocked matrix product C = activation(bias + A B): one loop nest for every operation that has a product."""
-from npkernels._primitives cimport activation_fn, primitives, strided
+from npkernels._primitives cimport activation_fn, primitives
 
 # The two operands may be matrices of any strides or come out of a packer; the result goes to a matrix or to an epilogue.
 # Packers and epilogues are called from any thread, for parts that do not overlap.
@@ -21,6 +21,7 @@ ctypedef char* (*place_fn)(const Product* product, Py_ssize_t j0, Py_ssize_t col
 cdef enum:
     SERIAL_FLOP = 3000000         # below, a second thread costs more than it brings
     FLOP_PER_BYTE = 4             # in the time that a byte takes from beyond L2
+    SUM_BLOCK = 8192              # products whose sum may be one chain: its error grows with its length
 
 cdef struct Product:
     # What the caller says; strides in bytes. Zero-initialised by `product_begin`.
@@ -32,9 +33,9 @@ cdef struct Product:
     Py_ssize_t b_k, b_column
     char* c                       # rows contiguous; NULL: `place` says where, or everything goes to `epilogue`
     Py_ssize_t c_row
-    bint split_k                  # may C of a task be kept aside over blocks of k? Needs m small.
     const char* bias              # contiguous; one a row or one a column of C
     int start                     # START_ZERO, START_ROW_BIAS or START_COLUMN_BIAS
+    Py_ssize_t sum_block          # if k is more, sums of so many products each are added in double; whole units of k
     bint chained                  # elements are sums of chains (tile.h), not one chain; START_ROW_BIAS, packers: not here
     activation_fn activation      # NULL: none
     pack_a_fn pack_a              # NULL: A is the matrix above
@@ -50,7 +51,7 @@ cdef struct Product:
     Py_ssize_t run_length
     Py_ssize_t k_block, column_block, sliver, row_tasks, column_tasks
     bint a_in_place, a_by_columns, b_in_place, by_lines, thin
-    size_t a_bytes, b_bytes, c_bytes, scratch_bytes
+    size_t a_bytes, b_bytes, c_bytes, sum_bytes, scratch_bytes
     char* scratch
 
 cdef void product_begin(Product* product, int typenum, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k) noexcept nogil
@@ -60,15 +61,6 @@ cdef size_t product_plan(Product* product, int threads) noexcept nogil
 cdef void product_serial(const Product* product, char* scratch) noexcept nogil
 # Plans and runs on all threads; -1 without a byte written when memory cannot be had.
 cdef int product_run(Product* product) except -1 nogil
-
-
-# Products of matrices of the same sizes and strides: that of `g`, and others that begin elsewhere.
-cdef struct Stack:
-    Product g
-    strided a, b                  # where A and B of each begin, in the same order
-    Py_ssize_t c_bytes            # from the C of one to that of the next
-
-cdef int stack_run(Stack* stack, Py_ssize_t count) except -1 nogil
 
 
 cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:

@@ -8,7 +8,6 @@ from npkernels._runtime cimport (
     CacheSizes, cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done,
 )
 from npkernels._scalars cimport round_to_line
-from npkernels._strided cimport offset_of
 
 cdef Py_ssize_t SCRATCH_LIMIT = 8 << 20
 cdef float ONE32 = 1
@@ -17,8 +16,12 @@ cdef double ONE64 = 1
 cdef enum:
     LINE_BLOCK = 1024              # lines of B, of which the numbers in A may have to be packed
     LINE_STEPS = 4                 # lines of a chain at a time
-    STACK_TASKS = 4                # fewer matrices a thread could leave one thread with the last of them
     CHAIN_STEPS = 64               # the most multiply-adds of a chain before it is added to C: an A sliver of 32 kB
+    SUM_ROWS = 512                 # rows of C that are kept in double at a time, where k is more than a block of a sum
+
+
+cdef inline bint is_long(const Product* g) noexcept nogil:
+    return g.k > g.sum_block
 
 
 cdef inline Py_ssize_t clamp(Py_ssize_t x, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
@@ -30,7 +33,7 @@ cdef void product_begin(Product* g, int typenum, Py_ssize_t m, Py_ssize_t n, Py_
     g.table = primitives_for(typenum)
     g.m, g.n, g.k = m, n, k
     g.start = START_ZERO
-    g.k_unit = 1
+    g.k_unit, g.sum_block = 1, SUM_BLOCK
 
 
 cdef void plan_tasks(Product* g, int threads) noexcept nogil:
@@ -56,14 +59,13 @@ cdef void plan_blocks(Product* g) noexcept nogil:
     cdef const primitives* t = g.table
     cdef CacheSizes cache = cache_sizes()
     cdef Py_ssize_t size = t.itemsize, widest = t.lanes * t.tile.vectors, columns = ceil_div(g.n, g.column_tasks), k_most
+    cdef Py_ssize_t k = min(g.k, g.sum_block)
     if g.chained:                             # part of what an element is: follows k alone
         k_most = CHAIN_STEPS * t.lanes
-        g.k_block = ceil_div(ceil_div(g.k, max(1, ceil_div(g.k, k_most))), t.lanes) * t.lanes
-    elif g.c == NULL and not g.split_k:
-        g.k_block = g.k                       # what an epilogue sees must be finished
+        g.k_block = ceil_div(ceil_div(k, max(1, ceil_div(k, k_most))), t.lanes) * t.lanes
     else:
         k_most = clamp(cache.l1d // ((2 if g.unit_runs else 3) * t.tile.rows * size), 64, 1024) & ~<Py_ssize_t>7
-        g.k_block = ceil_div(ceil_div(g.k, max(1, ceil_div(g.k, k_most))), g.k_unit) * g.k_unit
+        g.k_block = ceil_div(ceil_div(k, max(1, ceil_div(k, k_most))), g.k_unit) * g.k_unit
     if g.unit_runs > 0:
         plan_runs(g, cache.l2 // 2, widest)
     else:
@@ -115,11 +117,14 @@ cdef size_t product_plan(Product* g, int threads) noexcept nogil:
     g.b_bytes = 0 if (g.by_lines and not g.chained) or g.thin else round_to_line(<size_t>(g.k_block * g.column_block * size))
     if g.unit_runs > 0:
         g.b_bytes = <size_t>(g.k_block // g.k_unit * g.unit_runs * g.run_length * size)
-    if g.c == NULL:
+    if g.c == NULL or is_long(g):
         if g.k_block < g.k:
             rows = ceil_div(g.m, g.row_tasks)
+        if is_long(g):
+            rows = min(rows, <Py_ssize_t>SUM_ROWS)
+            g.sum_bytes = <size_t>(rows * g.column_block) * sizeof(double)
         g.c_bytes = round_to_line(<size_t>(rows * g.column_block * size))
-    g.scratch_bytes = g.a_bytes + g.b_bytes + g.c_bytes
+    g.scratch_bytes = g.a_bytes + g.b_bytes + g.c_bytes + g.sum_bytes
     return g.scratch_bytes
 
 
@@ -143,43 +148,6 @@ cdef void product_serial(const Product* g, char* scratch) noexcept nogil:
         run_block(g, 0, g.m, 0, g.n, scratch)
 
 
-cdef inline void set_matrices(Product* g, const Stack* v, Py_ssize_t i) noexcept nogil:
-    g.a, g.b, g.c = v.a.data + offset_of(&v.a, i), v.b.data + offset_of(&v.b, i), v.g.c + i * v.c_bytes
-
-
-cdef int stack_run(Stack* v, Py_ssize_t count) except -1 nogil:
-    # Few and large: each on all threads. Else each is one thread's.
-    cdef Product* g = &v.g
-    cdef Product one = v.g
-    cdef Py_ssize_t i
-    cdef double flop = 2.0 * g.m * g.n * g.k
-    cdef double work = flop + FLOP_PER_BYTE * g.table.itemsize * (<double>g.m * g.k + <double>g.k * g.n + <double>g.m * g.n)
-    cdef int threads = num_threads()
-    if work >= SERIAL_FLOP and count < STACK_TASKS * threads:
-        for i in range(count):
-            set_matrices(&one, v, i)
-            product_run(&one)
-        return 0
-    threads = 1 if work * count < SERIAL_FLOP else <int>min(<Py_ssize_t>threads, count)
-    product_plan(g, 1)
-    g.scratch = <char*>workspace(max(<size_t>64, g.scratch_bytes * <size_t>threads))
-    if g.scratch == NULL:
-        raise MemoryError("no memory for the packed operands of a product")
-    parallel_for(run_matrices, v, count, <Py_ssize_t>max(1.0, min(SERIAL_FLOP / (8 * work + 1), count / (3.0 * threads))),
-                 threads)
-    workspace_done()
-    return 0
-
-
-cdef void run_matrices(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    cdef const Stack* v = <const Stack*>context
-    cdef Product g = v.g
-    cdef Py_ssize_t i
-    for i in range(first, last):
-        set_matrices(&g, v, i)
-        product_serial(&g, v.g.scratch + <size_t>slot * v.g.scratch_bytes)
-
-
 cdef void run_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Product* g = <const Product*>context
     cdef Py_ssize_t task, row, column, vectors = ceil_div(g.n, g.table.lanes), lanes = g.table.lanes
@@ -192,19 +160,54 @@ cdef void run_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) 
 
 cdef void run_block(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t j0, Py_ssize_t j1, char* scratch) noexcept nogil:
     # C[i0:i1, j0:j1], one block of columns after the other, each over all of k.
-    cdef Py_ssize_t j = j0, p, columns, k_count
+    cdef Py_ssize_t j = j0, i, columns
     while j < j1:
         columns = min(g.column_block, j1 - j)
-        p = 0
-        while True:
-            k_count = min(g.k_block, g.k - p)
-            if not (g.thin or g.by_lines):
-                pack_panels(g, p, k_count, j, columns, scratch)
-            run_slivers(g, i0, i1, p, k_count, j, columns, scratch)
-            p += k_count
-            if p >= g.k:
-                break
+        if is_long(g):
+            i = i0
+            while i < i1:
+                add_up_blocks(g, i, min(i + SUM_ROWS, i1), j, columns, scratch)
+                i += SUM_ROWS
+        else:
+            run_sums(g, i0, i1, 0, g.k, j, columns, scratch)
         j += columns
+
+
+cdef void run_sums(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t first, Py_ssize_t end, Py_ssize_t j,
+                   Py_ssize_t columns, char* scratch) noexcept nogil:
+    # Over first <= p < end: all of k, or one block of a long sum.
+    cdef Py_ssize_t p = first, k_count
+    while True:
+        k_count = min(g.k_block, end - p)
+        if not (g.thin or g.by_lines):
+            pack_panels(g, p, k_count, j, columns, scratch)
+        run_slivers(g, i0, i1, p, k_count, j, columns, scratch)
+        p += k_count
+        if p >= end:
+            break
+
+
+cdef void add_up_blocks(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t j, Py_ssize_t columns,
+                        char* scratch) noexcept nogil:
+    # A long sum: that of each block of k lies aside, and is added in double.
+    cdef Py_ssize_t p = 0, r, rows = i1 - i0, stride, aside_stride = g.column_block * g.table.itemsize
+    cdef char* aside = scratch + g.a_bytes + g.b_bytes
+    cdef double* sums = <double*>(aside + g.c_bytes)
+    cdef char* c = block_of_c(g, i0, j, columns, &stride)
+    cdef char* to
+    memset(sums, 0, <size_t>(rows * g.column_block) * sizeof(double))
+    while p < g.k:
+        run_sums(g, i0, i1, p, min(p + g.sum_block, g.k), j, columns, scratch)
+        for r in range(rows):
+            g.table.rows.add_to_doubles(columns, aside + r * aside_stride, sums + r * g.column_block)
+        p += g.sum_block
+    for r in range(rows):
+        to = c + r * stride if c != NULL else aside + r * aside_stride
+        g.table.rows.narrow(columns, sums + r * g.column_block, to)
+        if g.activation != NULL:
+            g.activation(columns, to, to, NULL)
+    if c == NULL:
+        g.epilogue(g, i0, rows, j, columns, aside, g.column_block)
 
 
 cdef inline bint panel_in_place(const Product* g, Py_ssize_t columns) noexcept nogil:
@@ -240,9 +243,12 @@ cdef void run_slivers(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t
     cdef const primitives* t = g.table
     cdef Py_ssize_t slivers = ceil_div(i1 - i0, g.sliver), s, i, r, rows, a_stride, c_stride
     cdef const char* a
-    cdef char* base = block_of_c(g, i0, j, columns, &c_stride)
+    cdef char* base = NULL
     cdef char* c
-    cdef bint aside = base == NULL
+    cdef bint aside
+    if not is_long(g):
+        base = block_of_c(g, i0, j, columns, &c_stride)
+    aside = base == NULL
     if aside:
         base, c_stride = scratch + g.a_bytes + g.b_bytes, g.column_block * t.itemsize
     for s in range(slivers):
@@ -251,7 +257,7 @@ cdef void run_slivers(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t
         a = sliver_of_a(g, i, rows, p, k_count, scratch, &a_stride)
         c = base + (0 if aside and g.k_block >= g.k else (i - i0) * c_stride)
         run_tiles(g, i, rows, a, a_stride, p, k_count, j, columns, scratch, c, c_stride // t.itemsize)
-        if p + k_count < g.k:
+        if p + k_count < g.k or is_long(g):
             continue
         if g.activation != NULL:
             for r in range(rows):
@@ -299,7 +305,7 @@ cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char*
     cdef Py_ssize_t panels = panel_count(vectors, t.tile.vectors), height = (rows - 1) * t.tile.vectors
     cdef Py_ssize_t a_row = 1 if g.a_by_columns else a_stride, a_step = a_stride if g.a_by_columns else 1
     cdef const tile_fn* tiles = (t.tile.thin if g.thin else t.tile.tiles) + height
-    cdef int begin = g.start if p == 0 else (ADD_TO_C if g.chained else START_C)
+    cdef int begin = g.start if p == 0 else START_ZERO if p % g.sum_block == 0 else ADD_TO_C if g.chained else START_C
     cdef const char* b = g.b + p * g.b_k + j * g.b_column
     cdef const char* bias = g.bias + (i if begin == START_ROW_BIAS else j if begin == START_COLUMN_BIAS else 0) * size
     if g.by_lines:

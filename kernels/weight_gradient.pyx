@@ -1,27 +1,25 @@
-"""The gradients of a convolution's weights and bias.
+"""The gradient of a convolution's weights.
 
     dw'[(c, a, b), o] = sum over (n, i, j) of  patch[(c, a, b), (n, i, j)] dy[n, o, i, j]
-    db[o]             = sum over (n, i, j) of  dy[n, o, i, j]
 
 The sum of dw' is a product whose inner axis runs over pixels. Its B is dy transposed into panels; rows of its A are
 channels, read in the image where it lies, tap by tap, over the windows whose tap lies inside it. Where channels are few,
 rows are channels and taps, read from flat copies of the image with its padding (kernels/simd/flat.h), one for all taps.
 Left out are products with zeros alone, so that both give the same bits. Where the result is small the images are split
-into parts, as many as its shape says, which are added at the end; every part is one chain of multiply-adds, so that
-neither threads nor blocks change a bit.
+into parts, as many as its shape says, which are added at the end; every part is one chain of multiply-adds, or chains of
+up to SUM_BLOCK pixels that are added in double, so that neither threads nor blocks change a bit.
 """
 cimport numpy as cnp
 from libc.math cimport isfinite
-from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from npkernels._layout cimport read_strides
 from npkernels._primitives cimport (
     START_C, START_ZERO, flat_layout, flat_layout_of, panel_count, panel_start, picture_pixels, primitives, windows,
 )
-from npkernels._product cimport SERIAL_FLOP, ceil_div
+from npkernels._product cimport SERIAL_FLOP, SUM_BLOCK, ceil_div
 from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
-from npkernels._scalars cimport put, round_to_line
+from npkernels._scalars cimport round_to_line
 from npkernels._windows cimport end_inside, first_inside, set_windows
 
 cnp.import_array()
@@ -40,9 +38,11 @@ cdef struct Gradient:
     Py_ssize_t dy_image, dy_channel, dy_row, dy_column
     Py_ssize_t groups, images, channels, outputs, taps        # channels and outputs of a group
     char* sums                                                # (parts, groups, channels * taps, outputs)
+    double* totals                                            # the same where a part has more pixels than a chain, else NULL
     char* dw                                                  # (groups, outputs, channels * taps)
-    # blocks: lines x width of the windows of some images; channels whose copies fit into L1; outputs whose panels fit into L2
-    Py_ssize_t parts, pictures, lines, width, channel_block, output_block, channel_ranges, tap_ranges, output_ranges
+    # blocks: lines x width of the windows of some images; blocks, or images, of a chain; channels whose copies fit into L1;
+    # outputs whose panels fit into L2
+    Py_ssize_t parts, pictures, lines, width, chain, channel_block, output_block, channel_ranges, tap_ranges, output_ranges
     bint in_place                                             # the image is read where it lies, tap by tap;
     bint flat                                                 # else from copies; else every tap is gathered
     flat_layout layout
@@ -63,7 +63,11 @@ cdef void plan(Gradient* v, int threads) noexcept nogil:
     v.width = min(x.ow, 512)
     v.flat = v.layout.pitch <= 2 * x.ow + 64 and v.layout.extra <= 65536
     v.lines = max(1, min(x.oh, BLOCK_PIXELS // v.width)) if v.width == x.ow else 1
-    v.pictures = 1
+    # A chain is whole blocks, or whole images where it can be: as many however the image is read.
+    v.pictures = max(1, BLOCK_PIXELS // (x.oh * x.ow))
+    v.chain = max(1, SUM_BLOCK // (v.pictures * x.oh * x.ow)) * v.pictures
+    if x.oh * x.ow > SUM_BLOCK:
+        v.chain = SUM_BLOCK // (v.lines * v.width)
     copies = v.layout.phases_h * v.layout.phases_w if v.flat else v.taps
     v.line = v.layout.pitch if v.flat else v.width
     v.run_length = (v.lines - 1) * v.line + v.width + (v.layout.extra if v.flat else 0)
@@ -71,8 +75,7 @@ cdef void plan(Gradient* v, int threads) noexcept nogil:
     v.channel_block = max(1, min(cache_sizes().l1d // 2 // (copies * v.run_length * size), v.channels))
     if v.in_place:
         copies, v.channel_block = 0, v.channels
-        if v.lines == x.oh and v.width == x.ow:
-            v.pictures = max(1, min(ceil_div(v.images, v.parts), BLOCK_PIXELS // (x.oh * x.ow)))
+    v.pictures = min(v.pictures, ceil_div(v.images, v.parts)) if v.in_place else 1
     v.output_block = max(1, cache_sizes().l2 // 2 // (v.pictures * v.lines * v.width * size * panel)) * panel
     v.output_ranges = ceil_div(v.outputs, v.output_block)
     # Tasks are ranges of channels, which pack dy anew, if there are enough; else also of outputs, which copy the image anew.
@@ -210,9 +213,26 @@ cdef void multiply_copies(const Gradient* v, const Block* block, char* a, int st
         c += count
 
 
+cdef inline bint chains_in_images(const Gradient* v) noexcept nogil:
+    return v.x.oh * v.x.ow > SUM_BLOCK
+
+
+cdef void end_chain(const Gradient* v, const Block* block, bint grown, bint last) noexcept nogil:
+    # The sums of a chain that has grown are added to the totals; after the last one, these are the sums.
+    cdef Py_ssize_t channel, tap, row, size = v.table.itemsize
+    cdef double* totals = v.totals + (block.c - v.sums) // size
+    for channel in range(block.channels):
+        for tap in range(block.first_tap, block.first_tap + block.taps):
+            row = (channel * v.taps + tap) * v.outputs
+            if grown:
+                v.table.rows.add_to_doubles(block.outputs, block.c + row * size, totals + row)
+            if last:
+                v.table.rows.narrow(block.outputs, totals + row, block.c + row * size)
+
+
 cdef void run(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Gradient* v = <const Gradient*>context
-    cdef Py_ssize_t size = v.table.itemsize, k = v.channels * v.taps, task, part, group, c, o, image, end
+    cdef Py_ssize_t size = v.table.itemsize, k = v.channels * v.taps, task, part, group, c, o, image, end, length
     cdef int start
     cdef Block block
     cdef const char* dy
@@ -231,7 +251,7 @@ cdef void run(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexce
         part = part // v.tap_ranges
         part, group = part // v.groups, part % v.groups
         block.c = v.sums + (((part * v.groups + group) * k + block.first_channel * v.taps) * v.outputs + o) * size
-        start = START_ZERO
+        start, length = START_ZERO, 0
         image, end = v.images * part // v.parts, v.images * (part + 1) // v.parts
         while image < end:
             block.x, block.pictures = v.x, min(v.pictures, end - image)
@@ -250,7 +270,16 @@ cdef void run(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexce
                 block.j += block.width
                 if block.j == v.x.ow:
                     block.i, block.j = block.i + block.lines, 0
+                if chains_in_images(v):
+                    length += 1
+                elif block.i == v.x.oh:
+                    length += block.pictures
+                if v.totals != NULL and length == v.chain:
+                    end_chain(v, &block, True, False)
+                    start, length = START_ZERO, 0
             image += block.pictures
+        if v.totals != NULL:
+            end_chain(v, &block, start == START_C, True)
 
 
 cdef void add_and_transpose(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -272,8 +301,8 @@ cdef void add_and_transpose(void* context, Py_ssize_t first, Py_ssize_t last, in
 cdef int add_up(Gradient* v) except -1 nogil:
     # False if taps outside the image were skipped and a dy is not finite, whose product with 0 is NaN
     cdef int threads = num_threads(), slot
-    cdef Py_ssize_t tasks, k = v.channels * v.taps
-    cdef size_t sum_bytes, run_bytes, check_bytes
+    cdef Py_ssize_t tasks, blocks, k = v.channels * v.taps
+    cdef size_t sum_bytes, run_bytes, check_bytes, total_bytes = 0
     cdef double check = 0
     if 2.0 * v.images * v.groups * v.outputs * v.x.oh * v.x.ow * k < SERIAL_FLOP:
         threads = 1
@@ -283,12 +312,16 @@ cdef int add_up(Gradient* v) except -1 nogil:
     sum_bytes = round_to_line(<size_t>(v.parts * v.groups * k * v.outputs * v.table.itemsize))
     run_bytes = round_to_line(<size_t>(v.channel_block * v.taps) * sizeof(Py_ssize_t))
     check_bytes = round_to_line(<size_t>threads * sizeof(double))
-    v.sums = <char*>workspace(sum_bytes + run_bytes + check_bytes + v.slot_bytes * <size_t>threads)
+    blocks = ceil_div(v.x.oh, v.lines) * ceil_div(v.x.ow, v.width) if chains_in_images(v) else 1
+    if ceil_div(v.images, v.parts) * blocks > v.chain:
+        total_bytes = round_to_line(<size_t>(v.parts * v.groups * k * v.outputs) * sizeof(double))
+    v.sums = <char*>workspace(sum_bytes + run_bytes + check_bytes + total_bytes + v.slot_bytes * <size_t>threads)
     if v.sums == NULL:
         raise MemoryError("no memory for the gradient of the weights")
     v.runs, v.checks = <Py_ssize_t*>(v.sums + sum_bytes), <double*>(v.sums + sum_bytes + run_bytes)
-    v.scratch = v.sums + sum_bytes + run_bytes + check_bytes
-    memset(v.checks, 0, check_bytes)
+    v.totals = <double*>(v.sums + sum_bytes + run_bytes + check_bytes) if total_bytes > 0 else NULL
+    v.scratch = v.sums + sum_bytes + run_bytes + check_bytes + total_bytes
+    memset(v.checks, 0, check_bytes + total_bytes)
     locate_taps(v)
     parallel_for(run, v, tasks, 1, threads)
     for slot in range(threads):
@@ -321,56 +354,3 @@ def weight_gradient(
         if not add_up(&v):
             v.in_place = False
             add_up(&v)
-
-
-cdef struct Bias:
-    const primitives* table
-    windows pixels                           # 1 x 1 windows: patch[c, (n, i, j)] = dy[n, c, i, j]
-    Py_ssize_t count, channels               # of (i, j); of dy
-    bint contiguous                          # planes
-    double* sums                             # (n, oc)
-
-
-cdef void sum_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    # Plane by plane as they lie in memory, in pieces of a fixed length
-    cdef const Bias* v = <const Bias*>context
-    cdef double piece[1024]
-    cdef double total
-    cdef Py_ssize_t r, image, channel, done, count
-    for r in range(first, last):
-        image, channel, total, done = r // v.channels, r % v.channels, 0, 0
-        while done < v.count:
-            count = min(1024, v.count - done)
-            if v.contiguous:
-                total += v.table.rows.sum(count, v.pixels.x + image * v.pixels.image_stride
-                                          + channel * v.pixels.channel_stride + done * v.table.itemsize)
-            else:
-                v.table.conv.patch_rows(&v.pixels, channel, 1, image * v.count + done, count, piece, count)
-                total += v.table.rows.sum(count, piece)
-            done += count
-        v.sums[r] = total
-
-
-def bias_gradient(
-    cnp.ndarray dy,          # IN (n, oc, oh, ow)
-    cnp.ndarray db,          # OUT (oc,), C-contiguous
-):
-    cdef Bias v
-    cdef cnp.npy_intp* shape = cnp.PyArray_DIMS(dy)
-    cdef Py_ssize_t n = shape[0], planes = shape[0] * shape[1], i, c
-    cdef double total
-    cdef char* to = <char*>cnp.PyArray_DATA(db)
-    v.table, v.count, v.channels = primitives_for(cnp.PyArray_TYPE(dy)), shape[2] * shape[3], shape[1]
-    set_windows(&v.pixels, dy, 0, (1, 1, 1, 1, 1, 1, 0, 0, shape[2], shape[3]))
-    v.contiguous = v.pixels.column_stride == v.table.itemsize and v.pixels.row_stride == shape[3] * v.table.itemsize
-    v.sums = <double*>malloc(<size_t>max(1, planes) * sizeof(double))
-    if v.sums == NULL:
-        raise MemoryError("no memory for the gradient of the bias")
-    with nogil:
-        parallel_for(sum_planes, &v, planes, max(1, 65536 // max(1, v.count)), num_threads())
-        for c in range(v.channels):
-            total = 0
-            for i in range(n):
-                total += v.sums[i * v.channels + c]
-            put(v.table, to, c, total)
-    free(v.sums)

@@ -6,8 +6,8 @@
     dw'[c, o]  = A' M[., c, o] A                    3 x 3 or 5 x 5 taps
 
 V and U are held for a group of tiles, M for a range of channels and one of outputs: all threads transform a group's tiles, then
-all add its products to M, and so on. Every element of M is one chain of multiply-adds over the tiles in their order, so that
-neither groups nor ranges nor threads change a bit.
+all add its products to M, and so on. Every element of M is one chain of multiply-adds over the tiles in their order, or chains
+of some groups that are added in double where tiles are many: threads change no bit.
 """
 cimport numpy as cnp
 from libc.string cimport memset
@@ -16,7 +16,7 @@ from npkernels._primitives cimport (
     START_C, START_ZERO, WINOGRAD_PIXELS, WINOGRAD_PLANES, panel_count, panel_start, primitives, windows,
     winograd_primitives,
 )
-from npkernels._product cimport SERIAL_FLOP, ceil_div, odd_lines
+from npkernels._product cimport SERIAL_FLOP, SUM_BLOCK, ceil_div, odd_lines
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
 from npkernels._scalars cimport raise_flag, round_to_line
 from npkernels._strips cimport Strips, first_tile, locate, set_strips
@@ -38,6 +38,7 @@ cdef struct Gradient:
     char* dw                                            # (oc, c * taps)
     Strips strips
     Py_ssize_t channel_count, output_count, strip_count  # in a range or a group, the last of which may be shorter
+    Py_ssize_t chain                                    # strips of a chain: whole groups
     Py_ssize_t c0, c1, o0, o1, s0, s1                   # the range and the group at hand
     bint keep                                           # V is that of this group already
     Py_ssize_t v_tile, u_tile, v_plane, u_plane, m_plane
@@ -45,6 +46,7 @@ cdef struct Gradient:
     char* v
     char* u
     char* m
+    double* totals                                      # of chains of M, or NULL: M is one
     char* scratch
     size_t slot_bytes
     char bad                         # a flag, which tasks raise
@@ -66,6 +68,7 @@ cdef void plan(Gradient* v, int threads) noexcept nogil:
     v.v_tile, v.u_tile = v.channel_count, v.output_count
     v.strip_count = even_part(v.strips.count, GROUP_BYTES // (plane * (v.v_tile + v.u_tile) * chunk), 1)
     tiles = v.strip_count * chunk
+    v.chain = max(1, SUM_BLOCK // tiles) * v.strip_count
     v.v_plane, v.u_plane = odd_lines(tiles * v.v_tile), odd_lines(tiles * v.u_tile)
     v.m_plane = odd_lines(v.channel_count * v.output_count)
     v.slices = max(1, min(ceil_div(3 * threads, WINOGRAD_PLANES), v.channel_count // (2 * t.tile.rows)))
@@ -110,7 +113,7 @@ cdef void multiply(void* context, Py_ssize_t first, Py_ssize_t last, int slot) n
     cdef const primitives* t = v.table
     cdef Py_ssize_t task, f, c, end, s, i, rows, slivers, q, j, columns, size = t.itemsize, lanes = t.lanes
     cdef Py_ssize_t tiles = first_tile(&v.strips, v.s1) - first_tile(&v.strips, v.s0), vectors = ceil_div(v.o1 - v.o0, lanes)
-    cdef Py_ssize_t panels = panel_count(vectors, t.tile.vectors), start = START_ZERO if v.s0 == 0 else START_C
+    cdef Py_ssize_t panels = panel_count(vectors, t.tile.vectors), start = START_ZERO if v.s0 % v.chain == 0 else START_C
     for task in range(first, last):
         f = task // v.slices
         c = (v.c1 - v.c0) * (task % v.slices) // v.slices
@@ -125,6 +128,20 @@ cdef void multiply(void* context, Py_ssize_t first, Py_ssize_t last, int slot) n
                 t.tile.tiles[(rows - 1) * t.tile.vectors + columns // lanes - 1](
                     tiles, v.v + (f * v.v_plane + i) * size, 1, v.v_tile, v.u + (f * v.u_plane + j) * size, v.u_tile,
                     v.m + (f * v.m_plane + i * v.output_count + j) * size, v.output_count, columns, <int>start, NULL)
+        if v.totals != NULL:
+            end_chain(v, f, c, end)
+
+
+cdef void end_chain(const Gradient* v, Py_ssize_t f, Py_ssize_t c, Py_ssize_t end) noexcept nogil:
+    # Of a slice: a chain that ends here is added to the totals; after the last group, these are M.
+    cdef Py_ssize_t at = f * v.m_plane + c * v.output_count, count = (end - c) * v.output_count
+    cdef char* m = v.m + at * v.table.itemsize
+    if v.s0 < v.chain:
+        memset(v.totals + at, 0, <size_t>count * sizeof(double))
+    if v.s1 % v.chain == 0 or v.s1 == v.strips.count:
+        v.table.rows.add_to_doubles(count, m, v.totals + at)
+    if v.s1 == v.strips.count:
+        v.table.rows.narrow(count, v.totals + at, m)
 
 
 cdef void store(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -156,16 +173,19 @@ cdef void run_range(Gradient* v, int threads) noexcept nogil:
 
 
 cdef int run(Gradient* v, int threads) except -1 nogil:
-    cdef size_t size = <size_t>v.table.itemsize, v_bytes, u_bytes, m_bytes
+    cdef size_t size = <size_t>v.table.itemsize, v_bytes, u_bytes, m_bytes, total_bytes = 0
     plan(v, threads)
     v_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.v_plane) * size)
     u_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.u_plane) * size)
     m_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.m_plane) * size)
-    v.v = <char*>workspace(v_bytes + u_bytes + m_bytes + v.slot_bytes * <size_t>threads)
+    if v.strips.count > v.chain:
+        total_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.m_plane) * sizeof(double))
+    v.v = <char*>workspace(v_bytes + u_bytes + m_bytes + total_bytes + v.slot_bytes * <size_t>threads)
     if v.v == NULL:
         raise MemoryError("no memory for the gradient of the weights")
     v.u, v.m = v.v + v_bytes, v.v + v_bytes + u_bytes
-    v.scratch = v.m + m_bytes
+    v.totals = <double*>(v.m + m_bytes) if total_bytes > 0 else NULL
+    v.scratch = v.m + m_bytes + total_bytes
     v.c0 = 0
     while v.c0 < v.channels and not v.bad:
         v.c1, v.o0, v.keep = min(v.c0 + v.channel_count, v.channels), 0, False

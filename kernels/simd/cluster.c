@@ -140,13 +140,18 @@ INLINE void score(const int rows, const int vectors, ptrdiff_t d, const real *c,
 {
     vreal acc[TILE_ROWS][TILE_VECTORS];
     UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = vsplat(start[i]);
+    vwide totals[TILE_ROWS][TILE_VECTORS];
     ptrdiff_t p = 0;
-    if (ahead)
-        for (; p + STEP <= d; p += STEP, ahead += STEP_LINES * LINE) {
-            UNROLL for (int line = 0; line < STEP_LINES; line++) __builtin_prefetch(ahead + line * LINE, 0, 2);
-            UNROLL for (int q = 0; q < STEP; q++) add_products(rows, vectors, p + q, c, panel, acc);
-        }
-    _Pragma("GCC unroll 4") for (; p < d; p++) add_products(rows, vectors, p, c, panel, acc);
+    first_piece(rows, vectors, d, totals);
+    do {
+        const ptrdiff_t end = min_size(p + LONGEST_CHAIN, d);
+        if (ahead)
+            for (; p + STEP <= end; p += STEP, ahead += STEP_LINES * LINE) {
+                UNROLL for (int line = 0; line < STEP_LINES; line++) __builtin_prefetch(ahead + line * LINE, 0, 2);
+                UNROLL for (int q = 0; q < STEP; q++) add_products(rows, vectors, p + q, c, panel, acc);
+            }
+        _Pragma("GCC unroll 4") for (; p < end; p++) add_products(rows, vectors, p, c, panel, acc);
+    } while (next_piece(rows, vectors, p, d, acc, totals));
     UNROLL for (int v = 0; v < vectors; v++)
     {
         vreal most = vload(best + v * LANES);
@@ -242,7 +247,7 @@ INLINE vreal part_difference(const int split, ptrdiff_t count, const real *x, co
     return split ? high - vload_part(low + p, count) : high;
 }
 
-INLINE vreal squared_difference(const int split, ptrdiff_t d, const real *x, const real *c, const real *low)
+INLINE vreal difference_piece(const int split, ptrdiff_t d, const real *x, const real *c, const real *low)
 {
     vreal even = {0}, odd = {0};
     ptrdiff_t p = 0;
@@ -256,6 +261,17 @@ INLINE vreal squared_difference(const int split, ptrdiff_t d, const real *x, con
         even = vfma(rest, rest, even);
     }
     return even + odd;
+}
+
+INLINE vreal squared_difference(const int split, ptrdiff_t d, const real *x, const real *c, const real *low)
+{
+    enum { PIECE = LONGEST_CHAIN * LANES };
+    if (d <= PIECE)
+        return difference_piece(split, d, x, c, low);
+    vwide total = {0};
+    for (ptrdiff_t p = 0; p < d; p += PIECE)
+        total += vwiden(difference_piece(split, min_size(d - p, PIECE), x + p, c + p, split ? low + p : NULL));
+    return vnarrow(total);
 }
 
 INLINE void distances_of(const int split, ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride,

@@ -1,4 +1,5 @@
 #include "gather.h"
+#include "parts.h"
 #include "primitives.h"
 
 enum { COPY_VECTORS = 32 }; /* of a row whose masks are prepared at a time */
@@ -156,7 +157,7 @@ INLINE void list_phase(const windows *g, ptrdiff_t pitch, const real *w, const m
             }
 }
 
-INLINE void put(real *to, vreal v, ptrdiff_t count, bool add)
+INLINE void store_or_add(real *to, vreal v, ptrdiff_t count, bool add)
 {
     if (count >= LANES)
         vstore(to, add ? vload(to) + v : v);
@@ -170,8 +171,8 @@ INLINE void interleave(const real *parts, ptrdiff_t pitch, ptrdiff_t sw, ptrdiff
     if (sw == 2)
         for (ptrdiff_t c = 0; c < w; c += 2 * LANES) {
             const vreal even = vload(parts + skip * pitch + c / 2), odd = vload(parts + (1 - skip) * pitch + c / 2 + skip);
-            put(dx + c, __builtin_shufflevector(even, odd, LOW), w - c, add);
-            put(dx + c + LANES, __builtin_shufflevector(even, odd, HIGH), w - c - LANES, add);
+            store_or_add(dx + c, __builtin_shufflevector(even, odd, LOW), w - c, add);
+            store_or_add(dx + c + LANES, __builtin_shufflevector(even, odd, HIGH), w - c - LANES, add);
         }
     else
         for (ptrdiff_t c = 0; c < w; c++) {
@@ -216,12 +217,11 @@ static void image_gradient(const windows *g, const char *dy, ptrdiff_t dy_row, c
     }
 }
 
-/* Up to 8 taps over a band of rows, in the lanes of the columns. */
+/* Up to 8 taps over some rows, in the lanes of the columns; the sums are added in double. */
 INLINE void weight_block(const int taps, const real *copy, const ptrdiff_t *offsets, ptrdiff_t step, ptrdiff_t rows,
-                         ptrdiff_t columns, const char *dy, ptrdiff_t dy_row, real *lanes)
+                         ptrdiff_t columns, const char *dy, ptrdiff_t dy_row, double *lanes)
 {
-    vreal acc[8];
-    UNROLL for (int t = 0; t < taps; t++) acc[t] = vload(lanes + t * LANES);
+    vreal acc[8] = {{0}};
     for (ptrdiff_t i = 0; i < rows; i++, copy += step, dy += dy_row)
         for (ptrdiff_t j = 0; j < columns; j += LANES) {
             /* what a window does not see may be NaN */
@@ -229,48 +229,55 @@ INLINE void weight_block(const int taps, const real *copy, const ptrdiff_t *offs
             const vreal d = vload_mask((const real *)dy + j, mask);
             UNROLL for (int t = 0; t < taps; t++) acc[t] = vfma(d, vload_mask(copy + offsets[t] + j, mask), acc[t]);
         }
-    UNROLL for (int t = 0; t < taps; t++) vstore(lanes + t * LANES, acc[t]);
+    UNROLL for (int t = 0; t < taps; t++) add_to_lanes(lanes + t * LANES, acc[t]);
 }
 
-static void weight_lanes(const windows *g, const char *dy, ptrdiff_t dy_row, real *lanes, real *scratch)
+static void weight_blocks(ptrdiff_t taps, const real *copy, const ptrdiff_t *offsets, ptrdiff_t step, ptrdiff_t rows,
+                          ptrdiff_t columns, const char *dy, ptrdiff_t dy_row, double *lanes)
 {
+    const ptrdiff_t blocks = (taps + 7) / 8;
+    for (ptrdiff_t q = 0; q < blocks; q++) {
+        const ptrdiff_t t = taps * q / blocks;
+        const ptrdiff_t *const from = offsets + t;
+        double *const to = lanes + t * LANES;
+        switch (taps * (q + 1) / blocks - t) {
+        case 1: weight_block(1, copy, from, step, rows, columns, dy, dy_row, to); break;
+        case 2: weight_block(2, copy, from, step, rows, columns, dy, dy_row, to); break;
+        case 3: weight_block(3, copy, from, step, rows, columns, dy, dy_row, to); break;
+        case 4: weight_block(4, copy, from, step, rows, columns, dy, dy_row, to); break;
+        case 5: weight_block(5, copy, from, step, rows, columns, dy, dy_row, to); break;
+        case 6: weight_block(6, copy, from, step, rows, columns, dy, dy_row, to); break;
+        case 7: weight_block(7, copy, from, step, rows, columns, dy, dy_row, to); break;
+        default: weight_block(8, copy, from, step, rows, columns, dy, dy_row, to); break;
+        }
+    }
+}
+
+static void weight_lanes(const windows *g, const char *dy, ptrdiff_t dy_row, double *lanes, real *scratch)
+{
+    enum { WIDE = LONGEST_CHAIN / 4 * LANES }; /* a band of such rows has 4 */
     assert(depthwise_fits(g));
     const depthwise_band band = depthwise_forward_band(g, sizeof(number));
-    const ptrdiff_t taps = g->kh * g->kw, step = g->sh * g->sw * band.pitch, blocks = (taps + 7) / 8;
+    const ptrdiff_t taps = g->kh * g->kw, step = g->sh * g->sw * band.pitch;
     ptrdiff_t offsets[DEPTHWISE_TAPS];
     place_taps(g, band.pitch, offsets);
     for (ptrdiff_t i = 0; i < g->oh; i += band.rows) {
         const ptrdiff_t rows = min_size(band.rows, g->oh - i), height = (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1;
         const char *const d = dy + i * dy_row;
         copy_band(g->sw, g->x, g->row_stride, g->h, g->w, g->top - i * g->sh, g->left, height, band.pitch, scratch);
-        for (ptrdiff_t q = 0; q < blocks; q++) {
-            const ptrdiff_t t = taps * q / blocks;
-            const ptrdiff_t *const from = offsets + t;
-            real *const to = lanes + t * LANES;
-            switch (taps * (q + 1) / blocks - t) {
-            case 1: weight_block(1, scratch, from, step, rows, g->ow, d, dy_row, to); break;
-            case 2: weight_block(2, scratch, from, step, rows, g->ow, d, dy_row, to); break;
-            case 3: weight_block(3, scratch, from, step, rows, g->ow, d, dy_row, to); break;
-            case 4: weight_block(4, scratch, from, step, rows, g->ow, d, dy_row, to); break;
-            case 5: weight_block(5, scratch, from, step, rows, g->ow, d, dy_row, to); break;
-            case 6: weight_block(6, scratch, from, step, rows, g->ow, d, dy_row, to); break;
-            case 7: weight_block(7, scratch, from, step, rows, g->ow, d, dy_row, to); break;
-            default: weight_block(8, scratch, from, step, rows, g->ow, d, dy_row, to); break;
-            }
-        }
+        for (ptrdiff_t j = 0; j < g->ow; j += WIDE)
+            weight_blocks(taps, scratch + j, offsets, step, rows, min_size(g->ow - j, WIDE), (const char *)((const real *)d + j),
+                          dy_row, lanes);
     }
 }
 
-static void sum_lanes(ptrdiff_t taps, const real *lanes, real *dw)
+static void sum_lanes(ptrdiff_t taps, double *lanes, real *dw)
 {
-    for (ptrdiff_t t = 0; t < taps; t++) {
-        double sum[LANES];
-        for (int l = 0; l < LANES; l++)
-            sum[l] = lanes[t * LANES + l];
+    for (ptrdiff_t t = 0; t < taps; t++, lanes += LANES) {
         for (int half = LANES / 2; half > 0; half /= 2)
             for (int l = 0; l < half; l++)
-                sum[l] += sum[l + half];
-        dw[t] = (number)sum[0];
+                lanes[l] += lanes[l + half];
+        dw[t] = (number)lanes[0];
     }
 }
 

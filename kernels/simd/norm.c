@@ -235,12 +235,6 @@ static void row_gradient(ptrdiff_t count, const real *dy, const real *x, const r
     }
 }
 
-static void add_to_doubles(ptrdiff_t count, const real *x, double *sums)
-{
-    for (ptrdiff_t i = 0; i < count; i++)
-        sums[i] += x[i];
-}
-
 const norm_primitives NAME(norm) = {
     .moments = moments,
     .rows = rows,
@@ -251,5 +245,4 @@ const norm_primitives NAME(norm) = {
     .row = row,
     .row_gradient_sums = row_gradient_sums,
     .row_gradient = row_gradient,
-    .add_to_doubles = add_to_doubles,
 };

@@ -40,7 +40,6 @@ typedef struct {
     /* dx_i = scale ((g_i - offset) - t_i slope) */
     void (*row_gradient)(ptrdiff_t count, const real *dy, const real *x, const real *gamma, double mean, double scale,
                          double offset, double slope, real *dx);
-    void (*add_to_doubles)(ptrdiff_t count, const real *x, double *sums); /* sums_i += x_i */
 } norm_primitives;
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef NPK_PANEL_H
 #define NPK_PANEL_H
 
+#include "parts.h"
 #include "transpose.h"
 
 enum { PANEL = TILE_VECTORS * LANES }; /* the most samples of a tile */
@@ -9,6 +10,28 @@ enum { PANEL = TILE_VECTORS * LANES }; /* the most samples of a tile */
 /* Centroids are split evenly into tiles of at most TILE_ROWS. */
 INLINE ptrdiff_t tile_count(ptrdiff_t k) { return (k + TILE_ROWS - 1) / TILE_ROWS; }
 INLINE ptrdiff_t tile_start(ptrdiff_t k, ptrdiff_t q) { return k * q / tile_count(k); }
+
+/* The sums of a tile over more features than a chain may have: those of pieces are added in double. `next_piece` returns
+ * whether there is more to come; then `acc` begins anew, else it is the sum. */
+INLINE void first_piece(const int rows, const int vectors, ptrdiff_t d, vwide totals[TILE_ROWS][TILE_VECTORS])
+{
+    if (d > LONGEST_CHAIN)
+        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) totals[i][v] = (vwide){0};
+}
+
+INLINE bool next_piece(const int rows, const int vectors, ptrdiff_t p, ptrdiff_t d, vreal acc[TILE_ROWS][TILE_VECTORS],
+                       vwide totals[TILE_ROWS][TILE_VECTORS])
+{
+    if (d <= LONGEST_CHAIN)
+        return false;
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int v = 0; v < vectors; v++)
+        {
+            totals[i][v] += vwiden(acc[i][v]);
+            acc[i][v] = p < d ? (vreal){0} : vnarrow(totals[i][v]);
+        }
+    return p < d;
+}
 
 INLINE int all_lanes(vint mask)
 {

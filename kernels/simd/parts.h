@@ -59,6 +59,10 @@ enum { AHEAD_BYTES = 4096 };
 INLINE void prefetch_ahead(const real *p) { __builtin_prefetch((const void *)((uintptr_t)p + AHEAD_BYTES)); }
 INLINE void prefetch_far(const real *p) { __builtin_prefetch((const void *)((uintptr_t)p + AHEAD_BYTES), 0, 2); }
 
+/* The error of a chain of additions grows with its length. Longer sums are cut into pieces, whose sums are added in double;
+ * a sum of one piece costs nothing and is what it was. */
+enum { LONGEST_CHAIN = 8192 };
+
 /* Halves of vectors are added until one number is left: a few instructions, where a loop over lanes takes 60 cycles. */
 typedef number vector2 __attribute__((vector_size(2 * sizeof(number))));
 INLINE number sum2(vector2 v) { return v[0] + v[1]; }
@@ -131,6 +135,28 @@ INLINE void add_square_to(vdouble_sum *sum, vreal v)
     vdouble wide[LANES / DOUBLE_LANES];
     widen(v, wide);
     UNROLL for (int i = 0; i < LANES / DOUBLE_LANES; i++) sum->part[i] = vfma_double(wide[i], wide[i], sum->part[i]);
+}
+
+/* lanes[l] += lane l of v */
+typedef double vdouble_memory __attribute__((vector_size(VECTOR_BYTES), aligned(1), may_alias));
+INLINE void add_to_lanes(double *lanes, vreal v)
+{
+    vdouble wide[LANES / DOUBLE_LANES];
+    widen(v, wide);
+    UNROLL for (int i = 0; i < LANES / DOUBLE_LANES; i++) *(vdouble_memory *)(lanes + i * DOUBLE_LANES) += wide[i];
+}
+
+/* The sum of `terms` vectors, `step` bytes from one to the next, of which `count` lanes are in use. */
+INLINE vreal sum_of_vectors(const char *x, ptrdiff_t step, ptrdiff_t terms, ptrdiff_t count)
+{
+    vwide total = {0};
+    for (ptrdiff_t first = 0; first < terms; first += LONGEST_CHAIN) {
+        vreal sum = {0};
+        for (ptrdiff_t t = first; t < min_size(first + LONGEST_CHAIN, terms); t++)
+            sum += load_some((const real *)(x + t * step), count);
+        total += vwiden(sum);
+    }
+    return vnarrow(total);
 }
 
 INLINE double double_sum(vdouble v)

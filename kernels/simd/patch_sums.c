@@ -43,10 +43,13 @@ INLINE phase_taps taps_of(ptrdiff_t place, ptrdiff_t stride, ptrdiff_t dilation,
     return t;
 }
 
-/* The sums of `count` <= LANES pixels, `place` their (row + top, column + left), sw from one to the next. */
-INLINE vreal phase_sum(const windows *g, const patch_columns *cols, phase_taps rows, phase_taps columns, ptrdiff_t row,
-                       ptrdiff_t column, ptrdiff_t count, vreal sum)
+/* The sums of `count` <= LANES pixels, `place` their (row + top, column + left), sw from one to the next. Where taps are many
+ * sums are cut into pieces, which are added in double. */
+INLINE vreal phase_sum(const bool many, const windows *g, const patch_columns *cols, phase_taps rows, phase_taps columns,
+                       ptrdiff_t row, ptrdiff_t column, ptrdiff_t count, vreal sum)
 {
+    int terms = 0;
+    vwide total = {0};
     ptrdiff_t i = (row - rows.first * g->dh) / g->sh; /* divides */
     const ptrdiff_t last = (column - columns.first * g->dw) / g->sw;
     for (ptrdiff_t a = rows.first; a < g->kh; a += rows.step, i -= rows.spread) {
@@ -54,6 +57,11 @@ INLINE vreal phase_sum(const windows *g, const patch_columns *cols, phase_taps r
             continue;
         ptrdiff_t j = last;
         for (ptrdiff_t b = columns.first; b < g->kw; b += columns.step, j -= columns.spread) {
+            if (many && ++terms > LONGEST_CHAIN) {
+                total += vwiden(sum);
+                sum = (vreal){0};
+                terms = 1;
+            }
             const char *const x = cols->x + (a * g->kw + b) * cols->tap + (i * g->ow + j) * cols->column;
             if (j >= 0 && j + LANES <= g->ow && cols->column == sizeof(number)) {
                 sum += vload((const real *)x); /* lanes from `count` on are not stored */
@@ -66,11 +74,11 @@ INLINE vreal phase_sum(const windows *g, const patch_columns *cols, phase_taps r
             sum = vselect((lane >= from) & (lane < end), sum + gather(x, cols->column, lane_mask(cols->column, from, end)), sum);
         }
     }
-    return sum;
+    return many ? vnarrow(total + vwiden(sum)) : sum;
 }
 
 /* One plane, a vector of pixels of one phase at a time. */
-static void plane_sum_by_phases(const windows *g, const patch_columns *cols, number bias, real *plane)
+INLINE void plane_sum_by_phases(const bool many, const windows *g, const patch_columns *cols, number bias, real *plane)
 {
     for (ptrdiff_t first_row = 0; first_row < min_size(g->sh, g->h); first_row++) {
         const phase_taps rows = taps_of(first_row + g->top, g->sh, g->dh, g->kh);
@@ -79,7 +87,7 @@ static void plane_sum_by_phases(const windows *g, const patch_columns *cols, num
             for (ptrdiff_t r = first_row; r < g->h; r += g->sh)
                 for (ptrdiff_t s = first_column; s < g->w; s += g->sw * LANES) {
                     const ptrdiff_t count = min_size((g->w - s + g->sw - 1) / g->sw, LANES);
-                    const vreal sum = phase_sum(g, cols, rows, columns, r + g->top, s + g->left, count, vsplat(bias));
+                    const vreal sum = phase_sum(many, g, cols, rows, columns, r + g->top, s + g->left, count, vsplat(bias));
                     real *const to = plane + r * g->w + s;
                     for (ptrdiff_t l = 0; l < count; l++)
                         to[l * g->sw] = sum[l];
@@ -196,7 +204,12 @@ void NAME(patch_sums)(const windows *g, ptrdiff_t images, ptrdiff_t channels, co
         for (ptrdiff_t c = 0; c < channels; c++) {
             patch_columns one = *cols;
             one.x += n * cols->image + c * cols->channel;
-            (by_phases ? plane_sum_by_phases : plane_sum_by_taps)(g, &one, bias ? bias[c] : 0,
-                                                                  (real *)(to + n * to_image + c * to_channel));
+            real *const plane_to = (real *)(to + n * to_image + c * to_channel);
+            if (g->kh * g->kw > LONGEST_CHAIN)
+                plane_sum_by_phases(true, g, &one, bias ? bias[c] : 0, plane_to);
+            else if (by_phases)
+                plane_sum_by_phases(false, g, &one, bias ? bias[c] : 0, plane_to);
+            else
+                plane_sum_by_taps(g, &one, bias ? bias[c] : 0, plane_to);
         }
 }

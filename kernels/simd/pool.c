@@ -22,6 +22,13 @@ INLINE void fill(number value, ptrdiff_t count, real *to)
  * the time of 3x3/2 on images of 25 MB. An address beyond the array does no harm. */
 INLINE void prefetch(const void *p) { __builtin_prefetch((const void *)((uintptr_t)p + 8192)); }
 
+/* to[c] = x[0, c] + x[1, c] + ... of more rows than a chain may have. */
+static void sum_many(const char *x, ptrdiff_t row_stride, ptrdiff_t rows, ptrdiff_t count, real *to)
+{
+    for (ptrdiff_t c = 0; c < count; c += LANES)
+        store_some(to + c, sum_of_vectors((const char *)((const real *)x + c), row_stride, rows, count - c), count - c);
+}
+
 /* line[c] = x[0, c] op x[1, c] op ... for c < count; the last vector of a row overlaps the one before. */
 INLINE void fold_rows(int op, const char *x, ptrdiff_t row_stride, ptrdiff_t rows, ptrdiff_t count, real *line)
 {
@@ -51,6 +58,8 @@ INLINE void fold_window_rows(int op, const char *x, ptrdiff_t row_stride, ptrdif
         fold_rows(op, x, row_stride, 2, count, line);
     else if (rows == 3)
         fold_rows(op, x, row_stride, 3, count, line);
+    else if (op == SUM && rows > LONGEST_CHAIN)
+        sum_many(x, row_stride, rows, count, line);
     else
         fold_rows(op, x, row_stride, rows, count, line);
 }
@@ -110,11 +119,15 @@ INLINE void fold_windows(int op, const pooling *g, const real *line, int every, 
 /* `count` windows along the line; every sw-th of the windows of stride 1 where no vector can pick them. */
 INLINE void fold_columns(int op, const pooling *g, const real *line, ptrdiff_t count, real *dense, real *y)
 {
-    if (g->sw <= 2) {
+    const bool many = op == SUM && g->kw > LONGEST_CHAIN;
+    if (g->sw <= 2 && !many) {
         fold_windows(op, g, line, (int)g->sw, count, y);
         return;
     }
-    fold_windows(op, g, line, 1, (count - 1) * g->sw + 1, dense);
+    if (many)
+        sum_many((const char *)line, g->dw * (ptrdiff_t)sizeof(number), g->kw, (count - 1) * g->sw + 1, dense);
+    else
+        fold_windows(op, g, line, 1, (count - 1) * g->sw + 1, dense);
     for (ptrdiff_t j = 0; j < count; j++)
         y[j] = dense[j * g->sw];
 }

@@ -1,3 +1,4 @@
+#include "parts.h"
 #include "primitives.h"
 #include "shuffle.h"
 #include "taps.h"
@@ -23,11 +24,17 @@ static layout lines_of(const pooling *g)
     return l;
 }
 
+/* Sums down the columns whose pieces are added in double: numbers of scratch. */
+INLINE ptrdiff_t totals_reals(const pooling *g)
+{
+    return g->kh / g->sh < LONGEST_CHAIN ? 0 : g->ow * (ptrdiff_t)(sizeof(double) / sizeof(number));
+}
+
 static ptrdiff_t plan(const pooling *g)
 {
     const ptrdiff_t most = PTRDIFF_MAX / 64;
     const layout l = lines_of(g);
-    return l.pitch > most || g->ow > most ? -1 : l.batch * l.pitch + 4 * LANES + 2 * g->ow;
+    return l.pitch > most || g->ow > most ? -1 : totals_reals(g) + l.batch * l.pitch + 4 * LANES + 2 * g->ow;
 }
 
 /* line[j] = or += dy[j] / (rows * columns[j]) */
@@ -59,9 +66,9 @@ INLINE void copy_row(const real *from, ptrdiff_t count, real *to)
             vstore_part(to + c, vload_part(from + c, count - c), count - c);
 }
 
-/* line[j] = sum of dy[i, j] / divisor[i, j] over windows i, ascending */
-static void sum_rows(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff_t dy_column, range over,
-                     int include_pad, const real *columns, real *copy, real *line)
+/* line[j] = sum of dy[i, j] / divisor[i, j] over windows i, ascending; that of many in pieces, added to totals[j]. */
+static void sum_piece(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff_t dy_column, range over,
+                      int include_pad, const real *columns, real *copy, real *line)
 {
     if (over.first >= over.last)
         memset(line, 0, (size_t)g->ow * sizeof(number));
@@ -80,11 +87,31 @@ static void sum_rows(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff
     }
 }
 
+static void sum_rows(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff_t dy_column, range over,
+                     int include_pad, const real *columns, real *copy, double *totals, real *line)
+{
+    if (over.last - over.first <= LONGEST_CHAIN) {
+        sum_piece(g, dy, dy_row, dy_column, over, include_pad, columns, copy, line);
+        return;
+    }
+    memset(totals, 0, (size_t)g->ow * sizeof(double));
+    for (ptrdiff_t i = over.first; i < over.last; i += LONGEST_CHAIN) {
+        const range piece = {i, min_size(i + LONGEST_CHAIN, over.last)};
+        sum_piece(g, dy, dy_row, dy_column, piece, include_pad, columns, copy, line);
+        for (ptrdiff_t j = 0; j < g->ow; j++)
+            totals[j] += (double)line[j];
+    }
+    for (ptrdiff_t j = 0; j < g->ow; j++)
+        line[j] = (number)totals[j];
+}
+
 /* The windows q - most .. q, ascending, for LANES neighbouring q; line is that of q. */
 INLINE vreal sum_windows(const real *line, ptrdiff_t most)
 {
     if (most < 0)
         return (vreal){0};
+    if (most >= LONGEST_CHAIN)
+        return sum_of_vectors((const char *)(line - most), sizeof(number), most + 1, LANES);
     vreal sum = vload(line - most);
     for (ptrdiff_t u = most - 1; u >= 0; u--)
         sum += vload(line - u);
@@ -133,10 +160,15 @@ static void expand(const pooling *g, const real *line, ptrdiff_t count, real *dx
         const ptrdiff_t q = (c + g->left) / g->sw, p = (c + g->left) % g->sw;
         const ptrdiff_t most = p < g->kw ? (g->kw - 1 - p) / g->sw : -1;
         for (ptrdiff_t t = 0; c + t * g->sw < count; t++) {
-            number sum = 0;
-            for (ptrdiff_t u = most; u >= 0; u--)
-                sum += line[q + t - u];
-            dx[c + t * g->sw] = sum;
+            double total = 0;
+            for (ptrdiff_t u = most, end; u >= 0; u = end) {
+                number sum = 0;
+                end = max_size(u - LONGEST_CHAIN, -1);
+                for (ptrdiff_t at = u; at > end; at--)
+                    sum += line[q + t - at];
+                total += (double)sum;
+            }
+            dx[c + t * g->sw] = (number)total;
         }
     }
 }
@@ -146,7 +178,8 @@ static void mean_rows(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdif
 {
     assert(g->dh == 1 && g->dw == 1 && 0 <= first && first <= last && last <= g->h);
     const layout l = lines_of(g);
-    real *const columns = scratch, *const copy = columns + g->ow, *const lines = copy + g->ow;
+    double *const totals = (double *)scratch;
+    real *const columns = scratch + totals_reals(g), *const copy = columns + g->ow, *const lines = copy + g->ow;
     divisors(g->w, g->kw, g->sw, g->left, g->right, g->ow, include_pad, columns);
     memset(lines, 0, (size_t)(min_size(l.batch, last - first) * l.pitch + 4 * LANES) * sizeof(number));
     const ptrdiff_t begun = ceil_quotient(first + g->top - g->kh + 1, g->sh);
@@ -157,7 +190,7 @@ static void mean_rows(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdif
         for (ptrdiff_t k = 0; k < count; k++) {
             real *const line = lines + k * l.pitch + l.most;
             if (move_to(g, r + k, &over) || k == 0)
-                sum_rows(g, dy, dy_row, dy_column, over, include_pad, columns, copy, line);
+                sum_rows(g, dy, dy_row, dy_column, over, include_pad, columns, copy, totals, line);
             else if (l.joined)
                 copy_row(line - l.pitch, g->ow, line);
         }

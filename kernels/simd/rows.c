@@ -35,4 +35,22 @@ static void add(ptrdiff_t count, const real *x, real *sum)
     }
 }
 
-const row_primitives NAME(rows) = {.sum = sum, .means = means, .add = add};
+static void add_to_doubles(ptrdiff_t count, const real *x, double *sums)
+{
+    ptrdiff_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        add_to_lanes(sums + i, vload(x + i));
+    for (; i < count; i++)
+        sums[i] += (double)x[i];
+}
+
+static void narrow(ptrdiff_t count, const double *x, real *y)
+{
+    ptrdiff_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        vstore(y + i, vnarrow(*(const vwide_memory *)(x + i)));
+    for (; i < count; i++)
+        y[i] = (number)x[i];
+}
+
+const row_primitives NAME(rows) = {.sum = sum, .means = means, .add = add, .add_to_doubles = add_to_doubles, .narrow = narrow};

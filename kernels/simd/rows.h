@@ -9,6 +9,9 @@ typedef struct {
     void (*means)(ptrdiff_t rows, ptrdiff_t count, const real *x, ptrdiff_t stride, real *y);
     /* sum[i] += x[i] */
     void (*add)(ptrdiff_t count, const real *x, real *sum);
+    void (*add_to_doubles)(ptrdiff_t count, const real *x, double *sums);
+    /* y[i] = x[i] */
+    void (*narrow)(ptrdiff_t count, const double *x, real *y);
 } row_primitives;
 
 #endif

@@ -29,9 +29,27 @@ INLINE number row_max(ptrdiff_t c, const real *x)
     return lane_max(vmax(most[0], most[1]));
 }
 
-/* The sum of exp(x_j - m); the exponentials into y unless it is NULL. */
-INLINE number row_exp(ptrdiff_t c, const real *x, number m, real *y)
+/* A piece of a sum over a row: of terms in a_j, b_j and the constants, which may also be written to y. */
+typedef number (*piece_fn)(ptrdiff_t count, const real *a, const real *b, number m, number n, real *y);
+
+INLINE number row_total(piece_fn piece, ptrdiff_t c, const real *a, const real *b, number m, number n, real *y)
 {
+    enum { PIECE = LONGEST_CHAIN * LANES };
+    double total = 0;
+    for (ptrdiff_t j = 0;; j += PIECE) {
+        const number sum = piece(min_size(c - j, PIECE), a + j, b ? b + j : NULL, m, n, y ? y + j : NULL);
+        if (c <= PIECE)
+            return sum;
+        total += (double)sum;
+        if (c - j <= PIECE)
+            return (number)total;
+    }
+}
+
+/* The sum of exp(x_j - m); the exponentials into y unless it is NULL. */
+INLINE number exp_piece(ptrdiff_t c, const real *x, const real *b, number m, number n, real *y)
+{
+    (void)b, (void)n;
     vreal sum[2] = {{0}};
     ptrdiff_t j = 0;
     for (; j + 2 * LANES <= c; j += 2 * LANES)
@@ -50,6 +68,46 @@ INLINE number row_exp(ptrdiff_t c, const real *x, number m, real *y)
             store_some(y + j, e, c - j);
     }
     return lane_sum(sum[0] + sum[1]);
+}
+INLINE number row_exp(ptrdiff_t c, const real *x, number m, real *y) { return row_total(exp_piece, c, x, NULL, m, 0, y); }
+
+/* The sum of a_j b_j, of a_j, of a_j (m - b_j). */
+INLINE number product_piece(ptrdiff_t c, const real *a, const real *b, number m, number n, real *y)
+{
+    (void)m, (void)n, (void)y;
+    vreal sum = {0};
+    for (ptrdiff_t j = 0; j < c; j += LANES)
+        sum = vfma(load_or(a + j, c - j, 0), load_or(b + j, c - j, 0), sum);
+    return lane_sum(sum);
+}
+INLINE number plain_piece(ptrdiff_t c, const real *a, const real *b, number m, number n, real *y)
+{
+    (void)b, (void)m, (void)n, (void)y;
+    vreal sum = {0};
+    for (ptrdiff_t j = 0; j < c; j += LANES)
+        sum += load_or(a + j, c - j, 0);
+    return lane_sum(sum);
+}
+INLINE number difference_piece(ptrdiff_t c, const real *a, const real *b, number m, number n, real *y)
+{
+    (void)n, (void)y;
+    vreal sum = {0};
+    for (ptrdiff_t j = 0; j < c; j += LANES)
+        sum = vfma(load_or(a + j, c - j, 0), m - load_or(b + j, c - j, m), sum);
+    return lane_sum(sum);
+}
+
+/* The sum of y_j = (a_j keep + even) b_j, b 1 if there is none. */
+INLINE number base_piece(ptrdiff_t c, const real *a, const real *b, number keep, number even, real *y)
+{
+    vreal sum = {0};
+    for (ptrdiff_t j = 0; j < c; j += LANES) {
+        vreal q = vfma(load_or(a + j, c - j, 0), vsplat(keep), vsplat(even));
+        q = q * (b ? load_or(b + j, c - j, 0) : vsplat(1));
+        store_some(y + j, q, c - j);
+        sum += first_lanes(q, c - j, 0);
+    }
+    return lane_sum(sum);
 }
 
 /* y_j = (e_j factor - base_j) scale, base 0 if there is none; e may be y. */
@@ -128,20 +186,14 @@ static void rows_log_softmax(ptrdiff_t count, ptrdiff_t c, const char *x, ptrdif
 
 static void row_softmax_backward(ptrdiff_t c, const real *dy, const real *y, real *dx)
 {
-    vreal sum = {0};
-    for (ptrdiff_t j = 0; j < c; j += LANES)
-        sum = vfma(load_or(dy + j, c - j, 0), load_or(y + j, c - j, 0), sum);
-    const number total = lane_sum(sum);
+    const number total = row_total(product_piece, c, dy, y, 0, 0, NULL);
     for (ptrdiff_t j = 0; j < c; j += LANES)
         store_some(dx + j, load_or(y + j, c - j, 0) * (load_or(dy + j, c - j, 0) - total), c - j);
 }
 
 static void row_log_softmax_backward(ptrdiff_t c, const real *dy, const real *y, real *dx)
 {
-    vreal sum = {0};
-    for (ptrdiff_t j = 0; j < c; j += LANES)
-        sum += load_or(dy + j, c - j, 0);
-    const number total = lane_sum(sum);
+    const number total = row_total(plain_piece, c, dy, NULL, 0, 0, NULL);
     for (ptrdiff_t j = 0; j < c; j += LANES)
         store_some(dx + j, vfnma(vsplat(total), vexp(load_or(y + j, c - j, 0)), load_or(dy + j, c - j, 0)), c - j);
 }
@@ -157,15 +209,12 @@ static void row_cross_entropy(ptrdiff_t c, const real *x, const real *base, doub
     }
     const number m = row_max(c, x), hard = (number)target->hard;
     const number at_target = target->target >= 0 ? m - x[target->target] : 0; /* before dx, which may be x */
-    vreal terms = {0};
-    if (base)
-        for (ptrdiff_t j = 0; j < c; j += LANES)
-            terms = vfma(load_or(base + j, c - j, 0), m - load_or(x + j, c - j, m), terms);
+    const number terms = base ? row_total(difference_piece, c, base, x, m, 0, NULL) : 0;
     real *const e = dx && scratch ? scratch : dx;
     const number sum = row_exp(c, x, m, e), log_sum = log_of(sum);
     number total = 0;
     if (base)
-        total = lane_sum(terms) + (number)base_sum * log_sum;
+        total = terms + (number)base_sum * log_sum;
     if (target->target >= 0)
         total += hard * (at_target + log_sum);
     *loss = total;
@@ -179,14 +228,7 @@ static void row_cross_entropy(ptrdiff_t c, const real *x, const real *base, doub
 
 static double row_base(ptrdiff_t c, const real *target, const real *weight, double keep, double even, real *base)
 {
-    vreal sum = {0};
-    for (ptrdiff_t j = 0; j < c; j += LANES) {
-        vreal q = vfma(load_or(target + j, c - j, 0), vsplat((number)keep), vsplat((number)even));
-        q = q * (weight ? load_or(weight + j, c - j, 0) : vsplat(1));
-        store_some(base + j, q, c - j);
-        sum += first_lanes(q, c - j, 0);
-    }
-    return lane_sum(sum);
+    return row_total(base_piece, c, target, weight, (number)keep, (number)even, base);
 }
 
 const softmax_primitives NAME(softmax) = {

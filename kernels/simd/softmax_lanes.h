@@ -2,6 +2,7 @@
 #ifndef NPK_SOFTMAX_LANES_H
 #define NPK_SOFTMAX_LANES_H
 
+#include "parts.h"
 #include "vmath.h"
 
 #include <math.h>
@@ -14,8 +15,26 @@ INLINE vreal lanes_max(ptrdiff_t c, const real *x)
     return most;
 }
 
-INLINE vreal lanes_exp(ptrdiff_t c, const real *x, vreal m, real *y)
+/* A piece of the sums of all lanes: of terms in a, b and m, which may also be written to y; b is `step` apart. */
+typedef vreal (*lanes_fn)(ptrdiff_t count, const real *a, const real *b, ptrdiff_t step, vreal m, real *y);
+
+INLINE vreal lanes_total(lanes_fn piece, ptrdiff_t c, const real *a, const real *b, ptrdiff_t step, vreal m, real *y)
 {
+    enum { PIECE = LONGEST_CHAIN };
+    vwide total = {0};
+    for (ptrdiff_t j = 0;; j += PIECE) {
+        const vreal sum = piece(min_size(c - j, PIECE), a + j * LANES, b ? b + j * step : NULL, step, m, y ? y + j * LANES : NULL);
+        if (c <= PIECE)
+            return sum;
+        total += vwiden(sum);
+        if (c - j <= PIECE)
+            return vnarrow(total);
+    }
+}
+
+INLINE vreal lanes_exp_piece(ptrdiff_t c, const real *x, const real *b, ptrdiff_t step, vreal m, real *y)
+{
+    (void)b, (void)step;
     vreal sum = {0};
     for (ptrdiff_t j = 0; j < c; j++) {
         const vreal e = vexp_fall(vload(x + j * LANES) - m);
@@ -23,6 +42,33 @@ INLINE vreal lanes_exp(ptrdiff_t c, const real *x, vreal m, real *y)
         if (y)
             vstore(y + j * LANES, e);
     }
+    return sum;
+}
+INLINE vreal lanes_exp(ptrdiff_t c, const real *x, vreal m, real *y) { return lanes_total(lanes_exp_piece, c, x, NULL, 0, m, y); }
+
+/* a_j b_j, a_j, (m - a_j) b_j */
+INLINE vreal lanes_product_piece(ptrdiff_t c, const real *a, const real *b, ptrdiff_t step, vreal m, real *y)
+{
+    (void)step, (void)m, (void)y;
+    vreal sum = {0};
+    for (ptrdiff_t j = 0; j < c; j++)
+        sum = vfma(vload(a + j * LANES), vload(b + j * LANES), sum);
+    return sum;
+}
+INLINE vreal lanes_plain_piece(ptrdiff_t c, const real *a, const real *b, ptrdiff_t step, vreal m, real *y)
+{
+    (void)b, (void)step, (void)m, (void)y;
+    vreal sum = {0};
+    for (ptrdiff_t j = 0; j < c; j++)
+        sum += vload(a + j * LANES);
+    return sum;
+}
+INLINE vreal lanes_difference_piece(ptrdiff_t c, const real *a, const real *b, ptrdiff_t step, vreal m, real *y)
+{
+    (void)y;
+    vreal sum = {0};
+    for (ptrdiff_t j = 0; j < c; j++)
+        sum = vfma(step == 1 ? vsplat(b[j]) : vload(b + j * step), m - vload(a + j * LANES), sum);
     return sum;
 }
 
@@ -42,18 +88,14 @@ static void lanes_log_softmax(ptrdiff_t c, const real *x, real *y)
 
 static void lanes_softmax_backward(ptrdiff_t c, const real *dy, const real *y, real *dx)
 {
-    vreal sum = {0};
-    for (ptrdiff_t j = 0; j < c; j++)
-        sum = vfma(vload(dy + j * LANES), vload(y + j * LANES), sum);
+    const vreal sum = lanes_total(lanes_product_piece, c, dy, y, LANES, (vreal){0}, NULL);
     for (ptrdiff_t j = 0; j < c; j++)
         vstore(dx + j * LANES, vload(y + j * LANES) * (vload(dy + j * LANES) - sum));
 }
 
 static void lanes_log_softmax_backward(ptrdiff_t c, const real *dy, const real *y, real *dx)
 {
-    vreal sum = {0};
-    for (ptrdiff_t j = 0; j < c; j++)
-        sum += vload(dy + j * LANES);
+    const vreal sum = lanes_total(lanes_plain_piece, c, dy, NULL, 0, (vreal){0}, NULL);
     for (ptrdiff_t j = 0; j < c; j++)
         vstore(dx + j * LANES, vfnma(sum, vexp(vload(y + j * LANES)), vload(dy + j * LANES)));
 }
@@ -69,8 +111,7 @@ static void lanes_cross_entropy(ptrdiff_t c, ptrdiff_t count, const real *x, con
         if (targets[l].target >= 0)
             total[l] = m[l] - x[targets[l].target * LANES + l];
     if (base)
-        for (ptrdiff_t j = 0; j < c; j++)
-            terms = vfma(shared ? vsplat(base[j]) : vload(base + j * LANES), m - vload(x + j * LANES), terms);
+        terms = lanes_total(lanes_difference_piece, c, x, base, shared ? 1 : LANES, m, NULL);
     const vreal sum = lanes_exp(c, x, m, dx), log_sum = vlog(sum);
     for (ptrdiff_t l = 0; l < count; l++) {
         const sample_target *const t = &targets[l];
@@ -101,13 +142,11 @@ static void lanes_cross_entropy(ptrdiff_t c, ptrdiff_t count, const real *x, con
 static void lanes_base(ptrdiff_t c, const real *target, const real *weight, double keep, double even, real *base,
                        double *sums)
 {
-    vreal sum = {0};
     for (ptrdiff_t j = 0; j < c; j++) {
         const vreal p = vfma(vload(target + j * LANES), vsplat((number)keep), vsplat((number)even));
-        const vreal q = p * (weight ? weight[j] : 1);
-        vstore(base + j * LANES, q);
-        sum += q;
+        vstore(base + j * LANES, p * (weight ? weight[j] : 1));
     }
+    const vreal sum = lanes_total(lanes_plain_piece, c, base, NULL, 0, (vreal){0}, NULL);
     for (int l = 0; l < LANES; l++)
         sums[l] = sum[l];
 }

@@ -129,11 +129,12 @@ def unfold(parts, x, cols):
 
 
 def fold(parts, cols, x):
-    """`col2im` part by part, in ascending order of the taps."""
-    x[...] = 0
+    """`col2im` part by part, in ascending order of the taps, which may be many: in double precision."""
+    total = np.zeros(x.shape)
     with np.errstate(all="ignore"):
         for a, b, windows, pixels in _taps(parts):
-            x[:, :, *pixels] += cols[:, :, a, b, *windows]
+            total[:, :, *pixels] += cols[:, :, a, b, *windows]
+        x[...] = total
 
 
 def _taps(parts):

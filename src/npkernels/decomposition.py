@@ -47,8 +47,8 @@ class PCA(base.Estimator):
 
     Notes
     -----
-    Samples are centred before any product, a block at a time: a common offset costs nothing. Arrays have the dtype of
-    X, float32 or float64.
+    Samples are centred before any product, a block at a time: a common offset costs nothing. Products of 1024 samples
+    are summed in the dtype, those of all in double precision. Arrays have the dtype of X, float32 or float64.
 
     References
     ----------

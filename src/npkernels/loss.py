@@ -23,7 +23,8 @@ ARGUMENTS = """
     Returns
     -------
     loss : NumPy scalar, or array of the shape of `{x}` for "none"; dtype of `{x}`
-        Sums are taken in double precision; the mean of no element is NaN.{gradient}
+        Sums are taken in double precision: their error is that of the losses of the elements, however many. The mean of
+        no element is NaN.{gradient}
 
     Raises
     ------

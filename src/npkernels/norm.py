@@ -42,7 +42,11 @@ def batch_norm(x, gamma, beta, *, eps=1e-5):
     Notes
     -----
     The variance is the mean square of differences from the mean: it keeps its digits where the mean is large. Sums are
-    taken in blocks that depend on the shape alone, and put together in double precision.
+    taken in blocks of at most 4096 values that depend on the shape alone, and put together in double precision. With
+    ``k = min(n, 4096)``, n the values of a channel, the error of the mean is at most
+    ``(k + 4) eps mean(|x - mean|) + eps |mean|``, that of the variance ``(k + 16) eps var``. Where squares of the dtype
+    would overflow or vanish, numbers are scaled by a power of 2: every finite `x` gives the right `y`, also where the
+    variance is beyond the dtype.
 
     References
     ----------
@@ -145,7 +149,9 @@ def batch_norm_backward(dy, x, gamma, mean, var, *, eps=1e-5):
     Notes
     -----
     With ``t = (x - mean) / sqrt(var + eps)``: ``dbeta = sum(dy)``, ``dgamma = sum(dy t)``, and
-    ``dx = gamma / sqrt(var + eps) (dy - mean(dy) - t mean(dy t))``.
+    ``dx = gamma / sqrt(var + eps) (dy - mean(dy) - t mean(dy t))``. Sums of blocks of at most ``k = 4096`` values are
+    put together in double precision: their errors are at most ``(k + 6) eps sum(|dy|)`` and
+    ``(k + 6) eps sum(|dy t|)``. Where `var` is infinite, because it is beyond the dtype, it is taken anew from `x`.
 
     Examples
     --------
@@ -200,6 +206,10 @@ def layer_norm(x, gamma, beta, *, eps=1e-5):
         If a dtype is not float32 or float64, or differs from that of `x`.
     ValueError
         If a shape does not match, `x` is 0-d, or `eps` is negative.
+
+    Notes
+    -----
+    Accuracy and range are those of `batch_norm`, whose channels are rows here.
 
     References
     ----------
@@ -259,7 +269,10 @@ def layer_norm_backward(dy, x, gamma, mean, var, *, eps=1e-5):
     Notes
     -----
     With ``t = (x - mean) / sqrt(var + eps)`` and ``g = dy gamma``: ``dbeta = sum(dy)`` and ``dgamma = sum(dy t)`` over
-    the rows, ``dx = (g - mean(g) - t mean(g t)) / sqrt(var + eps)``.
+    the rows, ``dx = (g - mean(g) - t mean(g t)) / sqrt(var + eps)``. Sums of blocks of at most 4096 values of a row,
+    and of 64 rows, are put together in double precision: their errors are at most ``k + 6`` eps times the sums of
+    absolute values, k being 4096 and 64. Where `var` is infinite, because it is beyond the dtype, it is taken anew from
+    `x`.
 
     Examples
     --------

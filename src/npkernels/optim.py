@@ -322,11 +322,21 @@ def clip_grad_norm(grads, max_norm):
     """
     arrays = _gradients(grads)
     max_norm = check.number("max_norm", max_norm, 0)
-    norm = _norm(arrays)
+    root, unit = _norm(arrays)
+    norm = root / unit
     coefficient = max_norm / (norm + 1e-6)
     if not coefficient >= 1:
+        if root < norm == math.inf:
+            factors = unit, max_norm / root
+        elif 0 < coefficient < (2.0**-100 if arrays[0].dtype == check.FLOAT32 else 2.0**-1000):
+            # Rounded to the dtype it would lose digits, or be 0.
+            step = 2.0**-90
+            factors = step, max_norm / step / (norm + 1e-6)
+        else:
+            factors = (coefficient,)
         for g in arrays:
-            _optim.scale(g, coefficient)
+            for factor in factors:
+                _optim.scale(g, factor)
     return norm
 
 
@@ -343,9 +353,10 @@ def _gradients(grads):
 
 
 def _norm(arrays):
-    """Squares of float64 are summed as they are, and once more scaled by 2^-1200 or 2^1200 if they left the range."""
+    """The norm times a power of 2, and that power. Squares of float64 are summed as they are, and once more scaled by
+    2^-1200 or 2^1200 if they left the range."""
     total = sum([_optim.squares(g, 1.0) for g in arrays])
     if 2.0**-900 < total < math.inf or math.isnan(total) or not arrays or arrays[0].dtype == check.FLOAT32:
-        return math.sqrt(total)
+        return math.sqrt(total), 1.0
     scale = 2.0**-600 if total > 1 else 2.0**600
-    return math.sqrt(sum([_optim.squares(g, scale) for g in arrays])) / scale
+    return math.sqrt(sum([_optim.squares(g, scale) for g in arrays])), scale

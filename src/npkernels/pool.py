@@ -194,7 +194,8 @@ def avg_pool2d(x, kernel_size, *, stride=None, padding=0, ceil_mode=False, count
     Notes
     -----
     A window is summed down its columns, then along the row: the error is at most
-    ``(kh + kw + 1) eps avg_pool2d(|x|)``.
+    ``(min(kh, 8192) + min(kw, 8192) + 3) eps avg_pool2d(|x|)``, in float64 ``(kh + kw) / 8192`` eps more: longer sums
+    are those of pieces, added in double precision.
 
     Examples
     --------
@@ -241,6 +242,11 @@ def avg_pool2d_backward(
         If `dy` is not float32 or float64, or a size is not an int.
     ValueError
         If a size is out of range, or `dy` does not have the shape that `avg_pool2d` gives.
+
+    Notes
+    -----
+    The error is at most ``(min(i, 8192) + min(j, 8192) + 5) eps avg_pool2d_backward(|dy|)`` for a pixel that is in i
+    rows and j columns of windows, in float64 ``(i + j) / 8192`` eps more.
 
     Examples
     --------

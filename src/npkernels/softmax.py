@@ -63,7 +63,9 @@ def softmax(x, axis=-1, *, out=None):
 
     Notes
     -----
-    Of any size of `x` the result is finite; a row that holds +inf or NaN, or only -inf, is NaN.
+    Of any size of `x` the result is finite; a row that holds +inf or NaN, or only -inf, is NaN. The relative error is
+    at most ``(min(c, 8192) + c / 8192 + (m - x) + 8) eps`` for c elements along `axis`: sums of more than 8192 are
+    those of pieces, added in double precision.
 
     Examples
     --------
@@ -95,6 +97,10 @@ def log_softmax(x, axis=-1, *, out=None):
     ------
     TypeError, ValueError
         As `softmax`.
+
+    Notes
+    -----
+    The error is at most ``(min(c, 8192) + c / 8192 + 2 |y| + (m - x) + 8) eps`` for c elements along `axis`.
 
     Examples
     --------
@@ -138,6 +144,10 @@ def softmax_backward(dy, y, axis=-1):
     TypeError, ValueError
         As `softmax`; also if the shapes differ.
 
+    Notes
+    -----
+    The error is at most ``(min(c, 8192) + c / 8192 + 4) eps |y| (|dy| + sum(|y dy|))`` for c elements along `axis`.
+
     Examples
     --------
     >>> import numpy as np
@@ -168,6 +178,10 @@ def log_softmax_backward(dy, y, axis=-1):
     ------
     TypeError, ValueError
         As `softmax`; also if the shapes differ.
+
+    Notes
+    -----
+    The error is at most ``(min(c, 8192) + c / 8192 + 6) eps (|dy| + exp(y) sum(|dy|))`` for c elements along `axis`.
 
     Examples
     --------
