@@ -88,6 +88,11 @@ static inline int32_t *places(ptrdiff_t count, ptrdiff_t low, ptrdiff_t high, ar
 /* What a contract leaves open is taken over as it is. */
 static inline void leave_open(const real *p, ptrdiff_t count) { memcpy((void *)want(p), p, (size_t)(count * SIZE)); }
 
+static inline void leave_doubles_open(const double *p, ptrdiff_t count)
+{
+    memcpy((void *)want(p), p, (size_t)count * sizeof *p);
+}
+
 /* ---- Arrays of any strides --------------------------------------------------------------------------------------- */
 
 enum { AXES = 4 };

@@ -12,7 +12,7 @@
     _(winograd_store)                                                                                                  \
     _(centre) _(nearest) _(squared_distances) _(add_samples) _(add_weights)                                            \
     _(distances) _(lower) _(draw) _(roots) _(gram_centre) _(gram_add)                                                  \
-    _(strided_gather) _(strided_scatter) _(strided_bytes) _(row_sum) _(row_means) _(row_add)                           \
+    _(strided_gather) _(strided_scatter) _(strided_bytes) _(row_sum) _(row_means) _(row_add) _(narrow)                 \
     _(rows_softmax) _(rows_log_softmax) _(lanes_softmax) _(lanes_log_softmax)                                          \
     _(row_softmax_backward) _(row_log_softmax_backward) _(lanes_softmax_backward) _(lanes_log_softmax_backward)        \
     _(row_cross_entropy) _(lanes_cross_entropy) _(row_base) _(lanes_base)                                              \

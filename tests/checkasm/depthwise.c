@@ -68,7 +68,7 @@ void NAME(check_depthwise_weight_lanes)(void)
     const view x = VIEW(GAPS | BACK | STILL | ODD | CLOSE, INPUT, g.h, g.w),
                dy = VIEW(GAPS | BACK | STILL | CLOSE, INPUT, g.oh, g.ow);
     g.x = x.data, g.row_stride = x.strides[0], g.column_stride = SIZE;
-    real *const lane = integers(taps * lanes(), RESULT);
+    double *const lane = doubles(taps * lanes(), -3, 3, RESULT);
     real *const band = scratch(depthwise_forward_band(&g, SIZE).elements);
     double sums[DEPTHWISE_TAPS] = {0};
     for (ptrdiff_t e = 0; e < taps * lanes(); e++)
@@ -81,20 +81,22 @@ void NAME(check_depthwise_weight_lanes)(void)
         double sum = 0;
         for (ptrdiff_t l = 0; l < lanes(); l++)
             sum += lane[t * lanes() + l];
-        same(sum, sums[t], KIND);
+        same(sum, sums[t], FLOAT64);
     }
-    leave_open(lane, taps * lanes());
+    leave_doubles_open(lane, taps * lanes());
     verify();
 }
 
 void NAME(check_sum_lanes)(void)
 {
     const ptrdiff_t taps = between(0, 20);
-    real *const lane = integers(taps * lanes(), INPUT), *const dw = results(taps);
+    double *const lane = doubles(taps * lanes(), -3, 3, RESULT);
+    real *const dw = results(taps);
     for (ptrdiff_t t = 0; t < taps; t++)
         for (ptrdiff_t l = 0; l < lanes(); l++)
-            want(dw)[t] = (l ? want(dw)[t] : 0) + lane[t * lanes() + l];
+            want(dw)[t] = (l ? want(dw)[t] : 0) + (number)lane[t * lanes() + l];
     CALL(depthwise, sum_lanes)(taps, lane, dw);
+    leave_doubles_open(lane, taps * lanes());
     verify();
 }
 
