@@ -262,7 +262,7 @@ def inference(
 ):
     cdef Norm v
     cdef int threads
-    cdef double mean_, variance_
+    cdef double mean_, variance_, largest
     cdef Py_ssize_t channel
     begin(&v, x, y)
     v.gamma, v.beta, v.eps = <const char*>cnp.PyArray_DATA(gamma), <const char*>cnp.PyArray_DATA(beta), eps
@@ -270,9 +270,10 @@ def inference(
     with nogil:
         threads = num_threads() if v.blocks.n * v.blocks.c * v.blocks.s > TASK else 1
         set_memory(&v, threads, False)
+        largest = ldexp(1, 125 if v.table.itemsize == sizeof(float) else 1021)
         for channel in range(v.blocks.c):
             mean_, variance_ = real_at(v.table, v.mean, channel), real_at(v.table, v.variance, channel)
-            if fabs(mean_) > ldexp(1, 125 if v.table.itemsize == sizeof(float) else 1021):       # x - mean may overflow
+            if fabs(mean_) > largest:        # x - mean may overflow
                 v.units[2 * channel], v.scaled = 0.25, True
             set_terms(&v, channel, mean_ * v.units[2 * channel], variance_ * v.units[2 * channel] * v.units[2 * channel])
         if v.blocks.c > 0:

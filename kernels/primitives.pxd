@@ -177,7 +177,7 @@ cdef extern from "primitives.h" nogil:
                                Py_ssize_t dx_row, void* scratch) noexcept nogil
         void (*weight_lanes)(const windows* x, const char* dy, Py_ssize_t dy_row, double* lanes,
                              void* scratch) noexcept nogil
-        void (*sum_lanes)(Py_ssize_t taps, double* lanes, void* dw) noexcept nogil
+        void (*sum_lanes)(Py_ssize_t taps, const double* lanes, void* dw) noexcept nogil
         void (*pixels_forward)(const windows* x, Py_ssize_t channels, const void* w, const void* bias, char* y,
                                void* scratch) noexcept nogil
         void (*pixels_image_gradient)(const windows* x, const windows* dy, Py_ssize_t channels, const void* w, char* dx,

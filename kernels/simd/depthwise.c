@@ -271,13 +271,15 @@ static void weight_lanes(const windows *g, const char *dy, ptrdiff_t dy_row, dou
     }
 }
 
-static void sum_lanes(ptrdiff_t taps, double *lanes, real *dw)
+static void sum_lanes(ptrdiff_t taps, const double *lanes, real *dw)
 {
-    for (ptrdiff_t t = 0; t < taps; t++, lanes += LANES) {
+    for (ptrdiff_t t = 0; t < taps; t++) {
+        double sum[LANES];
+        memcpy(sum, lanes + t * LANES, sizeof sum);
         for (int half = LANES / 2; half > 0; half /= 2)
             for (int l = 0; l < half; l++)
-                lanes[l] += lanes[l + half];
-        dw[t] = (number)lanes[0];
+                sum[l] += sum[l + half];
+        dw[t] = (number)sum[0];
     }
 }
 

@@ -105,8 +105,8 @@ typedef struct {
     /* lanes[(a, b), .] += the products dy[i, j] x[i*sh + a*dh - top, j*sw + b*dw - left] of the columns j that fall to a
      * lane; (kh * kw, LANES). Their sum is the gradient of w[a, b]. */
     void (*weight_lanes)(const windows *x, const char *dy, ptrdiff_t dy_row, double *lanes, real *scratch);
-    /* dw[t] = sum of lanes[t, .], which is overwritten */
-    void (*sum_lanes)(ptrdiff_t taps, double *lanes, real *dw);
+    /* dw[t] = sum of lanes[t, .] */
+    void (*sum_lanes)(ptrdiff_t taps, const double *lanes, real *dw);
     /* The same of 1 <= `channels` <= LANES planes, whose kernels are packed as w[t * LANES + l], 0 in the lanes of no channel.
      * Planes of y and dx follow each other, dy is seen through windows of one pixel; sums[t * LANES + l] are increased by dw. */
     void (*pixels_forward)(const windows *x, ptrdiff_t channels, const real *w, const real *bias, char *y, real *scratch);

@@ -78,7 +78,7 @@ INLINE vreal phase_sum(const bool many, const windows *g, const patch_columns *c
 }
 
 /* One plane, a vector of pixels of one phase at a time. */
-INLINE void plane_sum_by_phases(const bool many, const windows *g, const patch_columns *cols, number bias, real *plane)
+INLINE void sum_by_phases(const bool many, const windows *g, const patch_columns *cols, number bias, real *plane)
 {
     for (ptrdiff_t first_row = 0; first_row < min_size(g->sh, g->h); first_row++) {
         const phase_taps rows = taps_of(first_row + g->top, g->sh, g->dh, g->kh);
@@ -94,6 +94,16 @@ INLINE void plane_sum_by_phases(const bool many, const windows *g, const patch_c
                 }
         }
     }
+}
+
+static void plane_sum_by_phases(const windows *g, const patch_columns *cols, number bias, real *plane)
+{
+    sum_by_phases(false, g, cols, bias, plane);
+}
+
+static void plane_sum_of_many_taps(const windows *g, const patch_columns *cols, number bias, real *plane)
+{
+    sum_by_phases(true, g, cols, bias, plane);
 }
 
 /* Pixels of a plane, a vector at a time, as sums of covers of the columns. Where a pixel finds them is the same in every
@@ -199,17 +209,13 @@ void NAME(patch_sums)(const windows *g, ptrdiff_t images, ptrdiff_t channels, co
                                 (real *)(to + n * to_image + c * to_channel) + first, plane - first);
     if (v.pixel >= plane)
         return;
+    const bool many = g->kh * g->kw > LONGEST_CHAIN;
     const bool by_phases = g->sw > 1 && VECTOR_BYTES > 16; /* vectors that load some of their lanes */
     for (ptrdiff_t n = 0; n < images; n++)
         for (ptrdiff_t c = 0; c < channels; c++) {
             patch_columns one = *cols;
             one.x += n * cols->image + c * cols->channel;
-            real *const plane_to = (real *)(to + n * to_image + c * to_channel);
-            if (g->kh * g->kw > LONGEST_CHAIN)
-                plane_sum_by_phases(true, g, &one, bias ? bias[c] : 0, plane_to);
-            else if (by_phases)
-                plane_sum_by_phases(false, g, &one, bias ? bias[c] : 0, plane_to);
-            else
-                plane_sum_by_taps(g, &one, bias ? bias[c] : 0, plane_to);
+            (many ? plane_sum_of_many_taps : by_phases ? plane_sum_by_phases : plane_sum_by_taps)(
+                g, &one, bias ? bias[c] : 0, (real *)(to + n * to_image + c * to_channel));
         }
 }

@@ -35,15 +35,12 @@ typedef number (*piece_fn)(ptrdiff_t count, const real *a, const real *b, number
 INLINE number row_total(piece_fn piece, ptrdiff_t c, const real *a, const real *b, number m, number n, real *y)
 {
     enum { PIECE = LONGEST_CHAIN * LANES };
+    if (c <= PIECE)
+        return piece(c, a, b, m, n, y);
     double total = 0;
-    for (ptrdiff_t j = 0;; j += PIECE) {
-        const number sum = piece(min_size(c - j, PIECE), a + j, b ? b + j : NULL, m, n, y ? y + j : NULL);
-        if (c <= PIECE)
-            return sum;
-        total += (double)sum;
-        if (c - j <= PIECE)
-            return (number)total;
-    }
+    for (ptrdiff_t j = 0; j < c; j += PIECE)
+        total += (double)piece(min_size(c - j, PIECE), a + j, b ? b + j : NULL, m, n, y ? y + j : NULL);
+    return (number)total;
 }
 
 /* The sum of exp(x_j - m); the exponentials into y unless it is NULL. */

@@ -21,15 +21,13 @@ typedef vreal (*lanes_fn)(ptrdiff_t count, const real *a, const real *b, ptrdiff
 INLINE vreal lanes_total(lanes_fn piece, ptrdiff_t c, const real *a, const real *b, ptrdiff_t step, vreal m, real *y)
 {
     enum { PIECE = LONGEST_CHAIN };
+    if (c <= PIECE)
+        return piece(c, a, b, step, m, y);
     vwide total = {0};
-    for (ptrdiff_t j = 0;; j += PIECE) {
-        const vreal sum = piece(min_size(c - j, PIECE), a + j * LANES, b ? b + j * step : NULL, step, m, y ? y + j * LANES : NULL);
-        if (c <= PIECE)
-            return sum;
-        total += vwiden(sum);
-        if (c - j <= PIECE)
-            return vnarrow(total);
-    }
+    for (ptrdiff_t j = 0; j < c; j += PIECE)
+        total += vwiden(piece(min_size(c - j, PIECE), a + j * LANES, b ? b + j * step : NULL, step, m,
+                              y ? y + j * LANES : NULL));
+    return vnarrow(total);
 }
 
 INLINE vreal lanes_exp_piece(ptrdiff_t c, const real *x, const real *b, ptrdiff_t step, vreal m, real *y)

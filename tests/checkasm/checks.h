@@ -12,13 +12,14 @@
     _(winograd_store)                                                                                                  \
     _(centre) _(nearest) _(squared_distances) _(add_samples) _(add_weights)                                            \
     _(distances) _(lower) _(draw) _(roots) _(gram_centre) _(gram_add)                                                  \
-    _(strided_gather) _(strided_scatter) _(strided_bytes) _(row_sum) _(row_means) _(row_add) _(narrow)                 \
+    _(strided_gather) _(strided_scatter) _(strided_bytes) _(row_sum) _(row_means) _(row_add)                           \
+    _(add_to_doubles) _(narrow)                                                                                        \
     _(rows_softmax) _(rows_log_softmax) _(lanes_softmax) _(lanes_log_softmax)                                          \
     _(row_softmax_backward) _(row_log_softmax_backward) _(lanes_softmax_backward) _(lanes_log_softmax_backward)        \
     _(row_cross_entropy) _(lanes_cross_entropy) _(row_base) _(lanes_base)                                              \
     _(activation_forward) _(activation_backward) _(dropout_draw) _(dropout_apply)                                      \
     _(losses) _(steps) _(squares) _(scale)                                                                             \
-    _(moments) _(gradient_sums) _(norm_rows) _(norm_gradient_rows) _(norm_columns) _(norm_row) _(add_to_doubles)       \
+    _(moments) _(gradient_sums) _(norm_rows) _(norm_gradient_rows) _(norm_columns) _(norm_row)                         \
     _(channelwise_forward) _(channelwise_backward) _(maxout)                                                           \
     _(max_rows) _(mean_rows) _(max_planes) _(mean_planes) _(index_planes) _(index_rows) _(largest) _(gather)           \
     _(pool_scatter) _(mean_backward) _(spread)

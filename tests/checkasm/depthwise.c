@@ -81,22 +81,21 @@ void NAME(check_depthwise_weight_lanes)(void)
         double sum = 0;
         for (ptrdiff_t l = 0; l < lanes(); l++)
             sum += lane[t * lanes() + l];
-        same(sum, sums[t], FLOAT64);
+        same(sum, sums[t], KIND);
     }
-    leave_doubles_open(lane, taps * lanes());
+    memcpy(want(lane), lane, (size_t)(taps * lanes()) * sizeof *lane);
     verify();
 }
 
 void NAME(check_sum_lanes)(void)
 {
     const ptrdiff_t taps = between(0, 20);
-    double *const lane = doubles(taps * lanes(), -3, 3, RESULT);
+    double *const lane = doubles(taps * lanes(), -3, 3, INPUT);
     real *const dw = results(taps);
     for (ptrdiff_t t = 0; t < taps; t++)
         for (ptrdiff_t l = 0; l < lanes(); l++)
             want(dw)[t] = (l ? want(dw)[t] : 0) + (number)lane[t * lanes() + l];
     CALL(depthwise, sum_lanes)(taps, lane, dw);
-    leave_doubles_open(lane, taps * lanes());
     verify();
 }
 

@@ -125,28 +125,6 @@ void NAME(check_norm_row)(void)
     verify();
 }
 
-void NAME(check_add_to_doubles)(void)
-{
-    const ptrdiff_t count = some_count(0);
-    real *const x = integers(count, INPUT);
-    double *const sums = doubles(count, -3, 3, RESULT);
-    for (ptrdiff_t i = 0; i < count; i++)
-        want(sums)[i] += x[i];
-    CALL(rows, add_to_doubles)(count, x, sums);
-    verify();
-}
-
-void NAME(check_narrow)(void)
-{
-    const ptrdiff_t count = some_count(0);
-    const double *const x = doubles(count, -3, 3, INPUT);
-    real *const y = results(count);
-    for (ptrdiff_t i = 0; i < count; i++)
-        want(y)[i] = (number)x[i];
-    CALL(rows, narrow)(count, x, y);
-    verify();
-}
-
 /* ---- Activations by channel: against the portable ones ----------------------------------------------------------- */
 
 static void check_channelwise(int f, int backward)

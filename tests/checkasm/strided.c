@@ -95,3 +95,25 @@ void NAME(check_row_add)(void)
     CALL(rows, add)(count, x, sum);
     verify();
 }
+
+void NAME(check_add_to_doubles)(void)
+{
+    const ptrdiff_t count = some_count(0);
+    real *const x = integers(count, INPUT);
+    double *const sums = doubles(count, -3, 3, RESULT);
+    for (ptrdiff_t i = 0; i < count; i++)
+        want(sums)[i] += x[i];
+    CALL(rows, add_to_doubles)(count, x, sums);
+    verify();
+}
+
+void NAME(check_narrow)(void)
+{
+    const ptrdiff_t count = some_count(0);
+    double *const x = doubles(count, -3, 3, INPUT);
+    real *const y = results(count);
+    for (ptrdiff_t i = 0; i < count; i++)
+        want(y)[i] = (number)x[i];
+    CALL(rows, narrow)(count, x, y);
+    verify();
+}
