@@ -12,6 +12,22 @@ from npkernels import conv
 ISAS = [nk.isa()] if os.environ.get("NPKERNELS_ISA") else nk.available_isas()
 
 
+# What also runs as Clang builds the package and under sanitizers (.ci/clang, .ci/sanitize): all kernels, but no test
+# that starts processes or compares with other libraries.
+TOPICS = """
+    activation calls channelwise conv conv_forms conv_transpose corners cross_entropy depthwise distance image_gradient
+    layout_fuzz linear loss norm optim pool regularisation softmax winograd winograd_gradient
+"""
+CORE = {f"test_{topic}" for topic in TOPICS.split()}
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest looks at -m
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem in CORE:
+            item.add_marker(pytest.mark.core)
+
+
 @pytest.fixture(params=ISAS)
 def isa(request):
     before = nk.isa()
