@@ -155,7 +155,7 @@ INLINE void transform_sums(const int n, const real *m, ptrdiff_t plane, vreal r[
 INLINE void output(const int step, ptrdiff_t tiles, const real *m, ptrdiff_t plane, ptrdiff_t tile, const real *bias,
                    ptrdiff_t channels, real *pixels)
 {
-    const vreal start = bias != NULL ? vload_part(bias, channels) : (vreal){0};
+    const vreal start = positive_zeros(bias != NULL ? vload_part(bias, channels) : (vreal){0});
     for (ptrdiff_t t = 0; t < tiles; t++) {
         vreal y[5][5];
         transform_sums(step, m + t * tile, plane, y);

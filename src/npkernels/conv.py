@@ -360,7 +360,7 @@ def _whole_image_gradient(dy, w, b, dx, geometry, groups):
         return
     rows, columns = _phases(h, kh, sh, dh, top), _phases(width, kw, sw, dw, left)
     if len(rows) < min(sh, h) or len(columns) < min(sw, width):  # some pixels meet no tap
-        dx[...] = 0 if b is None else b[:, None, None]
+        dx[...] = 0 if b is None else b[:, None, None] + 0
     for first_row, rows_of_w, dilation_h, top_of_dy in rows:
         for first_column, columns_of_w, dilation_w, left_of_dy in columns:
             kernel = len(range(*rows_of_w)), len(range(*columns_of_w))
