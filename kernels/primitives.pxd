@@ -190,17 +190,23 @@ cdef extern from "primitives.h" nogil:
         WINOGRAD_PLANES
         WINOGRAD_TILES
         WINOGRAD_PIXELS
+        WINOGRAD_PARTS
     ctypedef struct winograd_primitives:
-        bint (*kernels)(Py_ssize_t channels, Py_ssize_t width, const void* taps, bint turned, void* u,
-                        Py_ssize_t plane) noexcept nogil
-        bint (*input)(const windows* x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t channels, Py_ssize_t tiles, void* pixels,
-                      void* v, Py_ssize_t plane, Py_ssize_t tile) noexcept nogil
+        void (*kernels)(Py_ssize_t channels, Py_ssize_t width, const void* taps, bint turned, void* u, Py_ssize_t plane,
+                        void* extents) noexcept nogil
+        bint (*even_kernels)(Py_ssize_t parts, Py_ssize_t width, const void* extents, Py_ssize_t outputs) noexcept nogil
+        void (*input)(const windows* x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t channels, Py_ssize_t tiles, void* pixels,
+                      void* v, Py_ssize_t plane, Py_ssize_t tile, void* energies) noexcept nogil
+        bint (*even)(const windows* x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t tiles,
+                     const void* energies) noexcept nogil
         void (*output)(Py_ssize_t tiles, const void* m, Py_ssize_t plane, Py_ssize_t tile, const void* bias,
                        Py_ssize_t channels, void* pixels) noexcept nogil
         void (*store)(Py_ssize_t channels, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t width, const void* pixels, char* y,
                       Py_ssize_t y_channel, Py_ssize_t y_row, Py_ssize_t y_column) noexcept nogil
-        bint (*gradient)(const windows* dy, Py_ssize_t row, Py_ssize_t column, Py_ssize_t channels, Py_ssize_t tiles,
-                         void* pixels, void* v, Py_ssize_t plane, Py_ssize_t tile) noexcept nogil
+        void (*gradient)(const windows* dy, Py_ssize_t row, Py_ssize_t column, Py_ssize_t channels, Py_ssize_t tiles,
+                         void* pixels, void* v, Py_ssize_t plane, Py_ssize_t tile, void* energies) noexcept nogil
+        void (*pixel_extent)(Py_ssize_t tiles, const void* energies, double* largest, double* sum) noexcept nogil
+        void (*gradient_extent)(Py_ssize_t tiles, const void* energies, double* largest, double* sum) noexcept nogil
         void (*weights)(Py_ssize_t channels, const void* m, Py_ssize_t plane, Py_ssize_t width, void* taps) noexcept nogil
 
 cdef extern from "primitives.h" nogil:

@@ -6,8 +6,6 @@ from npkernels._primitives cimport primitives
 cdef extern from "shared.h" nogil:
     ctypedef int64_t int64_memory
     int64_t load_once(const int64_memory* x)
-    void raise_flag(char* flag)
-    bint is_raised(const char* flag)
 
 cdef extern from *:
     # Numbers of arrays that come from outside: NumPy's may be unaligned.

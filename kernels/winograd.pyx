@@ -8,19 +8,20 @@
 A strip is up to 16 neighbouring tiles of one image; a block of strips may be of several images. Where the tiles are many, a
 block is a task, and U is held for as many outputs as the cache takes. Where they are few beside the kernels, V is held for
 all of them, and a panel of outputs is a task: no kernel is transformed twice, and a thread reads its own kernels only. Every
-sum is one chain of multiply-adds over c either way, so that an image's result depends on that image only.
+sum is one chain of multiply-adds over c either way, so that an image's result depends on that image only. Whether an image or
+the kernels are even enough for this form (kernels/simd/winograd.h) is found out on the way.
 """
 cimport numpy as cnp
 from libc.string cimport memset
 
 from npkernels._layout cimport read_strides
 from npkernels._primitives cimport (
-    START_C, START_ZERO, WINOGRAD_PIXELS, WINOGRAD_PLANES, activation_fn, panel_count, panel_start,
-    primitives, windows, winograd_primitives,
+    START_C, START_ZERO, WINOGRAD_PARTS, WINOGRAD_PIXELS, WINOGRAD_PLANES, WINOGRAD_TILES, activation_fn, panel_count,
+    panel_start, primitives, windows, winograd_primitives,
 )
 from npkernels._product cimport SERIAL_FLOP, ceil_div, odd_lines
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
-from npkernels._scalars cimport is_raised, raise_flag, round_to_line
+from npkernels._scalars cimport round_to_line
 from npkernels._strips cimport Strips, first_tile, locate, set_strips
 from npkernels._windows cimport set_windows
 
@@ -48,7 +49,8 @@ cdef struct Winograd:
     const char* bias
     activation_fn activation
     Py_ssize_t images, channels, padded, outputs       # padded to whole vectors
-    Py_ssize_t channel_block                           # whose U is held at a time
+    Py_ssize_t all_channels
+    Py_ssize_t channel_block, first_channel            # whose U is held at a time; of which it is the first
     Strips strips
     Py_ssize_t block, tiles                            # strips and tiles in a block
     Py_ssize_t first, count, panels, part              # the range of outputs; outputs whose M is held at a time
@@ -57,9 +59,11 @@ cdef struct Winograd:
     char* tiles_of_all               # V if by_outputs
     char* scratch
     size_t slot_bytes, shared_bytes, u_bytes, v_bytes, m_bytes
-    size_t pixel_bytes               # of the pixels of a strip or of the kernels that are packed
-    char* bad_weights                # flags, which tasks raise
-    char* bad_images                 # one an image
+    size_t pixel_bytes               # of the pixels of a strip and its energies, or of the kernels that are packed
+    char* extents                    # of the kernels of the range: (ranges of channels, 2, count), as U shared or not
+    size_t extent_bytes
+    char* uneven_strips
+    char* uneven_panels              # if by_outputs
 
 
 cdef void plan(Winograd* v, int threads) noexcept nogil:
@@ -68,7 +72,8 @@ cdef void plan(Winograd* v, int threads) noexcept nogil:
     v.padded = ceil_div(v.channels, t.lanes) * t.lanes
     set_strips(&v.strips, v.images, v.x.oh, v.x.ow, v.step)
     v.v_tile, v.channel_block = v.padded, v.channels
-    v.pixel_bytes = round_to_line(<size_t>max(<Py_ssize_t>WINOGRAD_PIXELS * t.lanes, PACKED_CHANNELS * v.taps * widest) * size)
+    v.pixel_bytes = round_to_line(<size_t>max(<Py_ssize_t>(WINOGRAD_PIXELS + WINOGRAD_TILES * WINOGRAD_PARTS) * t.lanes,
+                                              PACKED_CHANNELS * v.taps * widest) * size)
     all_tiles = first_tile(&v.strips, v.strips.count)
     v.by_outputs = (WINOGRAD_PLANES * v.channels * v.outputs * size > RANGE_BYTES
                     and WINOGRAD_PLANES * odd_lines(all_tiles * v.v_tile) * size <= TILE_BYTES)
@@ -81,8 +86,9 @@ cdef void plan(Winograd* v, int threads) noexcept nogil:
     v.v_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.v_plane * size))
     v.m_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.m_plane * size))
     v.u_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.u_plane * size))
-    v.shared_bytes = v.v_bytes if v.by_outputs else v.u_bytes
-    v.slot_bytes = (v.u_bytes if v.by_outputs else v.v_bytes) + v.m_bytes + v.pixel_bytes
+    v.extent_bytes = round_to_line(<size_t>(2 * ceil_div(v.channels, PACKED_CHANNELS) * v.count * size))
+    v.shared_bytes = v.v_bytes if v.by_outputs else v.u_bytes + v.extent_bytes
+    v.slot_bytes = (v.u_bytes + v.extent_bytes if v.by_outputs else v.v_bytes) + v.m_bytes + v.pixel_bytes
 
 
 cdef void plan_tiles(Winograd* v, int threads) noexcept nogil:
@@ -109,6 +115,7 @@ cdef void plan_outputs(Winograd* v, int threads, Py_ssize_t all_tiles) noexcept 
     if WINOGRAD_PLANES * v.channels * v.count * size > OWN_BYTES:      # then V's size says that tiles are few
         v.channel_block = max(1, OWN_BYTES // (WINOGRAD_PLANES * v.count * size))
         v.channel_block = ceil_div(v.channels, ceil_div(v.channels, v.channel_block))
+        v.channel_block = ceil_div(v.channel_block, PACKED_CHANNELS) * PACKED_CHANNELS
         v.block = v.strips.count
     v.tiles = min(v.block * chunk, all_tiles)
 
@@ -121,7 +128,7 @@ cdef void transform_kernels(void* context, Py_ssize_t first, Py_ssize_t last, in
     # A panel of outputs and a few channels at a time
     cdef const Winograd* v = <const Winograd*>context
     cdef Py_ssize_t lanes = v.table.lanes, size = v.table.itemsize, parts = ceil_div(v.channels, PACKED_CHANNELS), task
-    cdef Py_ssize_t vectors = range_vectors(v), start, end, c, channels
+    cdef Py_ssize_t vectors = range_vectors(v), start, end, c, channels, part
     cdef char* taps = v.scratch + <size_t>slot * v.slot_bytes
     for task in range(first, last):
         start = panel_start(vectors, v.panels, task // parts) * lanes
@@ -129,9 +136,24 @@ cdef void transform_kernels(void* context, Py_ssize_t first, Py_ssize_t last, in
         c = task % parts * PACKED_CHANNELS
         channels = min(<Py_ssize_t>PACKED_CHANNELS, v.channels - c)
         pack_kernels(v, v.first + start, min(end, v.outputs - v.first) - start, end - start, c, channels, taps)
-        if not v.form.kernels(channels, end - start, taps, v.turned, v.u + (start * v.channels + c * (end - start)) * size,
-                              v.u_plane):
-            raise_flag(v.bad_weights)
+        part = (v.first_channel + c) // PACKED_CHANNELS
+        v.form.kernels(channels, end - start, taps, v.turned, v.u + (start * v.channels + c * (end - start)) * size, v.u_plane,
+                       extents_of(v, start) + 2 * part * (end - start) * size)
+
+
+cdef inline char* extents_of(const Winograd* v, Py_ssize_t start) noexcept nogil:
+    # of the panel that begins at an output of the range: one behind the other
+    return v.extents + 2 * ceil_div(v.all_channels, PACKED_CHANNELS) * start * v.table.itemsize
+
+
+cdef bint even_kernels(const Winograd* v) noexcept nogil:
+    cdef Py_ssize_t lanes = v.table.lanes, vectors = range_vectors(v), q, start, end
+    for q in range(v.panels):
+        start, end = panel_start(vectors, v.panels, q) * lanes, panel_start(vectors, v.panels, q + 1) * lanes
+        if not v.form.even_kernels(ceil_div(v.all_channels, PACKED_CHANNELS), end - start, extents_of(v, start),
+                                   min(end, v.outputs - v.first) - start):
+            return False
+    return True
 
 
 cdef inline void pack_kernels(const Winograd* v, Py_ssize_t output, Py_ssize_t outputs, Py_ssize_t width, Py_ssize_t c,
@@ -145,19 +167,21 @@ cdef inline void pack_kernels(const Winograd* v, Py_ssize_t output, Py_ssize_t o
 
 cdef Py_ssize_t transform_tiles(const Winograd* v, Py_ssize_t first, Py_ssize_t last, char* to, char* pixels) noexcept nogil:
     # V of the strips first .. last; the number of their tiles
-    cdef Py_ssize_t strip, image, row, column, tiles, c, done = 0, size = v.table.itemsize
+    cdef Py_ssize_t strip, image, row, column, tiles, c, done = 0, size = v.table.itemsize, lanes = v.table.lanes
     cdef windows x
+    cdef char* energies = pixels + WINOGRAD_PIXELS * lanes * size
     for strip in range(first, last):
         locate(&v.strips, strip, &image, &row, &column, &tiles)
         x = v.x
         x.x += image * x.image_stride
+        memset(energies, 0, <size_t>(tiles * WINOGRAD_PARTS * lanes * size))
         c = 0
         while c < v.channels:
-            if not v.form.input(&x, v.step * row - x.top, v.step * column - x.left, min(v.table.lanes, v.channels - c), tiles,
-                                pixels, to + (done * v.v_tile + c) * size, v.v_plane, v.v_tile):
-                raise_flag(v.bad_images + image)
-            x.x += v.table.lanes * x.channel_stride
-            c += v.table.lanes
+            v.form.input(&x, v.step * row - x.top, v.step * column - x.left, min(lanes, v.channels - c), tiles, pixels,
+                         to + (done * v.v_tile + c) * size, v.v_plane, v.v_tile, energies)
+            x.x += lanes * x.channel_stride
+            c += lanes
+        v.uneven_strips[strip] = not v.form.even(&x, v.step * row, v.step * column, tiles, energies)
         done += tiles
     return done
 
@@ -249,42 +273,51 @@ cdef void run_panels(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
     for task in range(first, last):
         v = whole[0]
         v.u = whole.scratch + <size_t>slot * v.slot_bytes
-        m, v.scratch = v.u + v.u_bytes, v.u + v.u_bytes + v.m_bytes
+        v.extents = v.u + v.u_bytes
+        m, v.scratch = v.extents + v.extent_bytes, v.extents + v.extent_bytes + v.m_bytes
         v.first = panel_start(vectors, whole.panels, task) * lanes
         v.count = min(v.outputs, panel_start(vectors, whole.panels, task + 1) * lanes) - v.first
         v.panels = 1
         c = 0
         while c < whole.channels:
-            v.channels, v.w = min(whole.channel_block, whole.channels - c), whole.w + c * v.w_channel
+            v.channels, v.w, v.first_channel = min(whole.channel_block, whole.channels - c), whole.w + c * v.w_channel, c
             transform_kernels(&v, 0, ceil_div(v.channels, PACKED_CHANNELS), 0)
-            if is_raised(v.bad_weights):
-                return
             multiply_blocks(&v, v.tiles_of_all + c * size, m, c == 0, c + v.channels == whole.channels)
             c += v.channels
+        v.uneven_panels[task] = not even_kernels(&v)
 
 
-cdef int run(Winograd* v, int threads) except -1 nogil:
-    cdef Py_ssize_t strips
+cdef int run(Winograd* v, int threads, char* uneven) except -1 nogil:
+    cdef Py_ssize_t strips, panels, i, image, row, column, tiles
+    cdef size_t flag_bytes
     cdef char* shared
+    cdef bint even = True
     plan(v, threads)
-    strips = v.strips.count
-    shared = <char*>workspace(v.shared_bytes + v.slot_bytes * <size_t>threads)
+    strips, panels = v.strips.count, v.panels if v.by_outputs else 0
+    flag_bytes = round_to_line(<size_t>(strips + panels))
+    shared = <char*>workspace(flag_bytes + v.shared_bytes + v.slot_bytes * <size_t>threads)
     if shared == NULL:
         raise MemoryError("no memory for the transformed kernels of a convolution")
-    v.u = v.tiles_of_all = shared
-    v.scratch = shared + v.shared_bytes
+    v.uneven_strips, v.uneven_panels = shared, shared + strips
+    memset(shared, 0, flag_bytes)
+    v.u = v.tiles_of_all = shared + flag_bytes
+    v.extents = v.u + v.u_bytes
+    v.scratch = shared + flag_bytes + v.shared_bytes
     if v.by_outputs:
         parallel_for(transform_all_tiles, v, strips, 1, threads)
-        parallel_for(run_panels, v, v.panels, 1, threads)
-        workspace_done()
-        return 0
-    v.first = 0
-    while v.first < v.outputs and not v.bad_weights[0]:
+        parallel_for(run_panels, v, panels, 1, threads)
+        for i in range(panels):
+            even = even and not v.uneven_panels[i]
+    while not v.by_outputs and v.first < v.outputs and even:
         v.panels = panel_count(range_vectors(v), v.table.tile.vectors)
         parallel_for(transform_kernels, v, v.panels * ceil_div(v.channels, PACKED_CHANNELS), 1, threads)
-        if not v.bad_weights[0]:
+        even = even_kernels(v)
+        if even:
             parallel_for(run_blocks, v, ceil_div(strips, v.block), 1, threads)
         v.first += v.count
+    for i in range(strips):
+        locate(&v.strips, i, &image, &row, &column, &tiles)
+        uneven[image] |= v.uneven_strips[i] | (not even)
     workspace_done()
     return 0
 
@@ -298,13 +331,12 @@ def forward(
     tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, oh, ow: 3, 3 or 5, 5, then 1, 1, 1, 1, ...
     int activation=-1,
 ):
-    """Whether each image was done: 0 where it was, 1 where its pixels or the weights forbid this form, as uint8 (n,)."""
+    """Whether each image was done: 0 where it was, 1 where its pixels or the kernels are not even, as uint8 (n,)."""
     cdef Winograd v
     cdef cnp.npy_intp s[4]
     cdef cnp.npy_intp of_w[3]
     cdef cnp.npy_intp n = cnp.PyArray_DIMS(x)[0]
-    cdef cnp.ndarray bad = cnp.PyArray_ZEROS(1, &n, cnp.NPY_UINT8, 0)
-    cdef char bad_weights = 0
+    cdef cnp.ndarray uneven = cnp.PyArray_ZEROS(1, &n, cnp.NPY_UINT8, 0)
     cdef int threads = num_threads()
     memset(&v, 0, sizeof(Winograd))
     read_strides(y, s)
@@ -316,7 +348,7 @@ def forward(
     v.w, v.turned = <const char*>cnp.PyArray_DATA(w), turned
     v.w_output, v.w_channel, v.w_tap = of_w[0], of_w[1], of_w[2]
     v.images, v.channels, v.outputs = n, cnp.PyArray_DIMS(x)[1], cnp.PyArray_DIMS(w)[0]
-    v.bad_images, v.bad_weights = <char*>cnp.PyArray_DATA(bad), &bad_weights
+    v.all_channels = v.channels
     if bias is not None:
         v.bias = <const char*>cnp.PyArray_DATA(bias)
     if activation >= 0:
@@ -324,7 +356,5 @@ def forward(
     if 72.0 / (v.step * v.step) * cnp.PyArray_SIZE(y) * v.channels < SERIAL_FLOP:
         threads = 1
     with nogil:
-        run(&v, threads)
-    if bad_weights:
-        cnp.PyArray_FILLWBYTE(bad, 1)
-    return bad
+        run(&v, threads, <char*>cnp.PyArray_DATA(uneven))
+    return uneven

@@ -7,18 +7,24 @@
 
 V and U are held for a group of tiles, M for a range of channels and one of outputs: all threads transform a group's tiles, then
 all add its products to M, and so on. Every element of M is one chain of multiply-adds over the tiles in their order, or chains
-of some groups that are added in double where tiles are many: threads change no bit.
+of some groups that are added in double where tiles are many: neither groups nor ranges nor threads change a bit.
+
+The taps of a kernel share their rounding errors, which are relative to the largest tile. A tap that does not see it, because its
+partners are 0, suffers from it, so that this form is left to even batches, in which no tile of a channel outweighs others: its
+norm, the root of its sum of squares, is at most the sum of those of all other tiles, the mean of all channels. Tiles of the image
+overlap: a pixel counts in up to `copies` of them.
 """
 cimport numpy as cnp
+from libc.math cimport ldexp
 from libc.string cimport memset
 
 from npkernels._primitives cimport (
-    START_C, START_ZERO, WINOGRAD_PIXELS, WINOGRAD_PLANES, panel_count, panel_start, primitives, windows,
-    winograd_primitives,
+    START_C, START_ZERO, WINOGRAD_PARTS, WINOGRAD_PIXELS, WINOGRAD_PLANES, WINOGRAD_TILES, panel_count, panel_start,
+    primitives, windows, winograd_primitives,
 )
 from npkernels._product cimport SERIAL_FLOP, SUM_BLOCK, ceil_div, odd_lines
 from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
-from npkernels._scalars cimport raise_flag, round_to_line
+from npkernels._scalars cimport round_to_line
 from npkernels._strips cimport Strips, first_tile, locate, set_strips
 from npkernels._windows cimport set_windows
 
@@ -28,6 +34,11 @@ cdef enum:
     GROUP_BYTES = 3500000            # of V and U
     SUM_BYTES = 3600000              # of M
     TAP_CHANNELS = 16                # whose taps are transformed at a time
+
+# The largest norm of a tile of a channel, and the sum of all
+cdef struct Extent:
+    double largest, sum
+
 
 cdef struct Gradient:
     const primitives* table
@@ -49,7 +60,8 @@ cdef struct Gradient:
     double* totals                                      # of chains of M, or NULL: M is one
     char* scratch
     size_t slot_bytes
-    char bad                         # a flag, which tasks raise
+    Extent* extents                                      # of the strips of each range of x, then of dy
+    Py_ssize_t ranges_of_x
 
 
 cdef inline Py_ssize_t even_part(Py_ssize_t count, Py_ssize_t most, Py_ssize_t unit) noexcept nogil:
@@ -72,7 +84,9 @@ cdef void plan(Gradient* v, int threads) noexcept nogil:
     v.v_plane, v.u_plane = odd_lines(tiles * v.v_tile), odd_lines(tiles * v.u_tile)
     v.m_plane = odd_lines(v.channel_count * v.output_count)
     v.slices = max(1, min(ceil_div(3 * threads, WINOGRAD_PLANES), v.channel_count // (2 * t.tile.rows)))
-    v.slot_bytes = <size_t>(max(<Py_ssize_t>WINOGRAD_PIXELS, TAP_CHANNELS * v.taps) * t.lanes * t.itemsize)
+    v.slot_bytes = <size_t>(max(<Py_ssize_t>(WINOGRAD_PIXELS + WINOGRAD_TILES * WINOGRAD_PARTS), TAP_CHANNELS * v.taps)
+                            * t.lanes * t.itemsize)
+    v.ranges_of_x = ceil_div(v.channels, v.channel_count)
 
 
 cdef void transform_strip(Gradient* v, Py_ssize_t strip, bint of_dy, char* pixels) noexcept nogil:
@@ -82,19 +96,22 @@ cdef void transform_strip(Gradient* v, Py_ssize_t strip, bint of_dy, char* pixel
     cdef Py_ssize_t place = first_tile(&v.strips, strip) - first_tile(&v.strips, v.s0)
     cdef char* to = v.u + place * v.u_tile * size if of_dy else v.v + place * v.v_tile * size
     cdef windows x = v.dy if of_dy else v.x
-    cdef bint good
+    cdef char* energies = pixels + WINOGRAD_PIXELS * lanes * size
+    cdef Extent* extent = v.extents + (v.ranges_of_x + c // v.output_count if of_dy else c // v.channel_count) * v.strips.count
+    extent += strip
+    extent.largest = extent.sum = 0
     locate(&v.strips, strip, &image, &row, &column, &tiles)
     x.x += image * x.image_stride + c * x.channel_stride
     while c < end:
+        memset(energies, 0, <size_t>(tiles * WINOGRAD_PARTS * lanes * size))
         if of_dy:
-            good = v.form.gradient(&x, v.step * row, v.step * column, min(lanes, end - c), tiles, pixels, to, v.u_plane,
-                                   v.u_tile)
+            v.form.gradient(&x, v.step * row, v.step * column, min(lanes, end - c), tiles, pixels, to, v.u_plane, v.u_tile,
+                            energies)
+            v.form.gradient_extent(tiles, energies, &extent.largest, &extent.sum)
         else:
-            good = v.form.input(&x, v.step * row - x.top, v.step * column - x.left, min(lanes, end - c), tiles, pixels, to,
-                                v.v_plane, v.v_tile)
-        if not good:
-            raise_flag(&v.bad)
-            return
+            v.form.input(&x, v.step * row - x.top, v.step * column - x.left, min(lanes, end - c), tiles, pixels, to, v.v_plane,
+                         v.v_tile, energies)
+            v.form.pixel_extent(tiles, energies, &extent.largest, &extent.sum)
         c += lanes
         x.x += lanes * x.channel_stride
         to += lanes * size
@@ -161,41 +178,56 @@ cdef void store(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noex
 cdef void run_range(Gradient* v, int threads) noexcept nogil:
     cdef Py_ssize_t count
     v.s0 = 0
-    while v.s0 < v.strips.count and not v.bad:
+    while v.s0 < v.strips.count:
         v.s1 = min(v.s0 + v.strip_count, v.strips.count)
         count = v.s1 - v.s0
         parallel_for(transform, v, count if v.keep else 2 * count, 1, threads)
         v.keep = count == v.strips.count
         parallel_for(multiply, v, WINOGRAD_PLANES * v.slices, 1, threads)
         v.s0 = v.s1
-    if not v.bad:
-        parallel_for(store, v, ceil_div(v.o1 - v.o0, v.table.lanes) * ceil_div(v.c1 - v.c0, TAP_CHANNELS), 1, threads)
+    parallel_for(store, v, ceil_div(v.o1 - v.o0, v.table.lanes) * ceil_div(v.c1 - v.c0, TAP_CHANNELS), 1, threads)
+
+
+cdef bint even(const Gradient* v, const Extent* extents, Py_ssize_t count, Py_ssize_t channels, Py_ssize_t copies) noexcept nogil:
+    # Also: finite, and of a size with which no transform overflows or underflows
+    cdef double largest = 0, sum = 0, bound = ldexp(1, 50 if v.table.itemsize == sizeof(float) else 450)
+    cdef Py_ssize_t i
+    for i in range(count):
+        largest, sum = max(largest, extents[i].largest), sum + extents[i].sum
+    return 1 / bound <= largest <= bound and copies * largest * channels <= sum - copies * largest
 
 
 cdef int run(Gradient* v, int threads) except -1 nogil:
-    cdef size_t size = <size_t>v.table.itemsize, v_bytes, u_bytes, m_bytes, total_bytes = 0
+    # Whether the pixels are even
+    cdef size_t size = <size_t>v.table.itemsize, v_bytes, u_bytes, m_bytes, extent_bytes, total_bytes = 0
+    cdef Py_ssize_t of_x, of_dy, copies = ceil_div(6, v.step) * ceil_div(6, v.step)
+    cdef bint good
     plan(v, threads)
+    of_x, of_dy = v.ranges_of_x * v.strips.count, ceil_div(v.outputs, v.output_count) * v.strips.count
+    extent_bytes = round_to_line(<size_t>(of_x + of_dy) * sizeof(Extent))
     v_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.v_plane) * size)
     u_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.u_plane) * size)
     m_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.m_plane) * size)
     if v.strips.count > v.chain:
         total_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.m_plane) * sizeof(double))
-    v.v = <char*>workspace(v_bytes + u_bytes + m_bytes + total_bytes + v.slot_bytes * <size_t>threads)
+    v.v = <char*>workspace(v_bytes + u_bytes + m_bytes + total_bytes + extent_bytes + v.slot_bytes * <size_t>threads)
     if v.v == NULL:
         raise MemoryError("no memory for the gradient of the weights")
     v.u, v.m = v.v + v_bytes, v.v + v_bytes + u_bytes
     v.totals = <double*>(v.m + m_bytes) if total_bytes > 0 else NULL
-    v.scratch = v.m + m_bytes + total_bytes
+    v.extents = <Extent*>(v.m + m_bytes + total_bytes)
+    v.scratch = v.m + m_bytes + total_bytes + extent_bytes
     v.c0 = 0
-    while v.c0 < v.channels and not v.bad:
+    while v.c0 < v.channels:
         v.c1, v.o0, v.keep = min(v.c0 + v.channel_count, v.channels), 0, False
-        while v.o0 < v.outputs and not v.bad:
+        while v.o0 < v.outputs:
             v.o1 = min(v.o0 + v.output_count, v.outputs)
             run_range(v, threads)
             v.o0 = v.o1
         v.c0 = v.c1
+    good = even(v, v.extents, of_x, v.channels, copies) and even(v, v.extents + of_x, of_dy, v.outputs, 1)
     workspace_done()
-    return 0
+    return good
 
 
 def weight_gradient(
@@ -204,9 +236,10 @@ def weight_gradient(
     cnp.ndarray dw,          # OUT (oc, c * taps), C-contiguous
     tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, oh, ow: 3, 3 or 5, 5, then 1, 1, 1, 1, ...
 ):
-    """Whether dw was written; else pixels forbid this form."""
+    """Whether dw holds the result; else pixels are not even enough for this form."""
     cdef Gradient v
     cdef int threads = num_threads()
+    cdef bint good
     memset(&v, 0, sizeof(Gradient))
     v.table, v.dw = primitives_for(cnp.PyArray_TYPE(x)), <char*>cnp.PyArray_DATA(dw)
     set_windows(&v.x, x, 0, geometry)
@@ -216,5 +249,5 @@ def weight_gradient(
     if 72.0 / (v.step * v.step) * cnp.PyArray_SIZE(dy) * v.channels < SERIAL_FLOP:
         threads = 1
     with nogil:
-        run(&v, threads)
-    return not v.bad
+        good = run(&v, threads)
+    return good

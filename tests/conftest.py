@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import npkernels as nk
-from npkernels import conv
+from npkernels import conv, conv_gradient
 
 # All that this machine runs; with NPKERNELS_ISA set that one, so that .ci/run does no test twice.
 ISAS = [nk.isa()] if os.environ.get("NPKERNELS_ISA") else nk.available_isas()
@@ -74,10 +74,11 @@ def same_for_any_threads():
 @pytest.fixture
 def direct(monkeypatch):
     """Convolutions and gradients never take Winograd's form, whose points are no integers."""
-    conv._columns_pay.cache_clear()
-    monkeypatch.setattr(conv, "_winograd_tiles", lambda *geometry: 0)
+    conv_gradient._columns_pay.cache_clear()
+    for module in (conv, conv_gradient):
+        monkeypatch.setattr(module, "winograd_tiles", lambda *geometry: 0)
     yield
-    conv._columns_pay.cache_clear()
+    conv_gradient._columns_pay.cache_clear()
 
 
 def strided_copies(array):

@@ -5,7 +5,7 @@ import pytest
 from bounds import assert_exact, assert_near, integers
 
 import npkernels as nk
-from npkernels import conv, reference
+from npkernels import conv_gradient, reference
 
 # n, c, h, w, oc, kh, kw, stride, padding, dilation, groups
 CASES = [
@@ -24,7 +24,7 @@ CASES = [
 
 @pytest.fixture(params=[True, False], ids=["columns", "convolutions"])
 def form(request, monkeypatch):
-    monkeypatch.setattr(conv, "_columns_pay", lambda *sizes: request.param)
+    monkeypatch.setattr(conv_gradient, "_columns_pay", lambda *sizes: request.param)
 
 
 def normal(rng, shape, dtype):
@@ -86,7 +86,7 @@ def test_nan_reaches_only_the_pixels_that_its_window_sees(form, isa, dtype):
 def test_the_form_depends_on_the_sizes_of_an_image_alone(monkeypatch):
     """Unpadded small images and strides take columns, padded large ones convolutions."""
     taken = []
-    monkeypatch.setattr(conv._image_gradient, "by_columns", lambda *arguments: taken.append(True))
+    monkeypatch.setattr(conv_gradient._image_gradient, "by_columns", lambda *arguments: taken.append(True))
     for n in (1, 64):
         for c, size, oc, kernel, stride, padding, columns in (
             (64, 12, 128, 3, 2, 0, True),

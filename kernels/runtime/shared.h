@@ -10,8 +10,4 @@ typedef int64_t int64_memory __attribute__((aligned(1), may_alias)); /* of an ar
  * loaded once. */
 static inline int64_t load_once(const int64_memory *x) { return *(const volatile int64_memory *)x; }
 
-/* A flag that tasks raise and nobody lowers meanwhile. */
-static inline void raise_flag(char *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
-static inline int is_raised(const char *flag) { return __atomic_load_n(flag, __ATOMIC_RELAXED); }
-
 #endif

@@ -83,9 +83,9 @@ INLINE void correlate_block(const int rows, const int vectors, const tap_list *t
         {
             real *const to = (real *)((char *)y + i * y_row) + v * LANES;
             if (v < vectors - 1 || last == LANES)
-                vstore(to, acc[i * vectors + v]);
+                vstore(to, positive_zeros(acc[i * vectors + v]));
             else
-                vstore_part(to, acc[i * vectors + v], last);
+                vstore_part(to, positive_zeros(acc[i * vectors + v]), last);
         }
 }
 

@@ -93,7 +93,7 @@ INLINE void sum_pixels(const int pixels, const int columns, const tap_places *ta
             UNROLL for (int p = 0; p < pixels; p++) sum[p] = vfma(tap, vload(x + p * step * LANES), sum[p]);
         }
     }
-    UNROLL for (int p = 0; p < pixels; p++) vstore(to + p * to_step * LANES, sum[p]);
+    UNROLL for (int p = 0; p < pixels; p++) vstore(to + p * to_step * LANES, positive_zeros(sum[p]));
 }
 
 /* A row of sums, split evenly, from pixels `step` apart to pixels `to_step` apart. */

@@ -205,7 +205,7 @@ void NAME(patch_sums)(const windows *g, ptrdiff_t images, ptrdiff_t channels, co
         for (ptrdiff_t first = 0; next_stretch(&v, g, cols); first = v.pixel)
             for (ptrdiff_t n = 0; n < images; n++)
                 for (ptrdiff_t c = 0; c < channels; c++)
-                    sum_stretch(&v, cols->x + n * cols->image + c * cols->channel, bias ? bias[c] : 0,
+                    sum_stretch(&v, cols->x + n * cols->image + c * cols->channel, bias ? bias[c] + 0 : 0,
                                 (real *)(to + n * to_image + c * to_channel) + first, plane - first);
     if (v.pixel >= plane)
         return;
@@ -216,6 +216,6 @@ void NAME(patch_sums)(const windows *g, ptrdiff_t images, ptrdiff_t channels, co
             patch_columns one = *cols;
             one.x += n * cols->image + c * cols->channel;
             (many ? plane_sum_of_many_taps : by_phases ? plane_sum_by_phases : plane_sum_by_taps)(
-                g, &one, bias ? bias[c] : 0, (real *)(to + n * to_image + c * to_channel));
+                g, &one, bias ? bias[c] + 0 : 0, (real *)(to + n * to_image + c * to_channel));
         }
 }

@@ -52,6 +52,10 @@ INLINE vwide vwiden(vreal x) { return __builtin_convertvector(x, vwide); }
 INLINE vreal vnarrow(vwide x) { return __builtin_convertvector(x, vreal); }
 INLINE vreal vsplat(number x) { return x - (vreal){0}; } /* x - 0 keeps the sign of -0, 0 + x would not */
 
+/* x, and +0 for -0. A chain of multiply-adds ends in -0 where it begins with -0 or a product underflows, unless one more
+ * product, of a 0, follows: forms that leave such products out agree with those that do not because sums are stored so. */
+INLINE vreal positive_zeros(vreal x) { return x + 0; }
+
 #include "fma.h"
 
 /* The lanes whose bit is set in `mask`, lane l from p[l]; the others are 0 and their memory is not touched. AVX has

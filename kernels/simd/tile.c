@@ -36,8 +36,8 @@ INLINE void store_accumulators(const int rows, const int vectors, vreal acc[TILE
         }
     UNROLL for (int i = 0; i < rows; i++)
     {
-        UNROLL for (int v = 0; v < vectors - 1; v++) vstore(c + i * c_stride + v * LANES, acc[i][v]);
-        store_some(c + i * c_stride + (vectors - 1) * LANES, acc[i][vectors - 1], last);
+        UNROLL for (int v = 0; v < vectors - 1; v++) vstore(c + i * c_stride + v * LANES, positive_zeros(acc[i][v]));
+        store_some(c + i * c_stride + (vectors - 1) * LANES, positive_zeros(acc[i][vectors - 1]), last);
     }
 }
 
@@ -138,8 +138,8 @@ INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a
         const real *const row = b + (runs != NULL ? runs[p] : p * b_stride);
         UNROLL for (int v = 0; v < vectors; v++) acc[v] = vfma(ap, vload(row + v * LANES), acc[v]);
     }
-    UNROLL for (int v = 0; v < vectors - 1; v++) vstore(c + v * LANES, acc[v]);
-    store_some(c + (vectors - 1) * LANES, acc[vectors - 1], last);
+    UNROLL for (int v = 0; v < vectors - 1; v++) vstore(c + v * LANES, positive_zeros(acc[v]));
+    store_some(c + (vectors - 1) * LANES, positive_zeros(acc[vectors - 1]), last);
 }
 
 INLINE void row(ptrdiff_t k, const real *a, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs, real *c,
@@ -177,7 +177,7 @@ INLINE void lines_part(const int lines, const vreal *factor, const real *b, ptrd
                 : start == START_ROW_BIAS ? vsplat(bias[0])
                                           : vload_part(start == START_C ? c : bias, count);
     UNROLL for (int p = 0; p < lines; p++) sum = vfma(factor[p], vload_part(b + p * b_stride, count), sum);
-    vstore_part(c, sum, count);
+    vstore_part(c, positive_zeros(sum), count);
 }
 
 /* `lines` lines of B times a number each, every line read from its beginning to its end: that is what the prefetchers follow,
@@ -206,8 +206,8 @@ INLINE void few_lines(const int lines, const real *a, ptrdiff_t a_step, const re
             left = vfma(factor[p], vload(b + p * b_stride + j), left);
             right = vfma(factor[p], vload(b + p * b_stride + j + LANES), right);
         }
-        vstore(c + j, left);
-        vstore(c + j + LANES, right);
+        vstore(c + j, positive_zeros(left));
+        vstore(c + j + LANES, positive_zeros(right));
     }
     for (; j < columns; j += LANES)
         lines_part(lines, factor, b + j, b_stride, c + j, min_size(columns - j, LANES), start, by_column ? bias + j : bias);

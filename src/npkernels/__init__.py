@@ -60,8 +60,9 @@ from .channelwise import (
     srelu_backward,
 )
 from .cluster import kmeans_accumulate, kmeans_assign, kmeans_plus_plus
-from .conv import conv2d, conv2d_backward
+from .conv import conv2d
 from .conv_geometry import ReceptiveField, conv_output_size, receptive_field
+from .conv_gradient import conv2d_backward
 from .conv_transpose import conv_transpose2d, conv_transpose2d_backward
 from .cross_entropy import softmax_cross_entropy, softmax_cross_entropy_with_grad
 from .decomposition import PCA

@@ -6,24 +6,14 @@ from functools import lru_cache, partial
 import numpy as np
 
 from . import _arguments as check
-from . import (
-    _conv,
-    _depthwise,
-    _depthwise_pixels,
-    _global_pool,
-    _image_gradient,
-    _weight_gradient,
-    _winograd,
-    _winograd_gradient,
-)
+from . import _conv, _depthwise, _depthwise_pixels, _winograd
 from . import conv_parts as in_parts
-from ._linear import products
 from .activation import ACTIVATIONS, fused
 from .conv_geometry import geometry_of
 from .conv_parts import windows_of
 
 
-def _geometry(x, w, stride, padding, dilation, groups):
+def checked_geometry(x, w, stride, padding, dilation, groups):
     """Groups, and what `geometry_of` gives, after all checks of sizes; plain ints are checked once."""
     if type(stride) is type(padding) is type(dilation) is type(groups) is int:
         return _geometry_of_ints(x.shape, w.shape, stride, padding, dilation, groups)
@@ -90,9 +80,15 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     products than 8192 are summed in blocks, which are added in double precision. The Winograd form [2]_ subtracts
     neighbouring pixels, so that its error is relative to the largest terms of a tile of 6x6 pixels. Measured with 512
     channels, its largest error is 2.0 times (float32) and 1.5 times (float64) that of the direct form on unit normal
-    data, and 0.3 times on data with a mean of 100; for 5x5 kernels 0.7, 0.5, and 0.5 times. An image with a pixel that
-    is infinite, NaN or beyond 2^50 (float32) or 2^450 (float64) gets the direct form; so does every image if a weight
-    is, or a group has more than 8192 channels.
+    data, and 0.3 times on data with a mean of 100; for 5x5 kernels 0.7, 0.5, and 0.5 times. Groups of more than 8192
+    channels take the direct form.
+
+    An image takes the direct form, group by group and also where "winograd" is asked for, if it is uneven, because
+    results that do not see its largest pixels would suffer from them: if a part of a tile that a window covers, of 2x2
+    pixels and all channels of the group or more, has less than 1/128 of the sum of squares of the tile. So do all
+    images if a weight is larger than all others of its output channel together. What is left errs at most 16 times as
+    much as the direct form, also among the pixels that do not see an outlier. The direct form is taken, too, where
+    pixels or weights are infinite, NaN or beyond 2^50 (float32) or 2^450 (float64), or as much below 1.
 
     References
     ----------
@@ -119,16 +115,12 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
             return y
     x = check.real("x", x)
     w = check.real("w", w, x)
-    groups, geometry = _geometry(x, w, stride, padding, dilation, groups)
+    groups, geometry = checked_geometry(x, w, stride, padding, dilation, groups)
     oc = len(w)
     if b is not None:
         b = check.vector("b", b, oc, x)
     if not auto:
-        check.choice("algorithm", algorithm, ("auto", "direct", "winograd"))
-        if algorithm == "winograd" and geometry[:6] not in WINOGRAD_WINDOWS:
-            raise ValueError(
-                f"algorithm='winograd' must have a 3x3 or 5x5 kernel and stride and dilation 1, got {geometry[:6]}"
-            )
+        check_algorithm(algorithm, geometry)
     wanted = (len(x), oc, geometry[8], geometry[9])
     if out is None:
         y = check.empty(wanted, x.dtype)
@@ -138,13 +130,24 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     return y
 
 
-_LONGEST_CHAIN = 8192  # channels that Winograd's form adds up one by one: the direct form has blocks of more
-_IMAGES = 64  # whose parts of the gradient of the weights are kept side by side
-_VIEW_PIXELS = 2048  # more of them read a copy of the weights so often that it pays
+LONGEST_CHAIN = 8192  # channels that Winograd's form adds up one by one: the direct form has blocks of more
 WINOGRAD_WINDOWS = (3, 3, 1, 1, 1, 1), (5, 5, 1, 1, 1, 1)  # kernel, stride, dilation
 
 
-def _winograd_tiles(geometry):
+def check_algorithm(algorithm, geometry):
+    check.choice("algorithm", algorithm, ("auto", "direct", "winograd"))
+    if algorithm == "winograd" and not has_winograd(algorithm, geometry):
+        raise ValueError(
+            f"algorithm='winograd' must have a 3x3 or 5x5 kernel and stride and dilation 1, got {geometry[:6]}"
+        )
+
+
+def has_winograd(algorithm, geometry):
+    """Whether Winograd's form is asked for and exists; a part may have other windows than the whole."""
+    return algorithm == "winograd" and geometry[:6] in WINOGRAD_WINDOWS
+
+
+def winograd_tiles(geometry):
     """Tiles of an image, of 4 x 4 pixels (2 x 2 for 5x5 kernels); 0 if less than half of their pixels are wanted or the
     windows are others."""
     if geometry[:6] not in WINOGRAD_WINDOWS:
@@ -154,12 +157,12 @@ def _winograd_tiles(geometry):
     return tiles if 2 * oh * ow >= step * step * tiles else 0
 
 
-def _winograd_pays(c, oc, geometry):
+def winograd_pays(c, oc, geometry):
     # Below, transforming costs more than it saves.
     outputs = 32 if geometry[0] == 3 else 16
-    if not _conv.WINOGRAD_CHANNELS <= c <= _LONGEST_CHAIN or oc < outputs or geometry[8] * geometry[9] < 49:
+    if not _conv.WINOGRAD_CHANNELS <= c <= LONGEST_CHAIN or oc < outputs or geometry[8] * geometry[9] < 49:
         return False
-    return _winograd_tiles(geometry) > 0
+    return winograd_tiles(geometry) > 0
 
 
 def convolve(x, w, b, y, geometry, groups, activation=None, algorithm="auto"):
@@ -175,8 +178,8 @@ def convolve(x, w, b, y, geometry, groups, activation=None, algorithm="auto"):
 
 
 def _whole_convolution(x, w, b, y, geometry, groups, function=-1, algorithm="auto"):
-    if w.shape[1] == 1 and algorithm != "winograd" and _is_depthwise(w, groups, 4, geometry):
-        _depthwise_form(w, x, geometry, _depthwise_pixels.FORWARD).forward(
+    if w.shape[1] == 1 and algorithm != "winograd" and is_depthwise(w, groups, 4, geometry):
+        depthwise_form(w, x, geometry, _depthwise_pixels.FORWARD).forward(
             x, np.ascontiguousarray(w), b, y, geometry, function
         )
     else:
@@ -187,19 +190,24 @@ def correlate(x, matrix, b, y, geometry, groups=1, function=-1, algorithm="auto"
     """y = the convolution of x with the kernels (oc, c/groups * kh * kw) by the form that pays or is asked for."""
     c, oc = x.shape[1] // groups, y.shape[1] // groups
     if algorithm == "auto":
-        winograd = _winograd_pays(c, oc, geometry)
+        winograd = winograd_pays(c, oc, geometry)
     else:
-        winograd = algorithm == "winograd" and geometry[:6] in WINOGRAD_WINDOWS  # a part may have other windows
-    if winograd and x.size and y.size and c <= _LONGEST_CHAIN:
-        _by_tiles(x, matrix.reshape(groups, oc, c, -1), False, lambda: matrix, b, y, geometry, function)
+        winograd = has_winograd(algorithm, geometry)
+    if winograd and x.size and y.size and c <= LONGEST_CHAIN:
+        kernels = matrix.reshape(groups, oc, c, -1)
+
+        def direct(x, group, b, y):
+            _conv.forward(x, matrix[group * oc : (group + 1) * oc], b, y, geometry, 1, function)
+
+        by_tiles(x, kernels, False, direct, b, y, geometry, function)
     else:
         _conv.forward(x, matrix, b, y, geometry, groups, function)
 
 
-def _by_tiles(x, kernels, turned, matrix, b, y, geometry, function=-1):
+def by_tiles(x, kernels, turned, direct, b, y, geometry, function=-1):
     """Winograd's form with kernels (groups, oc, c, kh * kw), `turned` if their taps count from the last to the first.
 
-    Images with numbers that are too large for it take the direct form, with the kernels that `matrix` gives.
+    Images that are not even enough for it take the direct form, `direct(x, group, b, y)`.
     """
     groups, oc, c, _ = kernels.shape
     for g in range(groups):
@@ -207,15 +215,15 @@ def _by_tiles(x, kernels, turned, matrix, b, y, geometry, function=-1):
         bias = None if b is None else b[outer]
         undone = _winograd.forward(x[:, inner], kernels[g], turned, bias, y[:, outer], geometry, function)
         for i in np.flatnonzero(undone):
-            _conv.forward(x[i : i + 1, inner], matrix()[outer], bias, y[i : i + 1, outer], geometry, 1, function)
+            direct(x[i : i + 1, inner], g, bias, y[i : i + 1, outer])
 
 
-def _is_depthwise(w, groups, outputs, geometry):
+def is_depthwise(w, groups, outputs, geometry):
     """One input channel and at most so many outputs a group: fewer than fill a tile of the product."""
     return w.shape[1] == 1 and w.shape[0] <= outputs * groups and _depthwise.fits(geometry)
 
 
-def _depthwise_form(w, x, geometry, result):
+def depthwise_form(w, x, geometry, result):
     """The module that is faster: channels in the lanes, or rows of a plane, which several outputs a channel need."""
     return _depthwise_pixels if len(w) == x.shape[1] and _depthwise_pixels.pays(x, geometry, result) else _depthwise
 
@@ -223,222 +231,3 @@ def _depthwise_form(w, x, geometry, result):
 def matrix_of(w):
     """(oc, c, kh, kw) -> (oc, c * kh * kw); small weights are copied if their axes do not fold."""
     return w.reshape(len(w), -1 if w.size else math.prod(w.shape[1:]))
-
-
-def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, needs=("x", "w", "b")):
-    """Gradients of `conv2d` without activation.
-
-    Parameters
-    ----------
-    dy : (n, oc, oh, ow) array, dtype of `x`
-        Gradient of the loss with respect to the convolution, before any activation.
-    x : (n, c, h, w) array of float32 or float64
-    w : (oc, c/groups, kh, kw) array, dtype of `x`
-    stride, padding, dilation, groups
-        As in `conv2d`.
-    needs : tuple of "x", "w", "b"
-        Which gradients to compute.
-
-    Returns
-    -------
-    dx : (n, c, h, w) array or None
-        By the form that ``algorithm="auto"`` of `conv2d` takes.
-    dw : (oc, c/groups, kh, kw) array or None
-        By Winograd's F(3x3, 4x4) or F(5x5, 2x2) from 16 channels on both sides of a group and 8 tiles on.
-    db : (oc,) array or None
-
-    Raises
-    ------
-    TypeError
-        If a dtype is not float32 or float64, or differs from that of `x`; if `needs` is no tuple.
-    ValueError
-        If a shape does not match, a size is out of range, or `needs` holds an unknown name.
-
-    Notes
-    -----
-    With ``k = n oh ow`` the errors of the direct form of dw and of db are at most
-    ``(min(k, 8192) + k / 8192 + 35) eps`` times the gradient of ``|dy|`` and ``|x|``, with ``k = oc/groups * kh * kw``
-    that of dx: longer sums are those of blocks, added in double precision. Winograd's dw was measured within 4.4 times
-    the error of the direct form.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
-    >>> dy, x, w = np.ones((1, 1, 2, 2)), np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2))
-    >>> dx, dw, db = nk.conv2d_backward(dy, x, w)
-    >>> dx[0, 0], dw[0, 0], db
-    (array([[1., 2., 1.],
-           [2., 4., 2.],
-           [1., 2., 1.]]), array([[ 8., 12.],
-           [20., 24.]]), array([4.]))
-    """
-    x = check.real("x", x)
-    dy = check.real("dy", dy, x)
-    w = check.real("w", w, x)
-    groups, geometry = _geometry(x, w, stride, padding, dilation, groups)
-    check.shape("dy", dy, (x.shape[0], w.shape[0], geometry[8], geometry[9]))
-    need_x, need_w, need_b = check.needs(needs)
-    dx = dw = db = None
-    if need_x:
-        dx = check.empty(x.shape, x.dtype)
-        image_gradient(dy, w, None, dx, geometry, groups)
-    if need_w:
-        dw = weight_gradient(dy, x, w.shape, geometry, groups)
-    if need_b:
-        db = np.empty(w.shape[0], x.dtype)
-        _global_pool.bias_gradient(dy, db)
-    return dx, dw, db
-
-
-def weight_gradient(dy, x, shape, geometry, groups):
-    """dw of the given shape, as a whole or in parts."""
-    parts = windows_of(geometry, *x.shape[2:])
-    if parts is None:
-        return _whole_weight_gradient(dy, x, shape, geometry, groups)
-    dw = check.empty(shape, x.dtype)
-    in_parts.weight_gradient(parts, partial(_whole_weight_gradient, groups=groups), dy, x, dw, geometry)
-    return dw
-
-
-def _whole_weight_gradient(dy, x, shape, geometry, groups):
-    dw = check.empty(shape, x.dtype)
-    if dy.size == 0 or x.size == 0:
-        dw[...] = 0
-    elif _is_depthwise(dw, groups, 4, geometry):
-        _depthwise_form(dw, x, geometry, _depthwise_pixels.WEIGHTS).weight_gradient(x, dy, dw, geometry)
-    elif groups == 1 and _planes_pay(*shape[:2], x.shape[2:], geometry):
-        dw[...] = _by_planes(dy, x)[:, :, None, None]
-    else:
-        c, oc = shape[1], shape[0] // groups
-        matrices = dw.reshape(groups, oc, math.prod(shape[1:]))
-        # Sums in 36 planes are worth their transform back if the tiles are more than a few.
-        pays = c >= 16 and oc >= 16 and len(x) * _winograd_tiles(geometry) >= 8
-        if not (pays and _by_winograd(x, dy, matrices, geometry)):
-            _weight_gradient.weight_gradient(x, dy, matrices, geometry)
-    return dw
-
-
-def _planes_pay(oc, c, size, geometry):
-    few, pixels = min(oc, c), size[0] * size[1]
-    return geometry == (1, 1, 1, 1, 1, 1, 0, 0, *size) and pixels >= (49 if few <= 4 else 512) and few <= 8
-
-
-def _by_planes(dy, x):
-    """dw of 1x1 kernels as dot products of planes, image by image; the fewer planes are those that stay in cache."""
-    c, oc = x.shape[1], dy.shape[1]
-    few, many = (dy, x) if oc < c else (x, dy)
-    total = np.zeros((few.shape[1], many.shape[1]))  # float64: images may be many
-    folds = all(a.strides[2] == a.shape[3] * a.strides[3] for a in (x, dy))  # else an image has to be copied
-    for i in range(0, len(x), _IMAGES):
-        parts = np.empty((min(_IMAGES, len(x) - i), *total.shape), x.dtype)
-        step = len(parts) if folds else 1
-        for j in range(0, len(parts), step):
-            rows, lines = (a[i + j : i + j + step].reshape(step, a.shape[1], -1) for a in (few, many))
-            products(rows, lines.swapaxes(1, 2), parts[j : j + step], True)
-        total += parts.sum(axis=0)
-    total = total.astype(x.dtype, copy=False)
-    return total if oc < c else total.T
-
-
-def _by_winograd(x, dy, matrices, geometry):
-    """dw of every group by Winograd's form; whether pixels allowed it."""
-    c, oc = x.shape[1] // len(matrices), matrices.shape[1]
-    return all(
-        _winograd_gradient.weight_gradient(x[:, g * c : (g + 1) * c], dy[:, g * oc : (g + 1) * oc], dw, geometry)
-        for g, dw in enumerate(matrices)
-    )
-
-
-def image_gradient(dy, w, b, dx, geometry, groups):
-    """dx = b + the gradient of the image, as a whole or in parts."""
-    parts = windows_of(geometry, *dx.shape[2:])
-    if parts is None:
-        _whole_image_gradient(dy, w, b, dx, geometry, groups)
-    else:
-        in_parts.image_gradient(parts, partial(_whole_image_gradient, groups=groups), dy, w, b, dx)
-
-
-def _whole_image_gradient(dy, w, b, dx, geometry, groups):
-    """dx = b + the gradient of the image, as the sum of columns at their places or as convolutions of dy.
-
-    x at row i sh + a dh - top meets w[., a] in y[., i], so dx at row r collects w[., a] dy[., i] for all a with
-    r + top - a dh = i sh. Rows of the same phase (r + top) mod sh share their taps a, which lie sh/gcd(sh, dh) apart
-    and meet rows of dy that lie dh/gcd(sh, dh) apart: each phase of rows and columns is one convolution of stride 1.
-    """
-    if b is None and dy.size and _is_depthwise(w, groups, 4, geometry):
-        _depthwise_form(w, dx, geometry, _depthwise_pixels.IMAGE).image_gradient(
-            dy, np.ascontiguousarray(w), dx, geometry
-        )
-        return
-    kh, kw, sh, sw, dh, dw, top, left, _, _ = geometry
-    _, _, h, width = dx.shape
-    oc, c, _, _ = w.shape
-    if dx.size and dy.size and _columns_pay(c, oc // groups, geometry, h, width):
-        _image_gradient.by_columns(dy, matrix_of(w), b, dx, geometry, groups)
-        return
-    rows, columns = _phases(h, kh, sh, dh, top), _phases(width, kw, sw, dw, left)
-    if len(rows) < min(sh, h) or len(columns) < min(sw, width):  # some pixels meet no tap
-        dx[...] = 0 if b is None else b[:, None, None]
-    for first_row, rows_of_w, dilation_h, top_of_dy in rows:
-        for first_column, columns_of_w, dilation_w, left_of_dy in columns:
-            kernel = len(range(*rows_of_w)), len(range(*columns_of_w))
-            part = dx[:, :, first_row::sh, first_column::sw]
-            window = (*kernel, 1, 1, dilation_h, dilation_w, top_of_dy, left_of_dy, *part.shape[2:])
-            turned = partial(_turned_matrix, w, groups, rows_of_w, columns_of_w, dy.size // max(1, oc))
-            if kernel == (kh, kw) and _winograd_pays(oc // groups, c, window) and dy.size and dx.size:
-                kernels = w.reshape(groups, oc // groups, c, kh * kw).swapaxes(1, 2)
-                _by_tiles(dy, kernels, True, turned, b, part, window)
-            else:
-                correlate(dy, turned(), b, part, window, groups)
-
-
-def _turned_matrix(w, groups, rows, columns, pixels):
-    """The kernels (c, oc/groups * taps) for convolutions of dy with so many pixels; ranges of the taps taken."""
-    if groups == 1 and len(range(*rows)) == len(range(*columns)) == 1 and pixels <= _VIEW_PIXELS:
-        return w[:, :, rows[0], columns[0]].T
-    return _image_gradient.turned_weights(w, groups, rows, columns)
-
-
-@lru_cache(maxsize=256)
-def _columns_pay(c, oc, geometry, h, w):
-    """Whether columns summed at their places are faster than convolutions of dy, by the sizes of an image.
-
-    Both in multiply-adds for four images, fitted to times: the product; what each column, each pixel of dx and of dy
-    and each weight costs; for convolutions also what a phase costs. They leave out most taps of the padding.
-    """
-    kh, kw, sh, sw, dh, dw, top, left, oh, ow = geometry
-    taps, windows, pixels = kh * kw, oh * ow, h * w
-    if sh * sw == 1 and (taps == 1 or _winograd_pays(oc, c, (*geometry[:8], h, w))):
-        return False
-    each = c * (taps * windows * (1.13 * oc + 27) + (19 if taps > 1 else 95) * pixels + 70 * taps)
-    by_columns = 4 * (each + 26 * oc * windows) + 30 * oc * c * taps + 350_000
-    rows, columns = _phases(h, kh, sh, dh, top), _phases(w, kw, sw, dw, left)
-    phases = len(rows) * len(columns)
-    inside = _pairs_inside(h, kh, sh, dh, top, oh) * _pairs_inside(w, kw, sw, dw, left, ow)
-    multiply = 1.32 * c if c > 1 else 3.6  # a tile of one row loads a vector for each multiply-add
-    work = oc * (multiply * inside + 0.09 * c * (taps * windows - inside) + phases * (16 * windows + 98)) + 12 * pixels
-    by_convolutions = 4 * (work + (28 * c * pixels if sh * sw > 1 else 0)) + 77 * oc * c * taps + 512_000 * phases
-    return by_columns < by_convolutions
-
-
-def _pairs_inside(size, kernel, stride, dilation, pad, count):
-    """Pairs of a window and one of its taps that lies inside the image, along an axis."""
-    starts = range(-pad, kernel * dilation - pad, dilation)  # of the taps in the first window
-    return sum(max(0, min(count, (size - 1 - i) // stride + 1) - max(0, -(i // stride))) for i in starts)
-
-
-def _phases(size, kernel, stride, dilation, pad):
-    """(first row of dx, its taps, their dilation in dy, leading pad of dy) of each phase that meets a tap."""
-    common = math.gcd(stride, dilation)
-    step, spread = stride // common, dilation // common
-    phases = []
-    for tap in range(min(kernel, step)):
-        first = (tap * dilation - pad) % stride
-        if first < size:
-            # Row i of the phase and tap + t step meet row (first + pad - tap dilation)/stride + i - t spread of dy.
-            # The flipped taps begin with the largest t.
-            largest = len(range(tap, kernel, step)) - 1
-            start = (first + pad - tap * dilation) // stride - largest * spread
-            phases.append((first, (tap, kernel, step), spread, -start))
-    return phases

@@ -57,7 +57,7 @@ def _is_whole(part, kernel, count):
 
 def convolve(parts, form, x, w, b, y, geometry):
     """y = b + the sum of the parts, each of them computed by `form(x, w, b, y, geometry)`."""
-    y[...] = 0 if b is None else b[:, None, None]
+    y[...] = 0 if b is None else b[:, None, None] + 0
     for part in parts:
         to, operands = part.of(y, "windows"), (part.of(x, "pixels"), part.of(w, "taps"))
         if len(parts) == 1:
@@ -73,7 +73,7 @@ def convolve(parts, form, x, w, b, y, geometry):
 
 def image_gradient(parts, form, dy, w, b, dx):
     """dx = b + the gradient of the image, part by part by `form(dy, w, b, dx, geometry)`."""
-    dx[...] = 0 if b is None else b[:, None, None]
+    dx[...] = 0 if b is None else b[:, None, None] + 0
     for part in parts:
         to, operands = part.of(dx, "pixels"), (part.of(dy, "windows"), part.of(w, "taps"))
         _add(to, _result(form, *operands, None, to.shape, part.geometry))

@@ -4,7 +4,8 @@ import numpy as np
 
 from . import _arguments as check
 from . import _global_pool
-from .conv import convolve, image_gradient, weight_gradient
+from .conv import convolve
+from .conv_gradient import image_gradient, weight_gradient
 
 
 def _geometry(x, w, stride, padding, output_padding, dilation, groups):

@@ -9,7 +9,7 @@
     _(depthwise_forward) _(depthwise_image_gradient) _(depthwise_weight_lanes) _(sum_lanes)                            \
     _(pixels_forward) _(pixels_image_gradient) _(pixels_weights)                                                       \
     _(winograd_kernels) _(winograd_input) _(winograd_gradient) _(winograd_output) _(winograd_weights)                  \
-    _(winograd_store)                                                                                                  \
+    _(winograd_store) _(winograd_even) _(winograd_even_kernels) _(winograd_extents)                                    \
     _(centre) _(nearest) _(squared_distances) _(add_samples) _(add_weights)                                            \
     _(distances) _(lower) _(draw) _(roots) _(gram_centre) _(gram_add)                                                  \
     _(strided_gather) _(strided_scatter) _(strided_bytes) _(row_sum) _(row_means) _(row_add)                           \
