@@ -7,7 +7,7 @@ import pytest
 from bounds import assert_exact, assert_near, integers
 
 import npkernels as nk
-from npkernels import _depthwise, _depthwise_pixels, conv, reference
+from npkernels import _depthwise, _depthwise_pixels, conv, conv_gradient, reference
 from npkernels.conv_geometry import geometry_of
 
 # c, multiplier, h, w, kh, kw: one pixel, rows around a vector, several vectors, several bands of rows
@@ -28,7 +28,8 @@ def form(request, monkeypatch):
     def choose(w, x, geometry, result):
         return _depthwise_pixels if request.param == "pixels" and len(w) == x.shape[1] else _depthwise
 
-    monkeypatch.setattr(conv, "_depthwise_form", choose)
+    for module in (conv, conv_gradient):
+        monkeypatch.setattr(module, "depthwise_form", choose)
 
 
 def normal(rng, shape, dtype):
