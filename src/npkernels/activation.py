@@ -41,7 +41,7 @@ hard_swish, hard_swish_backward = plain(
     "hard_swish",
     "Swish made of parabolas: x `hard_sigmoid`(x). A. Howard et al., *Searching for MobileNetV3*, ICCV 2019.",
     "0 for x <= -3, dy (x/3 + 1/2) between, dy for x >= 3.",
-    ("[-4.0, 1.5, 5.0]", "[0.   , 1.125, 5.   ]", "[0., 1., 1.]"),
+    ("[-4.0, 1.5, 5.0]", "[-0.   ,  1.125,  5.   ]", "[0., 1., 1.]"),
 )
 sqnl, sqnl_backward = plain(
     __name__,
