@@ -29,10 +29,7 @@ SHAPES = ";\n    if a parameter has another shape"
 
 def _channels(x):
     """How many channels x has, and how many neighbouring elements of each."""
-    shape = x.shape
-    if len(shape) < 2:
-        return (shape[0] if shape else 1), 1
-    return shape[1], math.prod(shape[2:])
+    return (x.shape[1], math.prod(x.shape[2:])) if x.ndim > 1 else (math.prod(x.shape), 1)
 
 
 def _parameter(name, value, x):
