@@ -156,6 +156,19 @@ def test_the_model_of_the_data(rng):
             assert math.isclose(fit.score(x), density.mean(), rel_tol=1e-9)
 
 
+def test_a_singular_covariance_has_no_inverse(rng, dtype):
+    # Its inverse was that of rounding errors, or LAPACK's error without a word of the attribute.
+    x = samples(rng, 40, 3).astype(dtype)
+    few, flat, changed = nk.PCA().fit(x[:2]), nk.PCA().fit(x), nk.PCA(2).fit(x)
+    flat.explained_variance_[-1], changed.noise_variance_ = 0, 0.0
+    few.noise_variance_ = 1e-310
+    for model in (few, flat, changed):
+        assert np.isfinite(model.get_covariance()).all()
+        for call in (model.get_precision, lambda: model.score_samples(x), lambda: model.score(x)):  # noqa: B023
+            with pytest.raises(np.linalg.LinAlgError, match="noise_variance_ is 0"):
+                call()
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_threads_and_layouts_change_no_bit(isa, dtype, rng, layouts, same_for_any_threads, solver):
     x = samples(rng, 3000, 12, dtype)

@@ -260,12 +260,20 @@ class PCA(base.Estimator):
         return self._spread(components, np.maximum(self._variances(components) - noise, 0), noise)
 
     def get_precision(self):
-        """The inverse of the covariance of the model, (d, d)."""
+        """The inverse of the covariance of the model, (d, d).
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If `noise_variance_` is 0 and so is the variance in some direction: of a component, or because there are
+            fewer than d. scikit-learn raises it too, or inverts rounding errors.
+        """
         (components, _), noise = self._model(), self._noise()
-        if noise == 0:
-            return np.linalg.inv(self.get_covariance())
-        kept = np.maximum(self._variances(components), noise)
-        return self._spread(components, 1 / kept - 1 / noise, 1 / noise)
+        kept, spans = np.maximum(self._variances(components), noise), len(components) >= components.shape[1]
+        if (kept.min(initial=np.inf) if spans else noise) < np.finfo(components.dtype).tiny:
+            raise np.linalg.LinAlgError("noise_variance_ is 0, and so is the variance in some direction: no inverse")
+        everywhere = 0.0 if spans else 1 / noise
+        return self._spread(components, 1 / kept - everywhere, everywhere)
 
     @staticmethod
     def _spread(v, along, everywhere):
