@@ -67,7 +67,7 @@ INLINE void copy_row(const real *from, ptrdiff_t count, real *to)
 }
 
 /* line[j] = sum of dy[i, j] / divisor[i, j] over windows i, ascending; that of many in pieces, added to totals[j]. */
-static void sum_piece(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff_t dy_column, range over,
+INLINE void sum_piece(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff_t dy_column, range over,
                       int include_pad, const real *columns, real *copy, real *line)
 {
     if (over.first >= over.last)

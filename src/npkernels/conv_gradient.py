@@ -127,7 +127,7 @@ def _whole_weight_gradient(dy, x, shape, geometry, groups, algorithm):
         matrices = dw.reshape(groups, oc, math.prod(shape[1:]))
         if algorithm == "auto":
             # Sums in 36 planes are worth their transform back if the tiles are more than a few.
-            winograd = c >= 16 and oc >= 16 and len(x) * winograd_tiles(geometry) >= 8
+            winograd = c >= 16 and oc >= 16 and len(x) * winograd_tiles(geometry) >= 20
         else:
             winograd = has_winograd(algorithm, geometry)
         if winograd and not _by_winograd(x, dy, matrices, geometry):
