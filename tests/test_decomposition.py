@@ -170,6 +170,18 @@ def test_a_singular_covariance_has_no_inverse(rng, dtype):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("n", [60, 3])
+def test_numbers_whose_squares_overflow_are_refused(rng, dtype, solver, n):
+    # Shares of variance were 0 or NaN, or LAPACK's eigenvalues did not converge.
+    x = rng.standard_normal((n, 5)).astype(dtype)
+    size = np.asarray(np.sqrt(np.finfo(dtype).max), dtype)
+    pca = nk.PCA(2, svd_solver=solver, random_state=0)
+    assert np.isfinite(pca.fit(x * (size / 64)).explained_variance_).all()
+    with pytest.raises(ValueError, match="too large for its squares"):
+        pca.fit(x * (2 * size))
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_threads_and_layouts_change_no_bit(isa, dtype, rng, layouts, same_for_any_threads, solver):
     x = samples(rng, 3000, 12, dtype)
 

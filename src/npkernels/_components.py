@@ -17,6 +17,12 @@ SOME_ROWS = 256  # rows whose mean is near that of all
 OVERSAMPLES = 10  # directions beyond those wanted
 
 
+def require_squares(squares, dtype):
+    """Raises where sums of squares are not finite, though X is."""
+    if not np.isfinite(squares).all():
+        raise ValueError(f"Input X contains a value too large for its squares in {dtype!r}.")
+
+
 def centred_blocks(x, mean):
     """(rows, x[rows] - mean) of blocks of rows; the memory of a block is used again for the next."""
     size = max(1, min(len(x), BLOCK_BYTES // (x.shape[1] * x.itemsize)))
@@ -32,8 +38,9 @@ def product_with_itself(x, near=None):
     parts = max(1, min(n // PART_ROWS, PARTS, PARTS_BYTES // (8 * d * d)))
     totals, sums = np.zeros((parts, d, d)), None if near is None else np.zeros((parts, d))
     _gram.triangle(x, near, sums, totals, max(1, min(PARTS // parts, d // RANGE_COLUMNS)))
-    upper = np.triu(totals.sum(0))
-    return upper + np.triu(upper, 1).T, None if sums is None else sums.sum(0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        upper = np.triu(totals.sum(0))
+        return upper + np.triu(upper, 1).T, None if sums is None else sums.sum(0)
 
 
 def by_covariance(x):
@@ -45,6 +52,7 @@ def by_covariance(x):
     total, sums = product_with_itself(x, near)
     if not np.isfinite(sums).all():
         base.require_finite(x, "X", "PCA")
+    require_squares(total, x.dtype)
     shift = sums / n
     values, vectors = np.linalg.eigh(total - n * np.outer(shift, shift))
     return near + shift, np.sqrt(np.maximum(values[::-1], 0)), vectors[:, ::-1].T
@@ -67,6 +75,7 @@ def by_gram(x):
     """The same where there are fewer samples than features, from the eigenvectors of the products of samples."""
     mean, rest = centred(x)
     total, _ = product_with_itself(rest.T)
+    require_squares(total, x.dtype)
     _, vectors = np.linalg.eigh(total)
     # Directions of no variance have no image; orthogonalisation makes one up.
     images = matmul(rest.T, np.ascontiguousarray(vectors[:, ::-1], dtype=x.dtype))
@@ -87,6 +96,7 @@ def randomized(x, k, rng):
     2011, algorithms 4.4 and 5.1."""
     mean, a = centred(x)
     squares = sum(float(np.vdot(row, row)) for row in a)
+    require_squares(squares, x.dtype)
     if len(a) < a.shape[1]:
         a = a.T
     size = min(k + OVERSAMPLES, *a.shape)

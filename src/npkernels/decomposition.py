@@ -7,7 +7,15 @@ import numpy as np
 
 from . import _arguments as check
 from . import _estimator as base
-from ._components import by_covariance, by_full_svd, by_gram, centred_blocks, most_evident_rank, randomized
+from ._components import (
+    by_covariance,
+    by_full_svd,
+    by_gram,
+    centred_blocks,
+    most_evident_rank,
+    randomized,
+    require_squares,
+)
 from .linear import dense, matmul
 
 EXACT = ("full", "covariance_eigh", "arpack")
@@ -135,7 +143,7 @@ class PCA(base.Estimator):
         TypeError
             If X is sparse or no array of numbers.
         ValueError
-            If X is not finite or has no two axes, or a parameter is not what it can be.
+            If X or its variance is not finite or X has no two axes, or a parameter is not what it can be.
         """
         self._check_parameters()
         x = self._samples(X)
@@ -150,7 +158,8 @@ class PCA(base.Estimator):
         else:
             by = by_full_svd if solver != "covariance_eigh" else by_gram if n < d else by_covariance
             mean, values, components = by(x)
-            squares = np.square(values, dtype=np.float64).sum()
+            with np.errstate(over="ignore"):
+                squares = np.square(values, dtype=np.float64).sum()
         self._become(X, **self._found(x, mean, values.astype(np.float64), components, squares, wanted))
         return self
 
@@ -158,7 +167,10 @@ class PCA(base.Estimator):
     def _found(x, mean, values, components, squares, wanted):
         """The attributes, by name."""
         (n, d), dtype = x.shape, x.dtype
-        variances, total = values**2 / (n - 1), squares / (n - 1)
+        with np.errstate(over="ignore"):
+            variances = values**2 / (n - 1)
+            require_squares(np.append(variances, squares).astype(dtype), dtype)
+        total = squares / (n - 1)
         with np.errstate(invalid="ignore"):
             ratios = variances / total
         k = wanted
