@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from bounds import assert_exact, assert_near, integers
@@ -101,6 +103,24 @@ def test_leading_axes_that_do_not_fold_change_no_bit(dtype, rng):
     x, w = normal(rng, (4, 3, 5, 7), dtype), normal(rng, (6, 7), dtype)
     view = x.transpose(2, 0, 1, 3)
     assert np.array_equal(nk.dense(view, w), nk.dense(np.ascontiguousarray(view), w))
+
+
+def test_leading_axes_that_do_not_fold_are_not_copied(rng):
+    # NumPy's setter of `shape` makes a copy only to find that it is one.
+    x, w = rng.standard_normal((50, 40, 30, 64), dtype="f4").transpose(0, 2, 1, 3), np.ones((2, 64), "f4")
+    dy = rng.standard_normal((50, 40, 30, 2), dtype="f4").transpose(0, 2, 1, 3)
+    calls = {
+        lambda: nk.dense(x, w): 50 * 30 * 40 * 2 * 4,
+        lambda: nk.matmul(x, w.T): 50 * 30 * 40 * 2 * 4,
+        lambda: nk.dense_backward(dy, x, w, needs=("x",)): x.nbytes,
+    }
+    tracemalloc.start()
+    for call, result in calls.items():
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        call()
+        assert tracemalloc.get_traced_memory()[1] - before < result + 100000
+    tracemalloc.stop()
 
 
 def test_a_sample_does_not_depend_on_its_batch(isa, dtype, rng):

@@ -86,17 +86,13 @@ def test_licences_of_code_and_data_are_stated_and_installed():
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def names():
-    return {}
-
-
-@pytest.mark.parametrize("block", range(len(BLOCKS)))
-def test_examples_of_the_readme(names, block):
-    if "dask" in BLOCKS[block]:
-        pytest.importorskip("dask.array")
-    example = doctest.DocTestParser().get_doctest(BLOCKS[block], names, f"README.md, example {block + 1}", None, None)
-    example.globs = names  # not a copy: the next example goes on from here
-    results = doctest.DocTestRunner().run(example, clear_globs=False)
-    assert results.attempted
-    assert not results.failed
+def test_examples_of_the_readme():
+    names = {}
+    for number, block in enumerate(BLOCKS, 1):
+        if "dask" in block:  # the last
+            pytest.importorskip("dask.array")
+        example = doctest.DocTestParser().get_doctest(block, names, f"README.md, example {number}", None, None)
+        example.globs = names  # not a copy: the next example goes on from here
+        results = doctest.DocTestRunner().run(example, clear_globs=False)
+        assert results.attempted
+        assert not results.failed

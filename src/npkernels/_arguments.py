@@ -225,25 +225,25 @@ def nonzero(name, value):
     return value
 
 
-def pair(name, value, low=None):
+def pair(name, value, low=None, wanted="an int or a pair of ints"):
     """An int2: an int, or a pair of ints as tuple or list."""
     if type(value) is int:
         value = integer(name, value, low)
         return value, value
     if isinstance(value, (tuple, list)):
         if len(value) != 2:
-            raise ValueError(f"{name} must be an int or a pair, got {len(value)} values")
+            raise ValueError(f"{name} must be {wanted}, got {len(value)} values")
         return integer(name, value[0], low), integer(name, value[1], low)
     if isinstance(value, np.integer):
         return (integer(name, value, low),) * 2
-    raise TypeError(f"{name} must be an int or a pair of ints, got {type(value).__name__}")
+    raise TypeError(f"{name} must be {wanted}, got {type(value).__name__}")
 
 
 def pads(name, value):
     """Padding as ((top, bottom), (left, right)) from an int2 or from two pairs."""
     if isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(side, (tuple, list)) for side in value):
         return pair(name, value[0], 0), pair(name, value[1], 0)
-    vertical, horizontal = pair(name, value, 0)
+    vertical, horizontal = pair(name, value, 0, "an int, a pair of ints or ((top, bottom), (left, right))")
     return (vertical, vertical), (horizontal, horizontal)
 
 

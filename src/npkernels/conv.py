@@ -138,7 +138,8 @@ def check_algorithm(algorithm, geometry):
     check.choice("algorithm", algorithm, ("auto", "direct", "winograd"))
     if algorithm == "winograd" and not has_winograd(algorithm, geometry):
         raise ValueError(
-            f"algorithm='winograd' must have a 3x3 or 5x5 kernel and stride and dilation 1, got {geometry[:6]}"
+            f"algorithm='winograd' must have a 3x3 or 5x5 kernel and stride and dilation 1, got kernel {geometry[:2]}, "
+            f"stride {geometry[2:4]}, dilation {geometry[4:6]}"
         )
 
 

@@ -17,7 +17,7 @@ def softmax_cross_entropy(logits, targets, *, weight=None, ignore_index=None, la
     Parameters
     ----------
     logits : (n, c) or (n, c, *spatial*) array of float32 or float64
-        Any finite size; any strides.
+        Any finite size; any strides. Copied only where the axes after the second do not fold into one.
     targets : (n, *spatial*) array of integers, or array of the shape and dtype of `logits`
         Classes in [0, c), or probabilities.
     weight : (c,) array, dtype of `logits`, optional

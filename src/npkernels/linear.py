@@ -1,5 +1,7 @@
 """Affine maps and matrix products."""
 
+import math
+
 import numpy as np
 
 from . import _arguments as check
@@ -7,19 +9,27 @@ from ._linear import dense_plain, product, products
 from .activation import fused
 
 
+def _folds(x):
+    """Whether the leading axes of `x` are one axis of one stride; to ask by `view.shape = ...` copies `x`."""
+    step = None
+    for size, stride in zip(x.shape[-2::-1], x.strides[-2::-1], strict=True):
+        if size != 1:
+            if step not in (None, stride):
+                return False
+            step = size * stride
+    return True
+
+
 def _matrices(x, *others):
     """The leading axes of `x` as one, without a copy: pairs of 2-D views of `x` and of each C-contiguous other."""
     if x.ndim <= 2:
         yield tuple(a.reshape(1, -1) if x.ndim == 1 else a for a in (x, *others))
-        return
-    flat = x.view()
-    try:
-        flat.shape = (-1, x.shape[-1]) if x.size else (int(np.prod(x.shape[:-1])), x.shape[-1])
-    except AttributeError:  # the strides do not fold into one axis: one product for each leading index
+    elif x.size == 0 or _folds(x):
+        rows = math.prod(x.shape[:-1])
+        yield tuple(a.reshape(rows, a.shape[-1]) for a in (x, *others))
+    else:  # one product for each leading index
         for index in np.ndindex(x.shape[:-2]):
             yield tuple(a[index] for a in (x, *others))
-    else:
-        yield flat, *(a.reshape(len(flat), a.shape[-1]) for a in others)
 
 
 def dense(x, w, b=None, *, activation=None, out=None):
@@ -169,7 +179,7 @@ def dense_backward(dy, x, w, *, needs=("x", "w", "b")):
 
 
 def _samples(x, last):
-    return x if x.ndim == 2 else x.reshape(int(np.prod(x.shape[:-1], dtype=np.int64)), last)
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), last)
 
 
 def matmul(a, b, *, out=None):

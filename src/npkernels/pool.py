@@ -128,7 +128,7 @@ def max_pool2d_backward(dy, indices, input_size):
     dy : (n, c, oh, ow) array of float32 or float64
     indices : (n, c, oh, ow) array of integers
         As `max_pool2d` returned them, of any integer dtype.
-    input_size : (h, w)
+    input_size : (int, int) or int
         Rows and columns of the images.
 
     Returns
@@ -227,7 +227,7 @@ def avg_pool2d_backward(
     Parameters
     ----------
     dy : (n, c, oh, ow) array of float32 or float64
-    input_size : (h, w)
+    input_size : (int, int) or int
         Rows and columns of the images.
     kernel_size, stride, padding, ceil_mode, count_include_pad
         As in `avg_pool2d`.

@@ -44,7 +44,7 @@ def softmax(x, axis=-1, *, out=None):
     Parameters
     ----------
     x : array of float32 or float64
-        At least one axis; any strides.
+        At least one axis; any strides. Copied only where the axes before or those after `axis` do not fold into one.
     axis : int
     out : array of the shape and dtype of `x`, optional
         C-contiguous; may be `x`.
@@ -83,7 +83,7 @@ def log_softmax(x, axis=-1, *, out=None):
     Parameters
     ----------
     x : array of float32 or float64
-        At least one axis; any strides.
+        At least one axis; any strides. Copied only where the axes before or those after `axis` do not fold into one.
     axis : int
     out : array of the shape and dtype of `x`, optional
         C-contiguous; may be `x`.
