@@ -315,3 +315,19 @@ MEMORY = np.zeros(20, np.float32)
 def test_errors_name_argument_wish_and_value(function, error, message):
     with pytest.raises(error, match=message):
         function()
+
+
+def test_out_must_not_overlap_a_parameter():
+    a, column = np.ones((20, 20)), np.ones((2, 20))
+    for function, names in (("prelu", ("slope",)), ("srelu", ("t_left", "a_left", "t_right", "a_right"))):
+        for name in names:
+            parameters = dict.fromkeys(names, 1.0) | {name: a[0]}
+            with pytest.raises(ValueError, match=f"out must not overlap {name}"):
+                getattr(nk, function)(np.ones((20, 20)), out=a, **parameters)
+            with pytest.raises(ValueError, match=f"out must not overlap {name}"):
+                getattr(nk, f"{function}_backward")(np.ones((20, 20)), np.ones((20, 20)), out=a, **parameters)
+    for slopes, hinges, name in ((a[:2], column, "slopes"), (column, a[:2], "hinges")):
+        with pytest.raises(ValueError, match=f"out must not overlap {name}"):
+            nk.apl(np.ones((20, 20)), slopes=slopes, hinges=hinges, out=a)
+        with pytest.raises(ValueError, match=f"out must not overlap {name}"):
+            nk.apl_backward(np.ones((20, 20)), np.ones((20, 20)), slopes=slopes, hinges=hinges, out=a)

@@ -181,6 +181,20 @@ def test_numbers_whose_squares_overflow_are_refused(rng, dtype, solver, n):
         pca.fit(x * (2 * size))
 
 
+def test_the_wider_dtype_of_model_and_samples_stays(rng):
+    x = rng.standard_normal((40, 3))
+    for model in ("f4", "f8"):
+        pca = nk.PCA(2).fit(x.astype(model))
+        for given in ("f4", "f8"):
+            wanted = np.result_type(model, given)
+            y = pca.transform(x.astype(given))
+            assert y.dtype == pca.inverse_transform(y.astype(given)).dtype == wanted
+            assert pca.score_samples(x.astype(given)).dtype == wanted
+        assert pca.transform(np.ones((2, 3), int)).dtype == np.float64
+    far = np.full((2, 3), 1e300)
+    assert np.allclose(nk.PCA(2).fit(x.astype("f4")).transform(far) / 1e300, pca.components_.sum(1), atol=1e-5)
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_threads_and_layouts_change_no_bit(isa, dtype, rng, layouts, same_for_any_threads, solver):
     x = samples(rng, 3000, 12, dtype)

@@ -182,6 +182,14 @@ def test_nan_travels_and_overflow_is_infinite(isa, dtype, name):
         assert nk.l1_loss(big, 0 * big, reduction="sum") == np.inf
 
 
+def test_small_pos_weights_keep_their_digits(isa, dtype, eps):
+    weights = np.array([1e-8, 1e-6, 1e-3, 1.0, 1e3], dtype)
+    losses = nk.binary_cross_entropy_with_logits(
+        np.zeros(5, dtype), np.ones(5, dtype), pos_weight=weights, reduction="none"
+    )
+    assert np.allclose(losses, weights * np.log(2), rtol=4 * eps, atol=0)
+
+
 def test_pos_weight_is_broadcast(dtype, rng):
     x, y = rng.standard_normal((4, 5)).astype(dtype), rng.random((4, 5)).astype(dtype)
     function = nk.binary_cross_entropy_with_logits

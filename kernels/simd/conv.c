@@ -120,7 +120,7 @@ INLINE void fill_row(const block *v, ptrdiff_t p, ptrdiff_t shift, ptrdiff_t ste
 static void patch_block(const windows *g, ptrdiff_t p0, ptrdiff_t k_count, ptrdiff_t j0, ptrdiff_t columns,
                         real *panels)
 {
-    assert(g->h >= 1 && g->w >= 1 && k_count >= 1 && columns >= 1 && columns <= BLOCK_COLUMNS);
+    assert(g->h >= 1 && g->w >= 1 && k_count >= 0 && columns >= 1 && columns <= BLOCK_COLUMNS);
     const ptrdiff_t taps = g->kh * g->kw, step = g->sw * g->column_stride;
     block v;
     place_vectors(&v, k_count, columns, panels);

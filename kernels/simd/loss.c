@@ -7,7 +7,7 @@ typedef struct {
 } lanes;
 
 /* Without a difference of large numbers: with t = |x| and l = ln(1 + e^-t),
- * loss = t (1 - y) + (1 + (w - 1) y) l for x >= 0, t w y + the same below; slope = (1 - y) s - w y (1 - s). */
+ * loss = t (1 - y) + (1 - y + w y) l for x >= 0, t w y + the same below; slope = (1 - y) s - w y (1 - s). */
 INLINE lanes binary_cross_entropy_with_logits_lanes(vreal x, vreal y, vreal w, const int weighted, number c)
 {
     (void)c;
@@ -15,7 +15,7 @@ INLINE lanes binary_cross_entropy_with_logits_lanes(vreal x, vreal y, vreal w, c
     const vint negative = x < 0;
     const vreal on = weighted ? w * y : y, off = 1 - y;
     return (lanes){
-        .loss = vfma(weighted ? vfma(w - 1, y, one) : one, l, vabs(x) * vselect(negative, on, off)),
+        .loss = vfma(weighted ? off + on : one, l, vabs(x) * vselect(negative, on, off)),
         .slope = vfnma(on, vselect(negative, one, e), off * vselect(negative, e, one)) / (1 + e),
     };
 }

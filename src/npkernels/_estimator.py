@@ -315,10 +315,10 @@ class Estimator(SetOutput):
         elif names is not None and not np.array_equal(names, fitted):
             raise ValueError(self._names_differ(names, fitted))
 
-    def _samples(self, X, like=None, blocks=False):
+    def _samples(self, X, like=None, blocks=False, wider=False):
         """X as an array (n, d) of float32 or float64. NaN and inf are for the caller to find. Where a fitted array is
-        given as `like`, X must have its number of features and their names, and gets its dtype. A dask array stays one
-        if `blocks` says so."""
+        given as `like`, X must have its number of features and their names, and gets its dtype; float64 stays if
+        `wider` says so. A dask array stays one if `blocks` says so."""
         name = type(self).__name__
         if like is None:
             _feature_names(X)  # raises where there are some that are no strings
@@ -336,7 +336,9 @@ class Estimator(SetOutput):
                 )
         if like is not None and x.shape[1] != like.shape[1]:
             raise ValueError(f"X has {x.shape[1]} features, but {name} is expecting {like.shape[1]} features as input.")
-        return x if like is None or x.dtype == like.dtype else x.astype(like.dtype)
+        if like is None or x.dtype == like.dtype:
+            return x
+        return x.astype(np.result_type(x, like) if wider else like.dtype, copy=False)
 
     def _weights(self, sample_weight, x):
         """Weights as contiguous float64, None where all are 1."""

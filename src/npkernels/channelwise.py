@@ -40,27 +40,27 @@ def _parameter(name, value, x):
 
 
 def _scalars(x, **parameters):
-    """The parameters as arrays, and stacked: (count, 1), or (count, channels) if any is given by channel."""
+    """The parameters as arrays, by name, and stacked: (count, 1), or (count, channels) if any is given by channel."""
     channels, _ = _channels(x)
-    arrays, width = [_parameter(name, value, x) for name, value in parameters.items()], 1
-    for name, array in zip(parameters, arrays, strict=True):
+    arrays, width = {name: _parameter(name, value, x) for name, value in parameters.items()}, 1
+    for name, array in arrays.items():
         if array.size != 1:
             width = channels
             if array.shape != (channels,):
                 raise ValueError(f"{name} must be a scalar or have shape ({channels},), got {array.shape}")
-    return arrays, _stack([array.reshape(()) if array.size == 1 else array for array in arrays], width, x)
+    return arrays, _stack([a.reshape(()) if a.size == 1 else a for a in arrays.values()], width, x)
 
 
 def _pieces(x, slopes, hinges):
-    """The parameters of `apl` as arrays, and stacked: slopes, then hinges."""
+    """The parameters of `apl` as arrays, by name, and stacked: slopes, then hinges."""
     channels, _ = _channels(x)
-    arrays = [_parameter("slopes", slopes, x), _parameter("hinges", hinges, x)]
-    pieces = arrays[0].shape[0] if arrays[0].ndim else "s"
-    for name, array in zip(("slopes", "hinges"), arrays, strict=True):
+    arrays = {"slopes": _parameter("slopes", slopes, x), "hinges": _parameter("hinges", hinges, x)}
+    pieces = arrays["slopes"].shape[0] if arrays["slopes"].ndim else "s"
+    for name, array in arrays.items():
         if array.shape not in ((pieces,), (pieces, channels)):
             raise ValueError(f"{name} must have shape ({pieces},) or ({pieces}, {channels}), got {array.shape}")
-    width = 1 if all(array.ndim == 1 for array in arrays) else channels
-    return arrays, _stack([row for array in arrays for row in array], width, x)
+    width = 1 if all(array.ndim == 1 for array in arrays.values()) else channels
+    return arrays, _stack([row for array in arrays.values() for row in array], width, x)
 
 
 def _stack(rows, width, x):
@@ -75,16 +75,16 @@ def _inner(x, stacked):
     return x.size if stacked.shape[1] == 1 else _channels(x)[1]
 
 
-def _forward(function, x, stacked, out):
-    y = check.output(out, x.shape, x.dtype, {"x": x}, ("x",))
+def _forward(function, x, stacked, out, parameters=None):
+    y = check.output(out, x.shape, x.dtype, {"x": x, **(parameters or {})}, ("x",))
     run_forward(function, x, stacked, _inner(x, stacked), y)
     return y[()] if out is None and not y.ndim else y
 
 
-def _backward(function, dy, x, stacked, out, sums=None):
+def _backward(function, dy, x, stacked, out, sums=None, parameters=None):
     dy = check.real("dy", dy, x)
     check.shape("dy", dy, x.shape)
-    dx = check.output(out, x.shape, x.dtype, {"dy": dy, "x": x}, ("dy", "x"))
+    dx = check.output(out, x.shape, x.dtype, {"dy": dy, "x": x, **(parameters or {})}, ("dy", "x"))
     run_backward(function, dy, x, stacked, _inner(x, stacked), dx, sums)
     return dx[()] if out is None and not dx.ndim else dx
 
@@ -143,7 +143,8 @@ def prelu(x, *, slope, out=None):
            [ 2.  ,  2.  ]])
     """
     x = check.real("x", x)
-    return _forward(PRELU, x, _scalars(x, slope=slope)[1], out)
+    arrays, stacked = _scalars(x, slope=slope)
+    return _forward(PRELU, x, stacked, out, arrays)
 
 
 @documented(gradient=True, parameters=SLOPE, value_errors=SHAPES, results=GRADIENT.format("dslope", "`slope`"))
@@ -155,10 +156,10 @@ def prelu_backward(dy, x, *, slope, out=None):
            [1.  , 0.25]]), array([-1., -3.]))
     """
     x = check.real("x", x)
-    (slope,), stacked = _scalars(x, slope=slope)
+    arrays, stacked = _scalars(x, slope=slope)
     sums = np.zeros(stacked.shape)
-    dx = _backward(PRELU, dy, x, stacked, out, sums)
-    return dx, _shaped(sums[0], slope)
+    dx = _backward(PRELU, dy, x, stacked, out, sums, arrays)
+    return dx, _shaped(sums[0], arrays["slope"])
 
 
 SIDES = SCALARS.format(names="t_left, a_left, t_right, a_right", what="Threshold and slope of either side")
@@ -176,8 +177,8 @@ def srelu(x, *, t_left, a_left, t_right, a_right, out=None):
     array([-2. ,  0.5,  5. ])
     """
     x = check.real("x", x)
-    _, stacked = _scalars(x, t_left=t_left, a_left=a_left, t_right=t_right, a_right=a_right)
-    return _forward(SRELU, x, stacked, out)
+    arrays, stacked = _scalars(x, t_left=t_left, a_left=a_left, t_right=t_right, a_right=a_right)
+    return _forward(SRELU, x, stacked, out, arrays)
 
 
 @documented(gradient=True, parameters=SIDES, value_errors=SHAPES, results=SIDE_GRADIENTS)
@@ -190,8 +191,8 @@ def srelu_backward(dy, x, *, t_left, a_left, t_right, a_right, out=None):
     x = check.real("x", x)
     arrays, stacked = _scalars(x, t_left=t_left, a_left=a_left, t_right=t_right, a_right=a_right)
     sums = np.zeros(stacked.shape)
-    dx = _backward(SRELU, dy, x, stacked, out, sums)
-    return (dx, *map(_shaped, sums, arrays))
+    dx = _backward(SRELU, dy, x, stacked, out, sums, arrays)
+    return (dx, *map(_shaped, sums, arrays.values()))
 
 
 @documented(parameters=PIECES, value_errors=SHAPES, results=OF_TERMS, ulp=ULP_COMPOSED)
@@ -204,7 +205,8 @@ def apl(x, *, slopes, hinges, out=None):
     array([0., 3.])
     """
     x = check.real("x", x)
-    return _forward(APL, x, _pieces(x, slopes, hinges)[1], out)
+    arrays, stacked = _pieces(x, slopes, hinges)
+    return _forward(APL, x, stacked, out, arrays)
 
 
 @documented(
@@ -221,11 +223,11 @@ def apl_backward(dy, x, *, slopes, hinges, out=None):
     (array([0.5, 1. ]), array([2., 1.]), array([ 0.5, -1. ]))
     """
     x = check.real("x", x)
-    (slopes, hinges), stacked = _pieces(x, slopes, hinges)
+    arrays, stacked = _pieces(x, slopes, hinges)
     sums = np.zeros(stacked.shape)
-    dx = _backward(APL, dy, x, stacked, out, sums)
-    halves = sums[: len(slopes)], sums[len(slopes) :]
-    return (dx, *(_piece_sums(half, like) for half, like in zip(halves, (slopes, hinges), strict=True)))
+    dx = _backward(APL, dy, x, stacked, out, sums, arrays)
+    halves = np.split(sums, 2)
+    return (dx, *(_piece_sums(half, like) for half, like in zip(halves, arrays.values(), strict=True)))
 
 
 def _piece_sums(sums, like):

@@ -193,11 +193,11 @@ class PCA(base.Estimator):
             "n_components_": int(k),
         }
 
-    def _model(self):
-        """(components_, mean_), checked, in one dtype."""
+    def _model(self, *others):
+        """(components_, mean_), checked, in one dtype: the widest of theirs and of `others`."""
         components = self._main_attribute()
         mean = self._attribute("mean_", {"components_.shape[1]": components.shape[1]})
-        dtype = np.result_type(components, mean)
+        dtype = np.result_type(components, mean, *others)
         return components.astype(dtype, copy=False), mean.astype(dtype, copy=False)
 
     def _variances(self, components):
@@ -231,10 +231,10 @@ class PCA(base.Estimator):
         Returns
         -------
         y : (n, k) array
-            A data frame if `set_output` says so.
+            float64 if X or the model is, as scikit-learn's. A data frame if `set_output` says so.
         """
-        components, mean = self._model()
-        x = self._samples(X, like=components)
+        x = self._samples(X, like=self._model()[0], wider=True)
+        components, mean = self._model(x)
         y = np.empty((len(x), len(components)), x.dtype)
         for rows, block in centred_blocks(x, mean):
             if not np.isfinite(block).all():
@@ -255,8 +255,8 @@ class PCA(base.Estimator):
         -------
         x : (n, d) array
         """
-        components, mean = self._model()
         y = np.atleast_2d(base.as_real("X", X))
+        components, mean = self._model(y)
         base.require_finite(y, "X", "PCA")
         if y.shape[1:] != (len(components),):
             raise ValueError(f"X must have shape (n, {len(components)}), got {y.shape}")
@@ -296,9 +296,8 @@ class PCA(base.Estimator):
 
     def score_samples(self, X):
         """The logarithm of the probability of every sample under the model, (n,)."""
-        components, mean = self._model()
-        x = self._samples(X, like=components)
-        precision = self.get_precision()
+        x = self._samples(X, like=self._model()[0], wider=True)
+        mean, precision = self._model(x)[1], self.get_precision().astype(x.dtype, copy=False)
         sign, log_determinant = np.linalg.slogdet(precision)
         constant = x.shape[1] * math.log(2 * math.pi) - (log_determinant if sign > 0 else -np.inf)
         scores = np.empty(len(x), x.dtype)

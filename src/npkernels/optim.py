@@ -71,7 +71,8 @@ def _arrays(p, g, **state):
         for other_name, other in named[:i]:
             if check.overlap(array, other):
                 raise ValueError(f"{name} must not overlap {other_name}")
-    return [array for _, array in named]
+    order = sorted(range(p.ndim), key=lambda axis: -abs(p.strides[axis]))  # as p lies in memory: axes do not matter
+    return [array.transpose(order) for _, array in named]
 
 
 @documented(LR)

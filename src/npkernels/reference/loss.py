@@ -68,7 +68,7 @@ def binary_cross_entropy_with_logits_with_grad(prediction, target, *, pos_weight
     # ln s = min(x, 0) - ln(1 + e^-|x|) and ln(1 - s) = ln s - x
     x, y, w = prediction, target, 1 if pos_weight is None else pos_weight
     e, on = np.exp(-np.abs(x)), target if pos_weight is None else pos_weight * target
-    losses = np.abs(x) * np.where(x < 0, on, 1 - y) + (1 if pos_weight is None else 1 + (w - 1) * y) * np.log1p(e)
+    losses = np.abs(x) * np.where(x < 0, on, 1 - y) + (1 if pos_weight is None else 1 - y + w * y) * np.log1p(e)
     slopes = ((1 - y) * np.where(x < 0, e, 1) - on * np.where(x < 0, 1, e)) / (1 + e)
     return _reduced(losses, slopes, reduction)
 
