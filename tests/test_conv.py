@@ -127,12 +127,14 @@ def test_an_image_does_not_depend_on_its_batch(isa, dtype, rng):
         assert np.array_equal(part, dx[images])
 
 
-def test_threads_change_no_bit(isa, dtype, rng, same_for_any_threads):
+def test_threads_change_no_bit(isa, dtype, rng, layouts, same_for_any_threads):
     x, w, b = normal(rng, (5, 16, 20, 21), dtype), normal(rng, (24, 16, 3, 3), dtype), normal(rng, 24, dtype)
     y = same_for_any_threads(lambda: nk.conv2d(x, w, b, padding=1, activation="relu"))
     same_for_any_threads(lambda: nk.conv2d_backward(y, x, w, padding=1))
     cols = same_for_any_threads(lambda: nk.im2col(x, 3, padding=1))
-    same_for_any_threads(lambda: nk.col2im(cols, (20, 21), 3, padding=1))
+    back = same_for_any_threads(lambda: nk.col2im(cols, (20, 21), 3, padding=1))
+    for cols_ in layouts(cols):
+        assert np.array_equal(same_for_any_threads(lambda a=cols_: nk.col2im(a, (20, 21), 3, padding=1)), back)
 
 
 @pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"dilation": 2, "groups": 2, "padding": (1, 2)}])

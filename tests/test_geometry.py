@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+from bounds import assert_exact, integers
 
 import npkernels as nk
 from npkernels import reference
@@ -53,6 +54,29 @@ def test_work_follows_pixels_not_pads():
     wide = np.broadcast_to(np.float32(1), (1, 2, 1, 2**40))
     assert np.array_equal(nk.max_pool2d(wide, (1, 2), stride=2**38), np.ones((1, 2, 1, 4)))
     assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(10, 2, 40), (183, 40, 2)])
+def test_every_tap_meets_few_of_many_windows(isa, dtype, rng, kernel, stride, dilation):
+    # three pixels of a column: some 30 pairs of 1830; the last tap and the last window have some
+    sizes = {"stride": (stride, 1), "dilation": (dilation, 1), "padding": (360, 0)}
+    x, w = integers(rng, (2, 3, 5, 4), dtype), integers(rng, (4, 3, kernel, 1), dtype)
+    assert_exact(nk.conv2d(x, w, **sizes), reference.conv2d, (x, w), **sizes)
+    operands = integers(rng, nk.conv2d(x, w, **sizes).shape, dtype), x, w
+    assert_exact(nk.conv2d_backward(*operands, **sizes), reference.conv2d_backward, operands, **sizes)
+    sizes["kernel_size"] = kernel, 1
+    assert_exact(nk.im2col(x, **sizes), reference.im2col, (x,), **sizes)
+    cols = integers(rng, nk.im2col(x, **sizes).shape, dtype)
+    sizes["output_size"] = 5, 4
+    assert_exact(nk.col2im(cols, **sizes), reference.col2im, (cols,), **sizes)
+
+
+def test_nan_wins_in_windows_beyond_the_image(isa, dtype):
+    x = np.ones((1, 1, 8, 8), dtype)
+    x[0, 0, 3, 5:] = x[0, 0, 4, 2] = np.nan
+    y, indices = nk.max_pool2d(x, 2**30, padding=2**29, return_indices=True)
+    assert np.isnan(y).all()
+    assert indices == 8 * 3 + 5
 
 
 def test_taps_in_the_padding_count_where_a_weight_is_not_finite(isa, dtype):

@@ -195,6 +195,16 @@ def test_a_weight_that_outweighs_all_others_leaves_the_form(isa, dtype, rng):
     assert not np.array_equal(*(nk.conv2d(x, w, algorithm=a)[:, :5] for a in ("direct", "winograd")))
 
 
+@pytest.mark.parametrize(("taps", "most"), [(3, 21), (5, 55)])
+def test_a_tile_has_at_most_128_times_the_energy_of_a_part(isa, dtype, rng, taps, most):
+    # of ones but for a corner: 35 + most^2 <= 128 * 2^2, and of four windows together 99 + most^2 <= 128 * 5^2
+    x, w = np.ones((1, C, 6, 6), dtype), rng.standard_normal((OC, C, taps, taps)).astype(dtype)
+    for corner, direct in ((most, False), (most + 1, True)):
+        x[..., 0, 0] = corner
+        same = np.array_equal(*(nk.conv2d(x, w, algorithm=a) for a in ("direct", "winograd")))
+        assert same == direct
+
+
 def test_windows_in_the_padding_do_not_count(isa, dtype, rng):
     x, w = rng.standard_normal((2, C, 9, 9)).astype(dtype), rng.standard_normal((OC, C, 3, 3)).astype(dtype)
     for padding in (0, 1, 2, ((2, 0), (0, 2))):
