@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from bounds import assert_exact, integers
 
 import npkernels as nk
 from npkernels import reference
@@ -95,6 +96,15 @@ def test_gradients_are_within_the_bound_of_their_definition(isa, dtype, rng, eps
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
+def test_integers_are_exact_also_on_the_hinges(isa, dtype, rng, name, kind):
+    x, dy = integers(rng, (4, 3, 50), dtype), integers(rng, (4, 3, 50), dtype)
+    values = {key: np.rint(value) for key, value in parameters(name, kind, x.shape, dtype, rng).items()}
+    for direction, arrays in (name, [x]), (f"{name}_backward", [dy, x]):
+        results = call(nk, direction, arrays, values)
+        assert_exact(results, lambda *wide, f=direction: call(reference, f, wide, values), arrays)
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
 def test_gradients_match_central_differences(rng, name, kind):
     shape, h = (4, 3, 5), 2.0**-20
     x, dy = rng.standard_normal((2, *shape)) * 3
@@ -175,6 +185,18 @@ def test_infinite_and_nan_elements(dtype):
     hinges = np.array([1.0, 2.0], dtype)
     np.testing.assert_array_equal(nk.apl(x, slopes=np.array([0, 0.5], dtype), hinges=hinges), [np.inf, np.inf, np.nan])
     np.testing.assert_array_equal(nk.apl(x, slopes=np.zeros(2, dtype), hinges=hinges), [0, np.inf, np.nan])
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_gradients_at_infinite_and_nan_elements(isa, dtype, rng, name, kind):
+    values = {key: np.rint(value) for key, value in parameters(name, kind, (1, 1), dtype, rng).items()}
+    for element in (-np.inf, np.inf, np.nan):
+        arrays = np.full((2, 1, 1), [[[2]], [[element]]], dtype)
+        assert_exact(
+            call(nk, f"{name}_backward", arrays, values),
+            lambda *wide: call(reference, f"{name}_backward", wide, values),
+            arrays,
+        )
 
 
 def test_the_left_side_of_srelu_comes_first():

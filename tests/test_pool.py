@@ -127,6 +127,8 @@ def test_first_maximum_and_first_nan_win(isa, dtype):
     low = np.full((1, 1, 5, 5), -np.inf, dtype)
     indices = nk.max_pool2d(low, 3, stride=2, padding=1, return_indices=True)[1]
     same(indices[0, 0], np.array([[0, 1, 3], [5, 6, 8], [15, 16, 18]], np.int32))  # never the padding
+    indices = nk.max_pool2d(low, 2, stride=2, padding=1, dilation=2, return_indices=True)[1]
+    same(indices[0, 0], np.array([[6, 6, 8], [6, 6, 8], [16, 16, 18]], np.int32))
     for row, column in itertools.product(range(3), range(3)):
         x = np.ones((1, 1, 3, 35), dtype)
         x[0, 0, :, ::2] = np.inf

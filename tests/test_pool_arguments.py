@@ -1,10 +1,13 @@
 """The arguments of pooling: out=, kinds of sizes, errors by type and message."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 import npkernels as nk
 from npkernels import reference
+from npkernels._windows import pooled_size
 
 
 def same(got, wanted):
@@ -103,6 +106,20 @@ def test_dilation_errors():
     same(nk.max_pool2d(x + 1, 2, dilation=8, padding=((1, 0), (0, 1))), np.ones((1, 1, 1, 1)))
     with pytest.raises(TypeError):
         nk.avg_pool2d(x, 2, dilation=1)
+
+
+def test_windows_that_stride_over_the_image_are_found():
+    for size, stride, begin, dilation in itertools.product(range(1, 5), range(1, 9), range(10), range(2, 14)):
+        kernel = begin // dilation + 2
+        count = (size + 2 * begin - dilation * (kernel - 1) - 1) // stride + 1
+        starts = [i * stride - begin for i in range(count)]
+        seen = all(any(0 <= start + t * dilation < size for t in range(kernel)) for start in starts)
+        axis = size, kernel, stride, (begin, begin), dilation
+        if count >= 1 and seen:
+            assert pooled_size(*axis) == count
+        else:
+            with pytest.raises(ValueError, match=r"padding must leave an element|the kernel must fit"):
+                pooled_size(*axis)
 
 
 def test_gradient_errors():

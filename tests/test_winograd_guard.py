@@ -212,6 +212,16 @@ def test_windows_in_the_padding_do_not_count(isa, dtype, rng):
         assert not any(np.array_equal(*pair) for pair in zip(direct, winograd, strict=True))
 
 
+@pytest.mark.parametrize("taps", [3, 5])
+def test_windows_that_see_a_single_line_of_pixels_count(isa, dtype, rng, taps):
+    # the first or the last, beside one that all other windows of its tile see
+    x, w = rng.standard_normal((1, C, 6, 6)).astype(dtype), rng.standard_normal((OC, C, taps, taps)).astype(dtype)
+    for line in (np.s_[..., 1, :], np.s_[..., 4, :], np.s_[..., 1], np.s_[..., 4]):
+        uneven = x.copy()
+        uneven[line] *= 1e4
+        assert np.array_equal(*(nk.conv2d(uneven, w, padding=taps - 1, algorithm=a) for a in ("direct", "winograd")))
+
+
 def test_decisions_do_not_depend_on_threads_batch_or_blocks_of_channels(isa, rng, same_for_any_threads):
     # kernels that outweigh the tiles, whose outputs are tasks, and many tiles
     x, w = rng.standard_normal((40, 200, 7, 7)).astype("f4"), rng.standard_normal((150, 200, 3, 3)).astype("f4")
