@@ -1,5 +1,7 @@
 """Random valid calls of convolution and pooling, with sizes that lead to each of their forms."""
 
+import math
+
 import numpy as np
 
 import npkernels as nk
@@ -22,6 +24,8 @@ PROFILES = {
     "images": ((1, 20), (1, 1), (1, 8), (1, 50), (1, 4), (0, 5), 2),
     "wide": ((1, 2), (1, 1), (1, 4), (1, 8), (1, 7), (10, 70), 2),
 }
+
+MOST_PIXELS = 1 << 20
 
 
 def between(rng, least, most):
@@ -156,19 +160,23 @@ def pooling(rng, dilated):
         return image, kernel, options | ({"dilation": dilation} if dilated else {}), result
 
 
-def planes(rng):
-    return shape(rng, 2, 60)
+def planes(rng, *sizes):
+    """Sizes (n, c, *sizes) of not too many elements; now and then more planes than one thread takes."""
+    n, c = shape(rng, 2, 60)
+    most = max(1, MOST_PIXELS // max(1, math.prod(sizes)))
+    c = min(c, most)
+    return min(n, max(1, most // max(1, c))), c, *sizes
 
 
 def max_pool2d(rng, dtype):
     image, kernel, options, _ = pooling(rng, True)
     options["return_indices"] = chance(rng, 0.5)
-    return Call(nk.max_pool2d, (values(rng, (*planes(rng), *image), dtype), kernel), options)
+    return Call(nk.max_pool2d, (values(rng, planes(rng, *image), dtype), kernel), options)
 
 
 def max_pool2d_backward(rng, dtype):
     image, _, _, result = pooling(rng, True)
-    dy = values(rng, (*planes(rng), *result), dtype)
+    dy = values(rng, planes(rng, *result), dtype)
     kinds = [kind for kind in "bBhHiIqQ" if np.iinfo(kind).max >= image[0] * image[1] - 1]
     indices = rng.integers(image[0] * image[1], size=dy.shape).astype(pick(rng, *kinds))
     return Call(nk.max_pool2d_backward, (dy, indices, image), {})
@@ -177,21 +185,21 @@ def max_pool2d_backward(rng, dtype):
 def avg_pool2d(rng, dtype):
     image, kernel, options, _ = pooling(rng, False)
     options["count_include_pad"] = chance(rng, 0.5)
-    return Call(nk.avg_pool2d, (values(rng, (*planes(rng), *image), dtype), kernel), options)
+    return Call(nk.avg_pool2d, (values(rng, planes(rng, *image), dtype), kernel), options)
 
 
 def avg_pool2d_backward(rng, dtype):
     image, kernel, options, result = pooling(rng, False)
     options["count_include_pad"] = chance(rng, 0.5)
-    return Call(nk.avg_pool2d_backward, (values(rng, (*planes(rng), *result), dtype), image, kernel), options)
+    return Call(nk.avg_pool2d_backward, (values(rng, planes(rng, *result), dtype), image, kernel), options)
 
 
 def global_avg_pool2d(rng, dtype):
-    return Call(nk.global_avg_pool2d, (values(rng, (*planes(rng), size(rng, 1), size(rng, 1)), dtype),), {})
+    return Call(nk.global_avg_pool2d, (values(rng, planes(rng, size(rng, 1), size(rng, 1)), dtype),), {})
 
 
 def global_max_pool2d(rng, dtype):
-    return Call(nk.global_max_pool2d, (values(rng, (*planes(rng), size(rng, 1), size(rng, 1)), dtype),), {})
+    return Call(nk.global_max_pool2d, (values(rng, planes(rng, size(rng, 1), size(rng, 1)), dtype),), {})
 
 
 def global_avg_pool2d_backward(rng, dtype):
