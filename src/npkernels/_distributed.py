@@ -86,7 +86,7 @@ def all_moments(parts):
 
 
 def block_of_weights(block, told):
-    return np.ascontiguousarray(as_block("sample_weight", block, *told))
+    return np.require(as_block("sample_weight", block, *told), requirements="CA")
 
 
 def extremes(weights):

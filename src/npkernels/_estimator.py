@@ -347,7 +347,7 @@ class Estimator(SetOutput):
         if isinstance(sample_weight, numbers.Number):
             weights = np.full(len(x), as_real("sample_weight", sample_weight), np.float64)
         else:
-            weights = np.ascontiguousarray(as_real("sample_weight", sample_weight), dtype=np.float64)
+            weights = np.require(as_real("sample_weight", sample_weight), np.float64, "CA")
         require_one_each(weights, len(x))
         require_weights(weights, type(self).__name__)
         return weights

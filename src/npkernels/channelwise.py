@@ -397,5 +397,5 @@ def maxout_backward(dy, which, pieces):
     if which.size and not (which.min() >= 0 and which.max() < pieces):
         raise ValueError(f"which must be in [0, {pieces}), got {which.min()} to {which.max()}")
     dx = check.empty((*dy.shape[:axis], dy.shape[axis] * pieces, *dy.shape[axis + 1 :]), dy.dtype)
-    run_maxout_backward(dy, np.ascontiguousarray(which, np.int32), axis, pieces, dx)
+    run_maxout_backward(dy, np.require(which, np.int32, "CA"), axis, pieces, dx)
     return dx
