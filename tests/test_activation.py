@@ -277,7 +277,7 @@ def test_errors_name_argument_wish_and_value(call, error, message):
 @pytest.mark.parametrize("start", [0, 1, 5])
 def test_streamed_results_have_the_same_bits(isa, dtype, rng, start):
     # more than the last cache holds: results are written past it, but not where they overwrite an input
-    size = nk._runtime.cache_sizes_in_bytes()["L3"] // (3 * dtype.itemsize) + 7
+    size = nk._kernels.runtime.cache_sizes_in_bytes()["L3"] // (3 * dtype.itemsize) + 7
     x, dy = (np.resize(rng.standard_normal(5000).astype(dtype), size) for _ in range(2))
     memory = np.empty(size * dtype.itemsize + 8, np.uint8)
     out = np.ndarray((size,), dtype, memory.data, offset=start)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import npkernels as nk
-from npkernels import _weight_gradient, _winograd_gradient, reference
+from npkernels import reference
+from npkernels._kernels import weight_gradient as _weight_gradient
+from npkernels._kernels import winograd_gradient as _winograd_gradient
 from npkernels.conv_geometry import geometry_of
 
 # channels and outputs of a group, size, groups, taps: where "auto" takes Winograd's form, and where it does not

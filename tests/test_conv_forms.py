@@ -5,7 +5,9 @@ import pytest
 from bounds import assert_exact, assert_near, integers
 
 import npkernels as nk
-from npkernels import _conv, _weight_gradient, reference
+from npkernels import reference
+from npkernels._kernels import direct as _direct
+from npkernels._kernels import weight_gradient as _weight_gradient
 from npkernels.conv_geometry import geometry_of
 
 # n, c, h, w, oc, kh, kw, stride, padding, dilation, groups
@@ -41,11 +43,11 @@ def by_form(form, x, w, b, stride, padding, dilation, groups, y=None):
     geometry = geometry_of(*x.shape[2:], *w.shape[2:], stride, padding, dilation)
     if y is None:
         y = np.full((len(x), len(w), *geometry[8:]), np.nan, x.dtype)
-    _conv.forward(x, w.reshape(len(w), -1), b, y, geometry, groups, -1, _conv.FORMS[form])
+    _direct.forward(x, w.reshape(len(w), -1), b, y, geometry, groups, -1, _direct.FORMS[form])
     return y
 
 
-@pytest.mark.parametrize("form", sorted(_conv.FORMS))
+@pytest.mark.parametrize("form", sorted(_direct.FORMS))
 @pytest.mark.parametrize("case", CASES)
 def test_forms_of_integers_are_exact(isa, dtype, rng, form, case):
     (x, w, b), options = operands(rng, case, dtype, integers)
@@ -65,7 +67,7 @@ def test_forms_round_alike(isa, dtype, eps, rng, case):
     assert np.array_equal(by_form("lanes", x, w, None, **options), by_form("patches", x, w, None, **options))
 
 
-@pytest.mark.parametrize("form", sorted(_conv.FORMS))
+@pytest.mark.parametrize("form", sorted(_direct.FORMS))
 @pytest.mark.parametrize("case", CASES)
 def test_threads_batch_and_strides_change_no_bit(isa, dtype, rng, layouts, same_for_any_threads, form, case):
     (x, w, b), options = operands(rng, case, dtype)
@@ -83,7 +85,7 @@ def test_threads_batch_and_strides_change_no_bit(isa, dtype, rng, layouts, same_
     assert np.isnan(strided).sum() == strided.size - y.size
 
 
-@pytest.mark.parametrize("form", sorted(_conv.FORMS))
+@pytest.mark.parametrize("form", sorted(_direct.FORMS))
 def test_padding_times_an_infinite_weight_is_nan(isa, dtype, rng, form):
     # Taps of the padding are left out only if that changes nothing.
     (x, w, b), options = operands(rng, CASES[0], dtype)
@@ -96,7 +98,7 @@ def test_padding_times_an_infinite_weight_is_nan(isa, dtype, rng, form):
         assert np.isfinite(y[:, :3]).all()
 
 
-@pytest.mark.parametrize("form", sorted(_conv.FORMS))
+@pytest.mark.parametrize("form", sorted(_direct.FORMS))
 def test_pixels_that_are_no_numbers_stay_in_their_windows(isa, dtype, rng, form):
     (x, w, b), options = operands(rng, CASES[1], dtype)
     x[2, 4, 1, 2], x[5, 0, 4, 5] = np.nan, np.inf

@@ -7,7 +7,9 @@ import pytest
 from bounds import assert_exact, assert_near, integers
 
 import npkernels as nk
-from npkernels import _depthwise, _depthwise_pixels, conv, conv_gradient, reference
+from npkernels import conv, conv_gradient, reference
+from npkernels._kernels import depthwise as _depthwise
+from npkernels._kernels import depthwise_pixels as _depthwise_pixels
 from npkernels.conv_geometry import geometry_of
 
 # c, multiplier, h, w, kh, kw: one pixel, rows around a vector, several vectors, several bands of rows

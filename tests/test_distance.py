@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 import npkernels as nk
-from npkernels import _distance, reference
+from npkernels import reference
+from npkernels._kernels import distance as _distance
 
 # n, d, k around the vector, tile and part edges
 SIZES = [

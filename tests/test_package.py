@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-INSTALLED = {entry.name: entry for entry in resources.files("npkernels").iterdir()}
+INSTALLED = {entry.name: entry for entry in resources.files("npkernels").joinpath("_kernels").iterdir()}
 COMPILED = sorted({name.partition(".")[0] for name in INSTALLED if name.endswith(tuple(EXTENSION_SUFFIXES))})
 README = Path(__file__).parent.parent / "README.md"
 
@@ -51,7 +51,7 @@ def parameters(function):
 
 @pytest.mark.parametrize("name", COMPILED)
 def test_stub_declares_what_the_compiled_module_has(name):
-    module = importlib.import_module(f"npkernels.{name}")
+    module = importlib.import_module(f"npkernels._kernels.{name}")
     public = {
         key: value for key, value in vars(module).items() if not (key.startswith("__") or inspect.ismodule(value))
     }
@@ -67,7 +67,7 @@ def test_stub_declares_what_the_compiled_module_has(name):
 
 def test_no_stub_is_left_without_its_module():
     assert {name.removesuffix(".pyi") for name in INSTALLED if name.endswith(".pyi")} <= set(COMPILED)
-    assert "py.typed" in INSTALLED
+    assert resources.files("npkernels").joinpath("py.typed").is_file()
 
 
 def test_licences_of_code_and_data_are_stated_and_installed():

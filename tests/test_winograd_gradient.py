@@ -5,7 +5,9 @@ import pytest
 from test_winograd import SHAPES as FORWARD_SHAPES
 
 import npkernels as nk
-from npkernels import _weight_gradient, _winograd_gradient, reference
+from npkernels import reference
+from npkernels._kernels import weight_gradient as _weight_gradient
+from npkernels._kernels import winograd_gradient as _winograd_gradient
 from npkernels._main_job.winograd import largest_gradient
 from npkernels.conv_geometry import geometry_of
 from npkernels.reference._common import pad_pairs

@@ -5,7 +5,9 @@ import pytest
 from test_conv_forms import CASES, by_form, weight_gradient
 
 import npkernels as nk
-from npkernels import _conv, _depthwise, _depthwise_pixels
+from npkernels._kernels import depthwise as _depthwise
+from npkernels._kernels import depthwise_pixels as _depthwise_pixels
+from npkernels._kernels import direct as _direct
 from npkernels.conv_geometry import geometry_of
 
 DEPTHWISE = [
@@ -36,7 +38,7 @@ def assert_positive_zeros(*arrays):
 def test_convolution(isa, dtype, rng, case):
     (x, w), b, options = operands(rng, case, dtype)
     many = np.tile(x, (-(-40 // len(x)), 1, 1, 1))
-    for form in _conv.FORMS:
+    for form in _direct.FORMS:
         assert_positive_zeros(by_form(form, x, w, b, **options), by_form(form, many, w, b, **options))
     for algorithm in ("auto", "direct"):
         assert_positive_zeros(nk.conv2d(many, w, b, algorithm=algorithm, **options))

@@ -1,4 +1,4 @@
-# The table of primitives as Cython sees it; declarations only. The contracts stand in kernels/simd/*.h.
+# The table of primitives as Cython sees it; declarations only. The contracts stand in kernels/*/*.h.
 
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 

@@ -1,6 +1,6 @@
 cimport numpy as cnp
 
-from npkernels._primitives cimport primitives
+from npkernels._kernels.primitives cimport primitives
 
 ctypedef void (*task_fn)(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil
 

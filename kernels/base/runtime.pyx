@@ -2,7 +2,7 @@
 cimport numpy as cnp
 from libc.string cimport memset
 
-from npkernels._primitives cimport primitives, primitives_of
+from npkernels._kernels.primitives cimport primitives, primitives_of
 
 cdef extern from "cpu.h" nogil:
     ctypedef struct cpu_caches:

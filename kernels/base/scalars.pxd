@@ -1,7 +1,7 @@
 """Single numbers of the type of a table, or shared by threads, and sizes in whole lines of the cache."""
 from libc.stdint cimport int64_t
 
-from npkernels._primitives cimport primitives
+from npkernels._kernels.primitives cimport primitives
 
 cdef extern from "shared.h" nogil:
     ctypedef int64_t int64_memory

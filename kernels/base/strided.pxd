@@ -1,7 +1,7 @@
 """Elementwise kernels on arrays of any strides: one walker for every operation that maps elements to elements."""
 cimport numpy as cnp
 
-from npkernels._primitives cimport primitives, strided
+from npkernels._kernels.primitives cimport primitives, strided
 
 cdef enum:
     OPERANDS = 5          # the most that a kernel has

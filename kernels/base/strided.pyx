@@ -6,9 +6,9 @@ its operands, so chunks and threads change no bits. A sum has a part for each ch
 """
 cimport numpy as cnp
 
-from npkernels._layout cimport MOST_AXES, read_strides
-from npkernels._primitives cimport strided
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
+from npkernels._kernels.layout cimport MOST_AXES, read_strides
+from npkernels._kernels.primitives cimport strided
+from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
 
 cnp.import_array()
 

@@ -8,10 +8,10 @@ all candidates for the next. D. Arthur and S. Vassilvitskii, "k-means++: the adv
 from libc.string cimport memset
 cimport numpy as cnp
 
-from npkernels._centroids cimport split
-from npkernels._layout cimport read_strides
-from npkernels._primitives cimport primitives
-from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.centroids cimport split
+from npkernels._kernels.layout cimport read_strides
+from npkernels._kernels.primitives cimport primitives
+from npkernels._kernels.runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
 
 cnp.import_array()
 

@@ -7,13 +7,13 @@
 cimport numpy as cnp
 from libc.string cimport memset
 
-from npkernels._layout cimport read_strides
-from npkernels._primitives cimport (
+from npkernels._kernels.layout cimport read_strides
+from npkernels._kernels.primitives cimport (
     activation_fn, depthwise_fits, depthwise_forward_band, depthwise_gradient_band, primitives, windows,
 )
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
-from npkernels._scalars cimport round_to_line
-from npkernels._windows cimport set_windows
+from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.scalars cimport round_to_line
+from npkernels._kernels.windows cimport set_windows
 
 cnp.import_array()
 

@@ -6,11 +6,11 @@ y and dx have the same bits in both forms.
 cimport numpy as cnp
 from libc.string cimport memset
 
-from npkernels._primitives cimport activation_fn, pixels_forward_band, pixels_gradient_band, primitives, windows
-from npkernels._product cimport ceil_div
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
-from npkernels._scalars cimport put, round_to_line
-from npkernels._windows cimport set_windows
+from npkernels._kernels.primitives cimport activation_fn, pixels_forward_band, pixels_gradient_band, primitives, windows
+from npkernels._kernels.product cimport ceil_div
+from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.scalars cimport put, round_to_line
+from npkernels._kernels.windows cimport set_windows
 
 cnp.import_array()
 

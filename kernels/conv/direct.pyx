@@ -1,22 +1,22 @@
 """Convolution as a product with patches that are never stored; the gradient of the image is one too.
 
 A window slides over every image; patch[(c, a, b), (n, i, j)] is what its element (c, a, b) sees at position (i, j) of
-image n (kernels/simd/conv.h). Groups are products of their own.
+image n (kernels/conv/conv.h). Groups are products of their own.
 
     y[n, oc, i, j]  = bias[oc] + sum over (c, a, b) of  w[oc, (c, a, b)] patch[(c, a, b), (n, i, j)]
 """
 cimport numpy as cnp
 
-from npkernels._layout cimport read_strides
-from npkernels._output_lanes cimport Lanes, lanes_begin, lanes_run
-from npkernels._plain cimport is_plain, plain_positions, plain_size
-from npkernels._primitives cimport START_ROW_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, windows
-from npkernels._product cimport (
+from npkernels._kernels.layout cimport read_strides
+from npkernels._kernels.lanes cimport Lanes, lanes_begin, lanes_run
+from npkernels._kernels.plain cimport is_plain, plain_positions, plain_size
+from npkernels._kernels.primitives cimport START_ROW_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, windows
+from npkernels._kernels.product cimport (
     SERIAL_FLOP, SUM_BLOCK, Product, ceil_div, product_begin, product_plan, product_run, product_serial,
 )
-from npkernels._runtime cimport cache_sizes, empty_array, num_threads, parallel_for, workspace, workspace_done
-from npkernels._stack cimport Stack, stack_run
-from npkernels._windows cimport set_images, set_windows
+from npkernels._kernels.runtime cimport cache_sizes, empty_array, num_threads, parallel_for, workspace, workspace_done
+from npkernels._kernels.stack cimport Stack, stack_run
+from npkernels._kernels.windows cimport set_images, set_windows
 
 cnp.import_array()
 

@@ -1,5 +1,5 @@
 """Convolution with output channels in the lanes."""
-from npkernels._primitives cimport activation_fn, flat_layout, primitives, windows
+from npkernels._kernels.primitives cimport activation_fn, flat_layout, primitives, windows
 
 cdef struct Lanes:
     # What the caller says; strides in bytes.

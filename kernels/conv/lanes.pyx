@@ -10,13 +10,13 @@ transposed on their way to y. Left out are products with zeros alone, so that th
 from libc.math cimport isfinite
 from libc.string cimport memcmp, memcpy, memset
 
-from npkernels._primitives cimport (
+from npkernels._kernels.primitives cimport (
     START_C, START_COLUMN_BIAS, flat_layout_of, panel_count, panel_start, tile_taps_fn, window_taps, windows,
 )
-from npkernels._product cimport SERIAL_FLOP, ceil_div
-from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, workspace, workspace_done
-from npkernels._scalars cimport round_to_line
-from npkernels._windows cimport end_inside, first_inside, pairs_inside
+from npkernels._kernels.product cimport SERIAL_FLOP, ceil_div
+from npkernels._kernels.runtime cimport cache_sizes, num_threads, parallel_for, workspace, workspace_done
+from npkernels._kernels.scalars cimport round_to_line
+from npkernels._kernels.windows cimport end_inside, first_inside, pairs_inside
 
 cdef enum:
     BLOCK_PIXELS = 192            # windows of several images that use a panel together

@@ -1,10 +1,10 @@
 """im2col and col2im: the patches under a sliding window as columns, and their sum at their places."""
 cimport numpy as cnp
 
-from npkernels._layout cimport read_strides
-from npkernels._primitives cimport patch_columns, primitives, windows
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for
-from npkernels._windows cimport set_windows
+from npkernels._kernels.layout cimport read_strides
+from npkernels._kernels.primitives cimport patch_columns, primitives, windows
+from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for
+from npkernels._kernels.windows cimport set_windows
 
 cnp.import_array()
 

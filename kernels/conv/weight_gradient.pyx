@@ -4,7 +4,7 @@
 
 The sum of dw' is a product whose inner axis runs over pixels. Its B is dy transposed into panels; rows of its A are
 channels, read in the image where it lies, tap by tap, over the windows whose tap lies inside it. Where channels are few,
-rows are channels and taps, read from flat copies of the image with its padding (kernels/simd/flat.h), one for all taps.
+rows are channels and taps, read from flat copies of the image with its padding (kernels/conv/flat.h), one for all taps.
 Left out are products with zeros alone, so that both give the same bits. Where the result is small the images are split
 into parts, as many as its shape says, which are added at the end; every part is one chain of multiply-adds, or chains of
 up to SUM_BLOCK pixels that are added in double, so that neither threads nor blocks change a bit.
@@ -13,14 +13,14 @@ cimport numpy as cnp
 from libc.math cimport isfinite
 from libc.string cimport memset
 
-from npkernels._layout cimport read_strides
-from npkernels._primitives cimport (
+from npkernels._kernels.layout cimport read_strides
+from npkernels._kernels.primitives cimport (
     START_C, START_ZERO, flat_layout, flat_layout_of, panel_count, panel_start, picture_pixels, primitives, windows,
 )
-from npkernels._product cimport SERIAL_FLOP, SUM_BLOCK, ceil_div
-from npkernels._runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
-from npkernels._scalars cimport round_to_line
-from npkernels._windows cimport end_inside, first_inside, set_windows
+from npkernels._kernels.product cimport SERIAL_FLOP, SUM_BLOCK, ceil_div
+from npkernels._kernels.runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.scalars cimport round_to_line
+from npkernels._kernels.windows cimport end_inside, first_inside, set_windows
 
 cnp.import_array()
 

@@ -1,8 +1,8 @@
 """The windows of an operation over the images of an array."""
 cimport numpy as cnp
 
-from npkernels._layout cimport read_strides
-from npkernels._primitives cimport windows
+from npkernels._kernels.layout cimport read_strides
+from npkernels._kernels.primitives cimport windows
 
 
 cdef inline void set_images(windows* v, cnp.ndarray x, Py_ssize_t channel) noexcept:

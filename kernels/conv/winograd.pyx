@@ -1,4 +1,4 @@
-"""Convolution with 3x3 or 5x5 kernels at stride 1 by fewer multiplications (kernels/simd/winograd.h).
+"""Convolution with 3x3 or 5x5 kernels at stride 1 by fewer multiplications (kernels/conv/winograd.h).
 
     U[f, c, o] = (G w[o, c] G')[f]                  kernels, for a range of outputs
     V[f, t, c] = (B' d[t, c] B)[f]                  tiles t of 6 x 6 pixels, for a block of them
@@ -9,21 +9,21 @@ A strip is up to 16 neighbouring tiles of one image; a block of strips may be of
 block is a task, and U is held for as many outputs as the cache takes. Where they are few beside the kernels, V is held for
 all of them, and a panel of outputs is a task: no kernel is transformed twice, and a thread reads its own kernels only. Every
 sum is one chain of multiply-adds over c either way, so that an image's result depends on that image only. Whether an image or
-the kernels are even enough for this form (kernels/simd/winograd.h) is found out on the way.
+the kernels are even enough for this form (kernels/conv/winograd.h) is found out on the way.
 """
 cimport numpy as cnp
 from libc.string cimport memset
 
-from npkernels._layout cimport read_strides
-from npkernels._primitives cimport (
+from npkernels._kernels.layout cimport read_strides
+from npkernels._kernels.primitives cimport (
     START_C, START_ZERO, WINOGRAD_PARTS, WINOGRAD_PIXELS, WINOGRAD_PLANES, WINOGRAD_TILES, activation_fn, panel_count,
     panel_start, primitives, windows, winograd_primitives,
 )
-from npkernels._product cimport SERIAL_FLOP, ceil_div, odd_lines
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
-from npkernels._scalars cimport round_to_line
-from npkernels._strips cimport Strips, first_tile, locate, set_strips
-from npkernels._windows cimport set_windows
+from npkernels._kernels.product cimport SERIAL_FLOP, ceil_div, odd_lines
+from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.scalars cimport round_to_line
+from npkernels._kernels.strips cimport Strips, first_tile, locate, set_strips
+from npkernels._kernels.windows cimport set_windows
 
 cnp.import_array()
 

@@ -1,4 +1,4 @@
-"""The gradient of 3x3 or 5x5 kernels at stride 1 by fewer multiplications (kernels/simd/winograd.h).
+"""The gradient of 3x3 or 5x5 kernels at stride 1 by fewer multiplications (kernels/conv/winograd.h).
 
     V[f, t, c] = (B' d[t, c] B)[f]                  tiles t of 6 x 6 pixels of the image
     U[f, t, o] = (G dy[t, o] G')[f]                 tiles of 4 x 4 or 2 x 2 pixels of dy
@@ -18,15 +18,15 @@ cimport numpy as cnp
 from libc.math cimport ldexp
 from libc.string cimport memset
 
-from npkernels._primitives cimport (
+from npkernels._kernels.primitives cimport (
     START_C, START_ZERO, WINOGRAD_PARTS, WINOGRAD_PIXELS, WINOGRAD_PLANES, WINOGRAD_TILES, panel_count, panel_start,
     primitives, windows, winograd_primitives,
 )
-from npkernels._product cimport SERIAL_FLOP, SUM_BLOCK, ceil_div, odd_lines
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
-from npkernels._scalars cimport round_to_line
-from npkernels._strips cimport Strips, first_tile, locate, set_strips
-from npkernels._windows cimport set_windows
+from npkernels._kernels.product cimport SERIAL_FLOP, SUM_BLOCK, ceil_div, odd_lines
+from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.scalars cimport round_to_line
+from npkernels._kernels.strips cimport Strips, first_tile, locate, set_strips
+from npkernels._kernels.windows cimport set_windows
 
 cnp.import_array()
 

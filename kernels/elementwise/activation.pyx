@@ -1,18 +1,18 @@
 """Elementwise functions and their gradients."""
 cimport numpy as cnp
 
-from npkernels._plain cimport is_plain
-from npkernels._primitives cimport (
+from npkernels._kernels.plain cimport is_plain
+from npkernels._kernels.primitives cimport (
     ACTIVATION_COUNT, activation_fn, activation_gradient_fn, activation_names, activation_options,
 )
-from npkernels._runtime cimport empty_array
-from npkernels._strided cimport (
+from npkernels._kernels.runtime cimport empty_array
+from npkernels._kernels.strided cimport (
     READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_run, elementwise_streams,
 )
 
 cnp.import_array()
 
-# The number of each function: its place in the tables of kernels/simd/activation.h.
+# The number of each function: its place in the tables of kernels/elementwise/activation.h.
 FUNCTIONS = {activation_names[i].decode(): i for i in range(ACTIVATION_COUNT)}
 
 cdef struct Call:
@@ -43,7 +43,7 @@ cpdef forward(
     int function,
     cnp.ndarray x,             # IN any shape
     cnp.ndarray y,             # OUT shape of x, C-contiguous; may be x
-    tuple parameters=None,     # as in kernels/simd/activation.h; None for a function that has none
+    tuple parameters=None,     # as in kernels/elementwise/activation.h; None for a function that has none
 ):
     # y = f(x)
     cdef Elementwise e

@@ -11,13 +11,13 @@ cimport numpy as cnp
 from libc.stdint cimport int32_t
 from libc.string cimport memset
 
-from npkernels._layout cimport MOST_AXES, read_strides
-from npkernels._primitives cimport (
+from npkernels._kernels.layout cimport MOST_AXES, read_strides
+from npkernels._kernels.primitives cimport (
     CHANNELWISE_APL, CHANNELWISE_BRELU, CHANNELWISE_PRELU, CHANNELWISE_SRELU, channel_parameters, primitives, strided,
 )
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
-from npkernels._scalars cimport real_at
-from npkernels._strided cimport (
+from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.scalars cimport real_at
+from npkernels._kernels.strided cimport (
     READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_read, elementwise_run, merge_array,
     merge_axes,
 )

@@ -3,8 +3,8 @@ nor strides change it."""
 from libc.stdint cimport uint8_t, uint64_t
 cimport numpy as cnp
 
-from npkernels._primitives cimport strided
-from npkernels._strided cimport (
+from npkernels._kernels.primitives cimport strided
+from npkernels._kernels.strided cimport (
     READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_run, merge_array,
 )
 

@@ -1,14 +1,14 @@
 """Losses of elements, their sums and their gradients in one pass."""
 cimport numpy as cnp
 
-from npkernels._primitives cimport (
+from npkernels._kernels.primitives cimport (
     LOSS_binary_cross_entropy_with_logits, LOSS_huber_loss, LOSS_kl_div, LOSS_l1_loss, LOSS_mse_loss, loss_fn,
 )
-from npkernels._strided cimport READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_sum
+from npkernels._kernels.strided cimport READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_sum
 
 cnp.import_array()
 
-# The number of each loss: its place in the table of kernels/simd/loss.h.
+# The number of each loss: its place in the table of kernels/elementwise/loss.h.
 BINARY_CROSS_ENTROPY_WITH_LOGITS = LOSS_binary_cross_entropy_with_logits
 MSE_LOSS, L1_LOSS, HUBER_LOSS, KL_DIV = LOSS_mse_loss, LOSS_l1_loss, LOSS_huber_loss, LOSS_kl_div
 

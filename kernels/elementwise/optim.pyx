@@ -2,11 +2,11 @@
 from libc.math cimport expm1, log, sqrt
 cimport numpy as cnp
 
-from npkernels._primitives cimport (
+from npkernels._kernels.primitives cimport (
     OPTIMISER_adagrad, OPTIMISER_adam, OPTIMISER_adamw, OPTIMISER_momentum, OPTIMISER_rmsprop, OPTIMISER_sgd, optim_fn,
     optim_settings,
 )
-from npkernels._strided cimport (
+from npkernels._kernels.strided cimport (
     READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_run, elementwise_sum, extent,
 )
 
@@ -15,7 +15,7 @@ cnp.import_array()
 cdef enum:
     MOST_ARRAYS = 4
 
-# The number of each kind of step: its place in the table of kernels/simd/optim.h.
+# The number of each kind of step: its place in the table of kernels/elementwise/optim.h.
 SGD, MOMENTUM, ADAGRAD = OPTIMISER_sgd, OPTIMISER_momentum, OPTIMISER_adagrad
 RMSPROP, ADAM, ADAMW = OPTIMISER_rmsprop, OPTIMISER_adam, OPTIMISER_adamw
 

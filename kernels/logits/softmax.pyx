@@ -1,18 +1,18 @@
 """Softmax, log-softmax, cross-entropy and their gradients over the middle axis of (outer, c, inner), or of (outer, c).
 
-Two forms (kernels/simd/softmax.h): rows of classes where the classes are the last axis and many, and blocks of LANES
+Two forms (kernels/logits/softmax.h): rows of classes where the classes are the last axis and many, and blocks of LANES
 samples otherwise. A block goes through a buffer (c, lanes), which any strides fill and any output empties. The choice
 depends on the shape alone, so neither strides nor threads change a bit.
 """
 from libc.stdint cimport int64_t, uint64_t
 cimport numpy as cnp
 
-from npkernels._layout cimport read_strides
-from npkernels._primitives cimport (
+from npkernels._kernels.layout cimport read_strides
+from npkernels._kernels.primitives cimport (
     TARGET_IGNORED, TARGET_NONE, primitives, sample_target, softmax_fn, softmax_gradient_fn, softmax_rows_fn,
 )
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
-from npkernels._scalars cimport int64_memory, load_once, real_at
+from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
+from npkernels._kernels.scalars cimport int64_memory, load_once, real_at
 
 cnp.import_array()
 

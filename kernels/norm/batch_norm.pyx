@@ -10,12 +10,12 @@ from libc.math cimport INFINITY, fabs, ldexp
 from libc.string cimport memcpy
 cimport numpy as cnp
 
-from npkernels._batch_sums cimport Norm, finish, scaled_run, set_terms, sum_block, take_anew
-from npkernels._channels cimport BLOCK, RUN, block_start, read, set_blocks, set_channels
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
-from npkernels._scalars cimport put, real_at, round_to_line
-from npkernels._strided cimport offset_of
-from npkernels._units cimport large_unit
+from npkernels._kernels.batch_sums cimport Norm, finish, scaled_run, set_terms, sum_block, take_anew
+from npkernels._kernels.channels cimport BLOCK, RUN, block_start, read, set_blocks, set_channels
+from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
+from npkernels._kernels.scalars cimport put, real_at, round_to_line
+from npkernels._kernels.strided cimport offset_of
+from npkernels._kernels.units cimport large_unit
 
 cnp.import_array()
 

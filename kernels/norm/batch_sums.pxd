@@ -5,10 +5,10 @@ Channels whose squares overflow or vanish have a unit of their own (units.pxd), 
 """
 from libc.math cimport sqrt
 
-from npkernels._channels cimport Blocks, Channels, block_start, read, read_planes
-from npkernels._primitives cimport norm_gradient_terms, norm_terms, primitives
-from npkernels._scalars cimport put, real_at
-from npkernels._units cimport root_in, scale_to, unit_for
+from npkernels._kernels.channels cimport Blocks, Channels, block_start, read, read_planes
+from npkernels._kernels.primitives cimport norm_gradient_terms, norm_terms, primitives
+from npkernels._kernels.scalars cimport put, real_at
+from npkernels._kernels.units cimport root_in, scale_to, unit_for
 
 cdef enum:
     AHEAD = 1 << 12          # bytes between what is read and what is fetched in long runs; else the next sample's plane is

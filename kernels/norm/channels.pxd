@@ -6,9 +6,9 @@ at a time where channels lie side by side.
 """
 cimport numpy as cnp
 
-from npkernels._layout cimport MOST_AXES, read_strides
-from npkernels._primitives cimport primitives, strided
-from npkernels._strided cimport merge_axes, offset_of
+from npkernels._kernels.layout cimport MOST_AXES, read_strides
+from npkernels._kernels.primitives cimport primitives, strided
+from npkernels._kernels.strided cimport merge_axes, offset_of
 
 cdef enum:
     LARGE = 256              # elements of a plane from which on blocks are parts of planes

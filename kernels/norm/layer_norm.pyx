@@ -8,12 +8,12 @@ from libc.math cimport INFINITY
 from libc.string cimport memcmp, memset
 cimport numpy as cnp
 
-from npkernels._layout cimport MOST_AXES, read_strides
-from npkernels._primitives cimport primitives, strided
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
-from npkernels._scalars cimport put, real_at, round_to_line
-from npkernels._strided cimport merge_axes, offset_of
-from npkernels._units cimport large_unit, root_in, scale_to, unit_for
+from npkernels._kernels.layout cimport MOST_AXES, read_strides
+from npkernels._kernels.primitives cimport primitives, strided
+from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.scalars cimport put, real_at, round_to_line
+from npkernels._kernels.strided cimport merge_axes, offset_of
+from npkernels._kernels.units cimport large_unit, root_in, scale_to, unit_for
 
 cnp.import_array()
 

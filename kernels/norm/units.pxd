@@ -6,7 +6,7 @@ which counts unless their mean is so large that smaller differences cannot be.
 from libc.math cimport fabs, hypot, ldexp, sqrt
 from libc.string cimport memcpy
 
-from npkernels._primitives cimport primitives
+from npkernels._kernels.primitives cimport primitives
 
 
 cdef inline double large_unit(const primitives* table) noexcept nogil:

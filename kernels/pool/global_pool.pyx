@@ -3,11 +3,11 @@ cimport numpy as cnp
 from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 
-from npkernels._layout cimport read_strides
-from npkernels._planes cimport POOL_GRAIN, Planes, plane_at, set_planes
-from npkernels._primitives cimport primitives, windows
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for
-from npkernels._scalars cimport put
+from npkernels._kernels.layout cimport read_strides
+from npkernels._kernels.planes cimport POOL_GRAIN, Planes, plane_at, set_planes
+from npkernels._kernels.primitives cimport primitives, windows
+from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for
+from npkernels._kernels.scalars cimport put
 
 cnp.import_array()
 

@@ -1,9 +1,9 @@
 """The planes of an array (n, c, h, w), one after the other, and what pooling and its gradients share."""
 cimport numpy as cnp
 
-from npkernels._layout cimport read_strides
-from npkernels._primitives cimport pooling
-from npkernels._runtime cimport num_threads
+from npkernels._kernels.layout cimport read_strides
+from npkernels._kernels.primitives cimport pooling
+from npkernels._kernels.runtime cimport num_threads
 
 cdef enum:
     POOL_GRAIN = 65536                       # elements of the input that are worth a thread

@@ -8,13 +8,13 @@ wanted, through a band of gathered rows.
 cimport numpy as cnp
 from libc.math cimport INFINITY
 
-from npkernels._plain cimport is_plain, plain_positions, plain_size
-from npkernels._primitives cimport pooling, primitives
-from npkernels._planes cimport (
+from npkernels._kernels.plain cimport is_plain, plain_positions, plain_size
+from npkernels._kernels.primitives cimport pooling, primitives
+from npkernels._kernels.planes cimport (
     BAND_BYTES, POOL_GRAIN, Planes, no_memory, plane_at, set_planes, set_pooling, team, whole_lines,
 )
-from npkernels._product cimport SUM_BLOCK
-from npkernels._runtime cimport empty_array, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.product cimport SUM_BLOCK
+from npkernels._kernels.runtime cimport empty_array, parallel_for, primitives_for, workspace, workspace_done
 
 cnp.import_array()
 

@@ -6,11 +6,11 @@ next to each other (channels last), a band of rows of several planes is gathered
 cimport numpy as cnp
 from libc.string cimport memchr, memset
 
-from npkernels._primitives cimport UNSIGNED_INDEX, pool_gradients, pooling, primitives
-from npkernels._planes cimport (
+from npkernels._kernels.primitives cimport UNSIGNED_INDEX, pool_gradients, pooling, primitives
+from npkernels._kernels.planes cimport (
     BAND_BYTES, POOL_GRAIN, Planes, no_memory, set_planes, set_pooling, team, whole_lines,
 )
-from npkernels._runtime cimport parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.runtime cimport parallel_for, primitives_for, workspace, workspace_done
 
 cnp.import_array()
 

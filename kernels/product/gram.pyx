@@ -6,9 +6,9 @@ vectors of one panel times single numbers of another. Chains of CHAIN rows are a
 from libc.string cimport memset
 cimport numpy as cnp
 
-from npkernels._layout cimport read_strides
-from npkernels._primitives cimport START_C, START_ZERO, primitives, tile_fn
-from npkernels._runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.layout cimport read_strides
+from npkernels._kernels.primitives cimport START_C, START_ZERO, primitives, tile_fn
+from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
 
 cnp.import_array()
 

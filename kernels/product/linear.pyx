@@ -1,13 +1,13 @@
 """Products of matrices: y = activation(x w' + b), its gradients, and a b."""
 cimport numpy as cnp
 
-from npkernels._layout cimport MOST_AXES, read_strides
-from npkernels._plain cimport is_plain
-from npkernels._primitives cimport START_COLUMN_BIAS
-from npkernels._product cimport Product, product_begin, product_run
-from npkernels._runtime cimport empty_array
-from npkernels._stack cimport Stack, stack_run
-from npkernels._strided cimport merge_axes
+from npkernels._kernels.layout cimport MOST_AXES, read_strides
+from npkernels._kernels.plain cimport is_plain
+from npkernels._kernels.primitives cimport START_COLUMN_BIAS
+from npkernels._kernels.product cimport Product, product_begin, product_run
+from npkernels._kernels.runtime cimport empty_array
+from npkernels._kernels.stack cimport Stack, stack_run
+from npkernels._kernels.strided cimport merge_axes
 
 cnp.import_array()
 

@@ -1,5 +1,5 @@
 """The blocked matrix product C = activation(bias + A B): one loop nest for every operation that has a product."""
-from npkernels._primitives cimport activation_fn, primitives
+from npkernels._kernels.primitives cimport activation_fn, primitives
 
 # The two operands may be matrices of any strides or come out of a packer; the result goes to a matrix or to an epilogue.
 # Packers and epilogues are called from any thread, for parts that do not overlap.
@@ -7,7 +7,7 @@ from npkernels._primitives cimport activation_fn, primitives
 # rows[(i - i0) * k_count + p - p0] = A[i, p] for i0 <= i < i0 + rows, p0 <= p < p0 + k_count
 ctypedef void (*pack_a_fn)(const Product* product, Py_ssize_t i0, Py_ssize_t rows, Py_ssize_t p0, Py_ssize_t k_count,
                            char* to) noexcept nogil
-# B[p, j] for p0 <= p < p0 + k_count, j0 <= j < j0 + columns as panels (kernels/simd/tile.h), 0 up to whole vectors
+# B[p, j] for p0 <= p < p0 + k_count, j0 <= j < j0 + columns as panels (kernels/product/tile.h), 0 up to whole vectors
 ctypedef void (*pack_b_fn)(const Product* product, Py_ssize_t p0, Py_ssize_t k_count, Py_ssize_t j0, Py_ssize_t columns,
                            char* to) noexcept nogil
 # c[(i - i0) * stride + j - j0], stride in elements, is a finished part of C: whole rows of one column block
@@ -43,7 +43,7 @@ cdef struct Product:
     place_fn place
     epilogue_fn epilogue
     void* context                 # for packers, place and epilogue
-    # Runs (kernels/simd/flat.h): `pack_b` writes unit_runs runs for each k_unit rows of B, one `run_length` behind the
+    # Runs (kernels/conv/flat.h): `pack_b` writes unit_runs runs for each k_unit rows of B, one `run_length` behind the
     # other, and row p of a block begins at runs[p]. A run is the columns of the block and `run_extra` more.
     const Py_ssize_t* runs        # k_block of them, set after the plan; NULL until then, and if B is packed as panels
     Py_ssize_t k_unit, unit_runs, run_extra

@@ -1,13 +1,13 @@
 from libc.string cimport memset
 
-from npkernels._primitives cimport (
+from npkernels._kernels.primitives cimport (
     ADD_TO_C, BLOCK_PANELS, START_C, START_COLUMN_BIAS, START_ROW_BIAS, START_ZERO, pack_panel_fn, panel_count, panel_start,
     primitives, tile_fn,
 )
-from npkernels._runtime cimport (
+from npkernels._kernels.runtime cimport (
     CacheSizes, cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done,
 )
-from npkernels._scalars cimport round_to_line
+from npkernels._kernels.scalars cimport round_to_line
 
 cdef Py_ssize_t SCRATCH_LIMIT = 8 << 20
 cdef float ONE32 = 1

@@ -1,6 +1,6 @@
 """Products of many matrices of the same sizes and strides."""
-from npkernels._primitives cimport strided
-from npkernels._product cimport Product
+from npkernels._kernels.primitives cimport strided
+from npkernels._kernels.product cimport Product
 
 
 # Products of matrices of the same sizes and strides: that of `g`, and others that begin elsewhere.

@@ -1,7 +1,7 @@
 """Products of many matrices of the same sizes and strides."""
-from npkernels._product cimport FLOP_PER_BYTE, SERIAL_FLOP, Product, product_plan, product_run, product_serial
-from npkernels._runtime cimport num_threads, parallel_for, workspace, workspace_done
-from npkernels._strided cimport offset_of
+from npkernels._kernels.product cimport FLOP_PER_BYTE, SERIAL_FLOP, Product, product_plan, product_run, product_serial
+from npkernels._kernels.runtime cimport num_threads, parallel_for, workspace, workspace_done
+from npkernels._kernels.strided cimport offset_of
 
 cdef enum:
     STACK_TASKS = 4                # fewer matrices a thread could leave one thread with the last of them

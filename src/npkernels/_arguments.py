@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from ._strided import extent_of, extents_meet
+from ._kernels.strided import extent_of, extents_meet
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1

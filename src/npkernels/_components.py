@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import _estimator as base
-from . import _gram
+from ._kernels import gram as _gram
 from .linear import matmul
 
 # Rows are centred so many bytes at a time.

@@ -3,9 +3,9 @@
 import inspect
 
 from . import _arguments as check
-from ._activation import FUNCTIONS, forward_plain
-from ._activation import backward as run_backward
-from ._activation import forward as run_forward
+from ._kernels.activation import FUNCTIONS, forward_plain
+from ._kernels.activation import backward as run_backward
+from ._kernels.activation import forward as run_forward
 
 ARGUMENTS = """
 Parameters

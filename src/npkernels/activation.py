@@ -4,8 +4,8 @@ from types import MappingProxyType
 
 from . import _arguments as check
 from . import channelwise, parametric
-from ._activation import FUNCTIONS
 from ._elementwise import plain
+from ._kernels.activation import FUNCTIONS
 
 identity, identity_backward = plain(
     __name__, "identity", "Identity: x.", "dy.", ("[-1.0, 2.0]", "[-1.,  2.]", "[1., 1.]")

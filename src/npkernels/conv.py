@@ -6,8 +6,19 @@ from functools import lru_cache, partial
 import numpy as np
 
 from . import _arguments as check
-from . import _conv, _depthwise, _depthwise_pixels, _winograd
 from . import conv_parts as in_parts
+from ._kernels import (
+    depthwise as _depthwise,
+)
+from ._kernels import (
+    depthwise_pixels as _depthwise_pixels,
+)
+from ._kernels import (
+    direct as _direct,
+)
+from ._kernels import (
+    winograd as _winograd,
+)
 from .activation import ACTIVATIONS, fused
 from .conv_geometry import geometry_of
 from .conv_parts import windows_of
@@ -110,7 +121,7 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     function = -1 if activation is None else fused(activation)
     auto = type(algorithm) is str and algorithm == "auto"
     if out is None and auto:
-        y = _conv.conv2d_plain(x, w, b, stride, padding, dilation, groups, function)
+        y = _direct.conv2d_plain(x, w, b, stride, padding, dilation, groups, function)
         if y is not None:
             return y
     x = check.real("x", x)
@@ -161,7 +172,7 @@ def winograd_tiles(geometry):
 def winograd_pays(c, oc, geometry):
     # Below, transforming costs more than it saves.
     outputs = 32 if geometry[0] == 3 else 16
-    if not _conv.WINOGRAD_CHANNELS <= c <= LONGEST_CHAIN or oc < outputs or geometry[8] * geometry[9] < 49:
+    if not _direct.WINOGRAD_CHANNELS <= c <= LONGEST_CHAIN or oc < outputs or geometry[8] * geometry[9] < 49:
         return False
     return winograd_tiles(geometry) > 0
 
@@ -198,11 +209,11 @@ def correlate(x, matrix, b, y, geometry, groups=1, function=-1, algorithm="auto"
         kernels = matrix.reshape(groups, oc, c, -1)
 
         def direct(x, group, b, y):
-            _conv.forward(x, matrix[group * oc : (group + 1) * oc], b, y, geometry, 1, function)
+            _direct.forward(x, matrix[group * oc : (group + 1) * oc], b, y, geometry, 1, function)
 
         by_tiles(x, kernels, False, direct, b, y, geometry, function)
     else:
-        _conv.forward(x, matrix, b, y, geometry, groups, function)
+        _direct.forward(x, matrix, b, y, geometry, groups, function)
 
 
 def by_tiles(x, kernels, turned, direct, b, y, geometry, function=-1):

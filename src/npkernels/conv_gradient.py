@@ -6,9 +6,23 @@ from functools import lru_cache, partial
 import numpy as np
 
 from . import _arguments as check
-from . import _depthwise_pixels, _global_pool, _image_gradient, _weight_gradient, _winograd_gradient
 from . import conv_parts as in_parts
-from ._linear import products
+from ._kernels import (
+    depthwise_pixels as _depthwise_pixels,
+)
+from ._kernels import (
+    global_pool as _global_pool,
+)
+from ._kernels import (
+    image_gradient as _image_gradient,
+)
+from ._kernels import (
+    weight_gradient as _weight_gradient,
+)
+from ._kernels import (
+    winograd_gradient as _winograd_gradient,
+)
+from ._kernels.linear import products
 from .conv import (
     LONGEST_CHAIN,
     by_tiles,

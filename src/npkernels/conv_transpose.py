@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import _arguments as check
-from . import _global_pool
+from ._kernels import global_pool as _global_pool
 from .conv import convolve
 from .conv_gradient import image_gradient, weight_gradient
 

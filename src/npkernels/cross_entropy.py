@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import _arguments as check
-from . import _softmax
+from ._kernels import softmax as _softmax
 
 REDUCTIONS = ("mean", "sum", "none")
 FLOATING = (np.dtype(np.float32), np.dtype(np.float64))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import _arguments as check
-from ._linear import dense_plain, product, products
+from ._kernels.linear import dense_plain, product, products
 from .activation import fused
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import _arguments as check
-from . import _loss
+from ._kernels import loss as _loss
 
 REDUCTIONS = ("mean", "sum", "none")
 KL_REDUCTIONS = ("mean", "batchmean", "sum", "none")

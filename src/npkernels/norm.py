@@ -3,7 +3,8 @@
 import numpy as np
 
 from . import _arguments as check
-from . import _batch_norm, _layer_norm
+from ._kernels import batch_norm as _batch_norm
+from ._kernels import layer_norm as _layer_norm
 
 
 def _channels(x):

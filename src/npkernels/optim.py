@@ -3,7 +3,7 @@
 import math
 
 from . import _arguments as check
-from . import _optim
+from ._kernels import optim as _optim
 
 SGD, MOMENTUM, ADAGRAD = _optim.SGD, _optim.MOMENTUM, _optim.ADAGRAD
 RMSPROP, ADAM, ADAMW = _optim.RMSPROP, _optim.ADAM, _optim.ADAMW

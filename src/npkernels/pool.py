@@ -5,7 +5,10 @@ from functools import lru_cache
 import numpy as np
 
 from . import _arguments as check
-from . import _global_pool, _pool, _pool_backward, pool_sparse
+from . import pool_sparse
+from ._kernels import global_pool as _global_pool
+from ._kernels import pool as _pool
+from ._kernels import pool_backward as _pool_backward
 from ._windows import pooled_size
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import _arguments as check
-from . import _dropout
+from ._kernels import dropout as _dropout
 
 HALF = 0xFFFFFFFF  # 32 bits, which every bit generator gives
 

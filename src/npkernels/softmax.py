@@ -3,7 +3,7 @@
 import math
 
 from . import _arguments as check
-from . import _softmax
+from ._kernels import softmax as _softmax
 
 
 def _axis(axis, x):

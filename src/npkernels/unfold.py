@@ -1,8 +1,8 @@
 """im2col and col2im: the patches under a sliding window as columns, and their sum at their places."""
 
 from . import _arguments as check
-from . import _unfold
 from . import conv_parts as in_parts
+from ._kernels import unfold as _unfold
 from .conv_geometry import geometry_of
 from .conv_parts import windows_of
 

@@ -4,7 +4,9 @@ import functools
 
 import numpy as np
 
-from npkernels import _conv, _image_gradient, _weight_gradient
+from npkernels._kernels import direct as _direct
+from npkernels._kernels import image_gradient as _image_gradient
+from npkernels._kernels import weight_gradient as _weight_gradient
 from npkernels.conv import matrix_of
 from npkernels.conv_geometry import geometry_of
 
@@ -23,7 +25,7 @@ def layer_of(rng):
 
 def forward(x, w, b, form, geometry, groups):
     y = np.empty((len(x), len(w), *geometry[8:]), x.dtype)
-    _conv.forward(x, matrix_of(w), b, y, geometry, groups, -1, _conv.FORMS[form])
+    _direct.forward(x, matrix_of(w), b, y, geometry, groups, -1, _direct.FORMS[form])
     return y
 
 
@@ -62,5 +64,5 @@ def draw_weights(rng, dtype):
     return Call(weights, (*operands(rng, layer, dtype), layer.groups, geometry), {})
 
 
-FORMS = {f"conv2d {form}": functools.partial(draw_forward, form=form) for form in _conv.FORMS}
+FORMS = {f"conv2d {form}": functools.partial(draw_forward, form=form) for form in _direct.FORMS}
 FORMS |= {"image gradient by columns": draw_columns, "weight gradient": draw_weights}

@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 import npkernels as nk
-from npkernels import _runtime
+from npkernels._kernels import runtime as _runtime
 
 from .journal import note
 from .run import NAMES, draw, results, same

@@ -1,10 +1,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ._conv import Geometry
-from ._depthwise import forward as forward
-from ._depthwise import image_gradient as image_gradient
-from ._depthwise import weight_gradient as weight_gradient
+from .depthwise import forward as forward
+from .depthwise import image_gradient as image_gradient
+from .depthwise import weight_gradient as weight_gradient
+from .direct import Geometry
 
 FORWARD: int
 IMAGE: int

@@ -1,7 +1,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ._conv import Geometry
+from .direct import Geometry
 
 def by_columns(
     dy: NDArray[np.floating],

@@ -1,7 +1,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ._pool import Geometry
+from .pool import Geometry
 
 def max_backward(dy: NDArray[np.floating], indices: NDArray[np.integer], dx: NDArray[np.floating]) -> bool: ...
 def mean_backward(

@@ -14,7 +14,7 @@ A, B = math.sqrt(0.5), math.sqrt(2)
 
 
 def transforms(result, kernel):
-    """The absolute values of A', G and B' (kernels/simd/winograd.c) for so many coefficients, one way."""
+    """The absolute values of A', G and B' (kernels/conv/winograd.c) for so many coefficients, one way."""
     points = np.array([0, A, -A, B, -B])
     powers = np.vander(points, result, increasing=True).T
     others = [np.prod([x - y for y in points if y != x]) for x in points]

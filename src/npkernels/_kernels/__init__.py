@@ -1,0 +1,1 @@
+"""The compiled modules (kernels/): what the functions and estimators of the package call."""
