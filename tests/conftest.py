@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import npkernels as nk
-from npkernels import conv, conv_gradient
+from npkernels.conv import forward as conv, gradient as conv_gradient
 
 # All that this machine runs; with NPKERNELS_ISA set that one, so that .ci/run does no test twice.
 ISAS = [nk.isa()] if os.environ.get("NPKERNELS_ISA") else nk.available_isas()

@@ -5,9 +5,8 @@ import pytest
 
 import npkernels as nk
 from npkernels import reference
-from npkernels._kernels import weight_gradient as _weight_gradient
-from npkernels._kernels import winograd_gradient as _winograd_gradient
-from npkernels.conv_geometry import geometry_of
+from npkernels._kernels import weight_gradient as _weight_gradient, winograd_gradient as _winograd_gradient
+from npkernels.conv.geometry import geometry_of
 
 # channels and outputs of a group, size, groups, taps: where "auto" takes Winograd's form, and where it does not
 CASES = [(33, 34, 14, 1, 3), (16, 16, 7, 2, 5), (3, 5, 9, 1, 3), (1, 2, 12, 6, 3), (1, 1, 14, 20, 5), (40, 7, 6, 1, 3)]

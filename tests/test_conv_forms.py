@@ -6,9 +6,8 @@ from bounds import assert_exact, assert_near, integers
 
 import npkernels as nk
 from npkernels import reference
-from npkernels._kernels import direct as _direct
-from npkernels._kernels import weight_gradient as _weight_gradient
-from npkernels.conv_geometry import geometry_of
+from npkernels._kernels import direct as _direct, weight_gradient as _weight_gradient
+from npkernels.conv.geometry import geometry_of
 
 # n, c, h, w, oc, kh, kw, stride, padding, dilation, groups
 CASES = [

@@ -8,7 +8,7 @@ from bounds import integers
 
 import npkernels as nk
 from npkernels import reference
-from npkernels._components import product_with_itself
+from npkernels.decomposition._components import product_with_itself
 
 CHAIN = 1024  # rows whose products are added up in the dtype of x
 SHAPES = [(2, 1), (40, 3), (400, 17), (1100, 100), (60, 60), (20, 300), (100, 101)]

@@ -7,10 +7,10 @@ import pytest
 from bounds import assert_exact, assert_near, integers
 
 import npkernels as nk
-from npkernels import conv, conv_gradient, reference
-from npkernels._kernels import depthwise as _depthwise
-from npkernels._kernels import depthwise_pixels as _depthwise_pixels
-from npkernels.conv_geometry import geometry_of
+from npkernels import reference
+from npkernels._kernels import depthwise as _depthwise, depthwise_pixels as _depthwise_pixels
+from npkernels.conv import forward as conv, gradient as conv_gradient
+from npkernels.conv.geometry import geometry_of
 
 # c, multiplier, h, w, kh, kw: one pixel, rows around a vector, several vectors, several bands of rows
 SHAPES = [

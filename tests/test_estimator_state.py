@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 import npkernels as nk
-from npkernels._kernels import cluster as _cluster
-from npkernels._kernels import gram as _gram
-from npkernels._lloyd import Samples
+from npkernels._kernels import cluster as _cluster, gram as _gram
+from npkernels.cluster._lloyd import Samples
 
 from .fuzz import scikit_learn, tampering
 

@@ -5,7 +5,8 @@ import pytest
 from bounds import assert_exact, assert_near, integers
 
 import npkernels as nk
-from npkernels import conv_gradient, reference
+from npkernels import reference
+from npkernels.conv import gradient as conv_gradient
 
 # n, c, h, w, oc, kh, kw, stride, padding, dilation, groups
 CASES = [

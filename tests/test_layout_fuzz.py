@@ -7,8 +7,7 @@ import pytest
 from fuzz import digest, layouts, poison
 from fuzz.layouts import LAYOUTS, Plan
 from fuzz.run import NAMES
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from numpy.lib.stride_tricks import as_strided
 
 import npkernels as nk

@@ -6,10 +6,9 @@ from test_winograd import SHAPES as FORWARD_SHAPES
 
 import npkernels as nk
 from npkernels import reference
-from npkernels._kernels import weight_gradient as _weight_gradient
-from npkernels._kernels import winograd_gradient as _winograd_gradient
+from npkernels._kernels import weight_gradient as _weight_gradient, winograd_gradient as _winograd_gradient
 from npkernels._main_job.winograd import largest_gradient
-from npkernels.conv_geometry import geometry_of
+from npkernels.conv.geometry import geometry_of
 from npkernels.reference._common import pad_pairs
 
 # n, c, h, w, oc, padding: as for the result, and several groups of tiles, ranges of outputs and ranges of channels

@@ -26,7 +26,7 @@ cdef inline Py_ssize_t plain_size(object x) except? -1:
 
 cdef inline Py_ssize_t plain_positions(Py_ssize_t size, Py_ssize_t kernel, Py_ssize_t stride, Py_ssize_t pad,
                                        Py_ssize_t dilation) noexcept:
-    # of a window along an axis (src/npkernels/_windows.py), or 0 where Python shall count them or say what is wrong
+    # of a window along an axis (src/npkernels/conv/windows.py), or 0 where Python shall count them or say what is wrong
     cdef Py_ssize_t span = size + 2 * pad - dilation * (kernel - 1) - 1
     if min(size, min(kernel, min(stride, dilation))) < 1 or pad < 0 or max(size, kernel) > PLAIN_MOST or span < 0:
         return 0

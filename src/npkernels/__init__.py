@@ -1,8 +1,20 @@
 """CPU kernels for neural networks and clustering on NumPy arrays."""
 
-from ._kmeans import KMeans
-from ._mini_batch import MiniBatchKMeans
-from .activation import (
+from .activation.channelwise import (
+    apl,
+    apl_backward,
+    brelu,
+    brelu_backward,
+    maxout,
+    maxout_backward,
+    prelu,
+    prelu_backward,
+    rrelu,
+    rrelu_backward,
+    srelu,
+    srelu_backward,
+)
+from .activation.parameterless import (
     ACTIVATIONS,
     arctan,
     arctan_backward,
@@ -45,49 +57,7 @@ from .activation import (
     tanh,
     tanh_backward,
 )
-from .channelwise import (
-    apl,
-    apl_backward,
-    brelu,
-    brelu_backward,
-    maxout,
-    maxout_backward,
-    prelu,
-    prelu_backward,
-    rrelu,
-    rrelu_backward,
-    srelu,
-    srelu_backward,
-)
-from .cluster import kmeans_accumulate, kmeans_assign, kmeans_plus_plus
-from .conv import conv2d
-from .conv_geometry import ReceptiveField, conv_output_size, receptive_field
-from .conv_gradient import conv2d_backward
-from .conv_transpose import conv_transpose2d, conv_transpose2d_backward
-from .cross_entropy import softmax_cross_entropy, softmax_cross_entropy_with_grad
-from .decomposition import PCA
-from .linear import dense, dense_backward, matmul
-from .loss import (
-    binary_cross_entropy_with_logits,
-    binary_cross_entropy_with_logits_with_grad,
-    huber_loss,
-    huber_loss_with_grad,
-    kl_div,
-    kl_div_with_grad,
-    l1_loss,
-    l1_loss_with_grad,
-    mse_loss,
-    mse_loss_with_grad,
-)
-from .norm import (
-    batch_norm,
-    batch_norm_backward,
-    batch_norm_inference,
-    layer_norm,
-    layer_norm_backward,
-)
-from .optim import adagrad_step, adam_step, adamw_step, clip_grad_norm, momentum_step, rmsprop_step, sgd_step
-from .parametric import (
+from .activation.parametric import (
     celu,
     celu_backward,
     clip,
@@ -109,7 +79,39 @@ from .parametric import (
     softplus,
     softplus_backward,
 )
-from .pool import (
+from .cluster.assign import kmeans_accumulate, kmeans_assign, kmeans_plus_plus
+from .cluster.kmeans import KMeans
+from .cluster.mini_batch import MiniBatchKMeans
+from .conv.forward import conv2d
+from .conv.geometry import ReceptiveField, conv_output_size, receptive_field
+from .conv.gradient import conv2d_backward
+from .conv.transpose import conv_transpose2d, conv_transpose2d_backward
+from .conv.unfold import col2im, im2col
+from .decomposition.pca import PCA
+from .linear import dense, dense_backward, matmul
+from .logits.cross_entropy import softmax_cross_entropy, softmax_cross_entropy_with_grad
+from .logits.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
+from .loss import (
+    binary_cross_entropy_with_logits,
+    binary_cross_entropy_with_logits_with_grad,
+    huber_loss,
+    huber_loss_with_grad,
+    kl_div,
+    kl_div_with_grad,
+    l1_loss,
+    l1_loss_with_grad,
+    mse_loss,
+    mse_loss_with_grad,
+)
+from .norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_inference,
+    layer_norm,
+    layer_norm_backward,
+)
+from .optim import adagrad_step, adam_step, adamw_step, clip_grad_norm, momentum_step, rmsprop_step, sgd_step
+from .pool.pooling import (
     avg_pool2d,
     avg_pool2d_backward,
     global_avg_pool2d,
@@ -120,8 +122,6 @@ from .pool import (
 )
 from .regularisation import dropout, dropout_backward
 from .runtime import available_isas, get_num_threads, isa, set_num_threads, show_config, threads, use_isa
-from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
-from .unfold import col2im, im2col
 
 __version__ = "0.1.0"
 

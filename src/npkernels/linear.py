@@ -6,7 +6,7 @@ import numpy as np
 
 from . import _arguments as check
 from ._kernels.linear import dense_plain, product, products
-from .activation import fused
+from .activation.parameterless import fused
 
 
 def _folds(x):

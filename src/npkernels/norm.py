@@ -3,8 +3,7 @@
 import numpy as np
 
 from . import _arguments as check
-from ._kernels import batch_norm as _batch_norm
-from ._kernels import layer_norm as _layer_norm
+from ._kernels import batch_norm as _batch_norm, layer_norm as _layer_norm
 
 
 def _channels(x):

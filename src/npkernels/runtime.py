@@ -6,8 +6,7 @@ import threading
 
 import numpy as np
 
-from . import _arguments as check
-from . import _threadpoolctl
+from . import _arguments as check, _threadpoolctl
 from ._kernels import runtime as _runtime
 
 THREADS_MAX = 2**31 - 1

@@ -4,11 +4,9 @@ import functools
 
 import numpy as np
 
-from npkernels._kernels import direct as _direct
-from npkernels._kernels import image_gradient as _image_gradient
-from npkernels._kernels import weight_gradient as _weight_gradient
-from npkernels.conv import matrix_of
-from npkernels.conv_geometry import geometry_of
+from npkernels._kernels import direct as _direct, image_gradient as _image_gradient, weight_gradient as _weight_gradient
+from npkernels.conv.forward import matrix_of
+from npkernels.conv.geometry import geometry_of
 
 from .draw import Call, values
 from .image_calls import Layer, kernels

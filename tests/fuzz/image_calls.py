@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 import npkernels as nk
-from npkernels._windows import pooled_size
+from npkernels.conv.windows import pooled_size
 
 from .draw import Call, both, chance, int2, needs, pads, pick, shape, sides, size, values
 

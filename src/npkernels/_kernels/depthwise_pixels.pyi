@@ -1,9 +1,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .depthwise import forward as forward
-from .depthwise import image_gradient as image_gradient
-from .depthwise import weight_gradient as weight_gradient
+from .depthwise import forward as forward, image_gradient as image_gradient, weight_gradient as weight_gradient
 from .direct import Geometry
 
 FORWARD: int

@@ -8,9 +8,9 @@ import warnings
 
 import numpy as np
 
-from . import _arguments as check
-from ._containers import SetOutput
-from ._representation import representation
+from .. import _arguments as check
+from .containers import SetOutput
+from .representation import representation
 
 
 class InvalidParameterError(ValueError, TypeError):

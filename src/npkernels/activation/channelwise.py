@@ -8,13 +8,20 @@ import math
 
 import numpy as np
 
-from . import _arguments as check
-from ._elementwise import ULP_COMPOSED, documented
-from ._kernels.channelwise import APL, BRELU, PRELU, SRELU, scaled, scaled_backward
-from ._kernels.channelwise import backward as run_backward
-from ._kernels.channelwise import forward as run_forward
-from ._kernels.channelwise import maxout as run_maxout
-from ._kernels.channelwise import maxout_backward as run_maxout_backward
+from .. import _arguments as check
+from .._kernels.channelwise import (
+    APL,
+    BRELU,
+    PRELU,
+    SRELU,
+    backward as run_backward,
+    forward as run_forward,
+    maxout as run_maxout,
+    maxout_backward as run_maxout_backward,
+    scaled,
+    scaled_backward,
+)
+from .elementwise import ULP_COMPOSED, documented
 from .parametric import leaky_relu, leaky_relu_backward
 
 SCALARS = """{names} : float or array of the dtype of `x`

@@ -2,10 +2,8 @@
 
 import inspect
 
-from . import _arguments as check
-from ._kernels.activation import FUNCTIONS, forward_plain
-from ._kernels.activation import backward as run_backward
-from ._kernels.activation import forward as run_forward
+from .. import _arguments as check
+from .._kernels.activation import FUNCTIONS, backward as run_backward, forward as run_forward, forward_plain
 
 ARGUMENTS = """
 Parameters

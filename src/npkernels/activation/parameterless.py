@@ -2,10 +2,10 @@
 
 from types import MappingProxyType
 
-from . import _arguments as check
+from .. import _arguments as check
+from .._kernels.activation import FUNCTIONS
 from . import channelwise, parametric
-from ._elementwise import plain
-from ._kernels.activation import FUNCTIONS
+from .elementwise import plain
 
 identity, identity_backward = plain(
     __name__, "identity", "Identity: x.", "dy.", ("[-1.0, 2.0]", "[-1.,  2.]", "[1., 1.]")

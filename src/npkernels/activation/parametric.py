@@ -2,9 +2,9 @@
 
 import math
 
-from . import _arguments as check
-from ._elementwise import ULP_COMPOSED, backward, documented, forward
-from ._kernels.activation import FUNCTIONS
+from .. import _arguments as check
+from .._kernels.activation import FUNCTIONS
+from .elementwise import ULP_COMPOSED, backward, documented, forward
 
 LEAKY_RELU, CLIP, ISRU, ISRLU = (FUNCTIONS[name] for name in ("leaky_relu", "clip", "isru", "isrlu"))
 ELU, CELU, SOFTPLUS = (FUNCTIONS[name] for name in ("elu", "celu", "softplus"))

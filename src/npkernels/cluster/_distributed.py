@@ -11,11 +11,20 @@ import dask
 import dask.array as da
 import numpy as np
 
-from . import _estimator as base
-from ._lloyd import Samples, Step, farthest, lloyd, nearest, refuse, relocate, squared_distances
-from ._lloyd import distances as all_distances
-from .cluster import Totals, plus_plus
-from .runtime import threads
+from .._sklearn import estimator as base
+from ..runtime import threads
+from ._lloyd import (
+    Samples,
+    Step,
+    distances as all_distances,
+    farthest,
+    lloyd,
+    nearest,
+    refuse,
+    relocate,
+    squared_distances,
+)
+from .assign import Totals, plus_plus
 
 FAN_IN = 8  # partial results that a task of a tree puts together
 # k-means||: so many rounds, each of which draws so many candidates for a centre; then iterations on candidates alone.

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import _estimator as base
-from ._kernels import cluster as _cluster
-from ._kernels import distance as _distance
-from .cluster import Totals, plus_plus, uniform
+from .._kernels import cluster as _cluster, distance as _distance
+from .._sklearn import estimator as base
+from .assign import Totals, plus_plus, uniform
 
 BLOCK = 1 << 16  # labels that are looked at at a time: an index takes twice their memory
 

@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 
-from . import _arguments as check
-from ._kernels import cluster as _cluster
-from ._kernels import distance as _distance
+from .. import _arguments as check
+from .._kernels import cluster as _cluster, distance as _distance
 
 # Sums over samples are split into a part for every so many samples, at most so many parts of so many bytes in all.
 # Where fewer fit, features are shared out instead, at least so many at a time. All of it depends on sizes only.

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from . import _estimator as base
+from .._sklearn import estimator as base
 from ._lloyd import Samples, distances, lloyd, nearest
 
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from . import _arguments as check
-from . import _estimator as base
-from ._kmeans import BaseKMeans
+from .. import _arguments as check
+from .._sklearn import estimator as base
 from ._lloyd import Samples, mean_variance, nearest, refuse
-from .cluster import Totals, uniform
+from .assign import Totals, uniform
+from .kmeans import BaseKMeans
 
 
 class Progress:

@@ -1,27 +1,21 @@
-"""Convolution (cross-correlation, as in every deep-learning library), its transpose in `conv_transpose`."""
+"""Convolution (cross-correlation, as in every deep-learning library), its transpose in transpose.py."""
 
 import math
 from functools import lru_cache, partial
 
 import numpy as np
 
-from . import _arguments as check
-from . import conv_parts as in_parts
-from ._kernels import (
+from .. import _arguments as check
+from .._kernels import (
     depthwise as _depthwise,
-)
-from ._kernels import (
     depthwise_pixels as _depthwise_pixels,
-)
-from ._kernels import (
     direct as _direct,
-)
-from ._kernels import (
     winograd as _winograd,
 )
-from .activation import ACTIVATIONS, fused
-from .conv_geometry import geometry_of
-from .conv_parts import windows_of
+from ..activation.parameterless import ACTIVATIONS, fused
+from . import parts as in_parts
+from .geometry import geometry_of
+from .parts import windows_of
 
 
 def checked_geometry(x, w, stride, padding, dilation, groups):

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from . import _arguments as check
-from ._windows import output_size
+from .. import _arguments as check
+from .windows import output_size
 
 
 def conv_output_size(size, kernel_size, *, stride=1, padding=0, dilation=1, ceil_mode=False):
@@ -125,7 +125,7 @@ def geometry_of(h, w, kh, kw, stride, padding, dilation, name="w"):
         (top, bottom), (left, right) = check.pads("padding", padding)
     oh = output_size(h, kh, sh, (top, bottom), dh, name=name)
     ow = output_size(w, kw, sw, (left, right), dw, name=name)
-    # A step that is never taken is a short one: of what conv_parts leaves whole no number overflows.
+    # A step that is never taken is a short one: of what parts.py leaves whole no number overflows.
     sh, sw = sh if oh > 1 else min(sh, max(1, h)), sw if ow > 1 else min(sw, max(1, w))
     dh, dw = dh if kh > 1 else 1, dw if kw > 1 else 1
     return kh, kw, sh, sw, dh, dw, top, left, oh, ow

@@ -5,25 +5,17 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from . import _arguments as check
-from . import conv_parts as in_parts
-from ._kernels import (
+from .. import _arguments as check
+from .._kernels import (
     depthwise_pixels as _depthwise_pixels,
-)
-from ._kernels import (
     global_pool as _global_pool,
-)
-from ._kernels import (
     image_gradient as _image_gradient,
-)
-from ._kernels import (
     weight_gradient as _weight_gradient,
-)
-from ._kernels import (
     winograd_gradient as _winograd_gradient,
 )
-from ._kernels.linear import products
-from .conv import (
+from .._kernels.linear import products
+from . import parts as in_parts
+from .forward import (
     LONGEST_CHAIN,
     by_tiles,
     check_algorithm,
@@ -36,7 +28,7 @@ from .conv import (
     winograd_pays,
     winograd_tiles,
 )
-from .conv_parts import windows_of
+from .parts import windows_of
 
 _IMAGES = 64  # whose parts of the gradient of the weights are kept side by side
 _VIEW_PIXELS = 2048  # more of them read a copy of the weights so often that it pays

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._windows import inside, parts_of
+from .windows import inside, parts_of
 
 
 class Window(NamedTuple):

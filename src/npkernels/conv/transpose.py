@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from . import _arguments as check
-from ._kernels import global_pool as _global_pool
-from .conv import convolve
-from .conv_gradient import image_gradient, weight_gradient
+from .. import _arguments as check
+from .._kernels import global_pool as _global_pool
+from .forward import convolve
+from .gradient import image_gradient, weight_gradient
 
 
 def _geometry(x, w, stride, padding, output_padding, dilation, groups):
@@ -38,7 +38,7 @@ def _geometry(x, w, stride, padding, output_padding, dilation, groups):
         )
     (top, _), (left, _) = pads
     dilation = tuple(d if k > 1 else 1 for d, k in zip(dilation, kernel, strict=True))
-    # A step that is never taken is a short one, as in conv_geometry.
+    # A step that is never taken is a short one, as in geometry.py.
     stride = tuple(s if n > 1 else min(s, m) for s, n, m in zip(stride, x.shape[2:], size, strict=True))
     return groups, (w.shape[1] * groups, *size), (*kernel, *stride, *dilation, top, left, *x.shape[2:])
 

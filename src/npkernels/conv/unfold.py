@@ -1,10 +1,10 @@
 """im2col and col2im: the patches under a sliding window as columns, and their sum at their places."""
 
-from . import _arguments as check
-from . import conv_parts as in_parts
-from ._kernels import unfold as _unfold
-from .conv_geometry import geometry_of
-from .conv_parts import windows_of
+from .. import _arguments as check
+from .._kernels import unfold as _unfold
+from . import parts as in_parts
+from .geometry import geometry_of
+from .parts import windows_of
 
 
 def im2col(x, kernel_size, *, stride=1, padding=0, dilation=1, out=None):

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from . import _estimator as base
-from ._kernels import gram as _gram
-from .linear import matmul
+from .._kernels import gram as _gram
+from .._sklearn import estimator as base
+from ..linear import matmul
 
 # Rows are centred so many bytes at a time.
 BLOCK_BYTES = 4 << 20

@@ -5,8 +5,9 @@ import numbers
 
 import numpy as np
 
-from . import _arguments as check
-from . import _estimator as base
+from .. import _arguments as check
+from .._sklearn import estimator as base
+from ..linear import dense, matmul
 from ._components import (
     by_covariance,
     by_full_svd,
@@ -16,7 +17,6 @@ from ._components import (
     randomized,
     require_squares,
 )
-from .linear import dense, matmul
 
 EXACT = ("full", "covariance_eigh", "arpack")
 

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from . import _arguments as check
-from ._kernels import softmax as _softmax
+from .. import _arguments as check
+from .._kernels import softmax as _softmax
 
 REDUCTIONS = ("mean", "sum", "none")
 FLOATING = (np.dtype(np.float32), np.dtype(np.float64))

@@ -2,8 +2,8 @@
 
 import math
 
-from . import _arguments as check
-from ._kernels import softmax as _softmax
+from .. import _arguments as check
+from .._kernels import softmax as _softmax
 
 
 def _axis(axis, x):

@@ -4,12 +4,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from . import _arguments as check
-from . import pool_sparse
-from ._kernels import global_pool as _global_pool
-from ._kernels import pool as _pool
-from ._kernels import pool_backward as _pool_backward
-from ._windows import pooled_size
+from .. import _arguments as check
+from .._kernels import global_pool as _global_pool, pool as _pool, pool_backward as _pool_backward
+from ..conv.windows import pooled_size
+from . import sparse as pool_sparse
 
 
 def _window(h, w, kernel_size, stride, padding, dilation, ceil_mode):

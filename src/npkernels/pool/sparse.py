@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ._windows import SHORT, inside
+from ..conv.windows import SHORT, inside
 
 _FEW = 1 << 14  # taps of a plane that kernels may waste
 _MANY = 1 << 24  # elements that kernels read in the time that a window takes here

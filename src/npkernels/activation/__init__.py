@@ -1,0 +1,1 @@
+"""Activations: without parameters, with parameters, and with parameters for each channel."""

@@ -1,0 +1,1 @@
+"""k-means: its two steps as functions, and the estimators."""

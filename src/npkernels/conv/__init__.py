@@ -1,0 +1,1 @@
+"""Convolution, forward, backward and transposed, patches, and the geometry that pooling shares."""

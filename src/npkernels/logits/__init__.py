@@ -1,0 +1,1 @@
+"""Softmax, and the cross-entropy of what it gives."""

@@ -1,0 +1,1 @@
+"""Pooling: windows that slide, and windows far larger than the image."""
