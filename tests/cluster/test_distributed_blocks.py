@@ -7,7 +7,7 @@ import pytest
 
 import npkernels as nk
 
-from .test_estimator_state import state
+from ..estimators.test_estimator_state import state
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")

@@ -13,7 +13,7 @@ import pytest
 
 INSTALLED = {entry.name: entry for entry in resources.files("npkernels").joinpath("_kernels").iterdir()}
 COMPILED = sorted({name.partition(".")[0] for name in INSTALLED if name.endswith(tuple(EXTENSION_SUFFIXES))})
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 def stub_of(module):

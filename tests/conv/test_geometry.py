@@ -9,7 +9,7 @@ from bounds import assert_exact, integers
 import npkernels as nk
 from npkernels import reference
 
-from .fuzz import geometry
+from ..fuzz import geometry
 
 
 def test_random_geometries_in_a_child_process():

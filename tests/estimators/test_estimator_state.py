@@ -11,7 +11,7 @@ import npkernels as nk
 from npkernels._kernels import cluster as _cluster, gram as _gram
 from npkernels.cluster._lloyd import Samples
 
-from .fuzz import scikit_learn, tampering
+from ..fuzz import scikit_learn, tampering
 
 X = np.random.default_rng(0).standard_normal((60, 3))
 NAN = X.copy()

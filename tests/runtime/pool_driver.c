@@ -1,5 +1,5 @@
 /* Callers, nested calls and forks at once on the thread pool, for ThreadSanitizer and for parking without futexes:
- *     cc -O2 -pthread -fsanitize=thread [-DNPK_NO_FUTEX] -Ikernels/base/runtime tests/pool_driver.c kernels/base/runtime/threads.c
+ *     cc -O2 -pthread -fsanitize=thread [-DNPK_NO_FUTEX] -Ikernels/base/runtime tests/runtime/pool_driver.c kernels/base/runtime/threads.c
  * Ends with 0 if every element of every job was visited once, by one thread a slot. Arguments: rounds, forks. */
 #include "threads.h"
 

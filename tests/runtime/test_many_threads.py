@@ -46,7 +46,7 @@ assert free == (not getattr(sys, '_is_gil_enabled', lambda: True)())
 
 
 def run(**options):
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     ended = subprocess.run(
         [sys.executable, "-c", CODE.format(isa=nk.isa(), **options)],
         env={**os.environ, "PYTHONPATH": path},

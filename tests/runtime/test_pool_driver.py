@@ -11,7 +11,7 @@ import pytest
 import npkernels as nk
 
 DRIVER = Path(__file__).parent / "pool_driver.c"
-RUNTIME = DRIVER.parents[1] / "kernels" / "base" / "runtime"
+RUNTIME = DRIVER.parents[2] / "kernels" / "base" / "runtime"
 COMPILER = os.environ.get("CC", "cc").split()
 
 pytestmark = [
