@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from test_conv_forms import CASES, by_form, weight_gradient
 
 import npkernels as nk
 from npkernels._kernels import depthwise as _depthwise, depthwise_pixels as _depthwise_pixels, direct as _direct
 from npkernels.conv.geometry import geometry_of
+
+from ..conv.test_conv_forms import CASES, by_form, weight_gradient
 
 DEPTHWISE = [
     (3, 20, 7, 7, 20, 3, 3, 1, 1, 1, 20),

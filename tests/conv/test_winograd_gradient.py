@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from test_winograd import SHAPES as FORWARD_SHAPES
 
 import npkernels as nk
 from npkernels import reference
@@ -10,6 +9,8 @@ from npkernels._kernels import weight_gradient as _weight_gradient, winograd_gra
 from npkernels._main_job.winograd import largest_gradient
 from npkernels.conv.geometry import geometry_of
 from npkernels.reference._common import pad_pairs
+
+from .test_winograd import SHAPES as FORWARD_SHAPES
 
 # n, c, h, w, oc, padding: as for the result, and several groups of tiles, ranges of outputs and ranges of channels
 SHAPES = [*FORWARD_SHAPES, (2, 16, 56, 55, 17, 1), (1, 130, 12, 9, 200, 1), (1, 530, 4, 9, 16, 1)]

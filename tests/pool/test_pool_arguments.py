@@ -7,7 +7,7 @@ import pytest
 
 import npkernels as nk
 from npkernels import reference
-from npkernels._windows import pooled_size
+from npkernels.conv.windows import pooled_size
 
 
 def same(got, wanted):
