@@ -8,7 +8,7 @@ import npkernels as nk
 from npkernels import reference
 
 # name, parameters: every function without parameters, the others at several
-PLAIN = [name for name, f in nk.ACTIVATIONS.items() if f.__module__ == "npkernels.activation"]
+PLAIN = [name for name, f in nk.ACTIVATIONS.items() if f.__module__ == "npkernels.activation.parameterless"]
 CASES = [(name, {}) for name in PLAIN] + [
     *(("leaky_relu", {"slope": slope}) for slope in (0.01, -0.3, 0.0)),
     *(("clip", {"low": low, "high": high}) for low, high in ((-0.75, 2.0), (-np.inf, 0.0))),
