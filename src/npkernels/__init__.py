@@ -262,3 +262,11 @@ __all__ = [
     "threads",
     "use_isa",
 ]
+
+for _estimator in KMeans, MiniBatchKMeans, PCA:
+    _estimator.__module__ = __name__  # where a class lies is no part of its pickles
+del _estimator
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"]

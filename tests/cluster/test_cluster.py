@@ -195,7 +195,7 @@ def test_features_shared_out_change_no_sum(isa, dtype, rng, layouts, same_for_an
     # sums of whole numbers are exact in any order
     wanted = nk.kmeans_accumulate(x, centroids, sample_weight=weight)
     for name, value in {"PART_SAMPLES": 100, "PARTS_BYTES": 8 * 11 * 50 * 3, "RANGE_FEATURES": 7}.items():
-        monkeypatch.setattr(nk.cluster, name, value)
+        monkeypatch.setattr(nk.cluster.assign, name, value)
     for x_ in [x, *layouts(x)]:
         got = same_for_any_threads(lambda x_=x_: nk.kmeans_accumulate(x_, centroids, sample_weight=weight))
         for one, other in zip(got, wanted, strict=True):

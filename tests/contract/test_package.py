@@ -4,12 +4,15 @@ import ast
 import doctest
 import importlib
 import inspect
+import pickle
 import re
 from importlib import metadata, resources
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
+
+import npkernels as nk
 
 INSTALLED = {entry.name: entry for entry in resources.files("npkernels").joinpath("_kernels").iterdir()}
 COMPILED = sorted({name.partition(".")[0] for name in INSTALLED if name.endswith(tuple(EXTENSION_SUFFIXES))})
@@ -96,3 +99,18 @@ def test_examples_of_the_readme():
         results = doctest.DocTestRunner().run(example, clear_globs=False)
         assert results.attempted
         assert not results.failed
+
+
+def test_the_public_names_are_all_that_shows():
+    assert {name for name in dir(nk) if not name.startswith("__")} == set(nk.__all__)
+    assert all(hasattr(nk, name) for name in dir(nk))
+
+
+@pytest.mark.parametrize("old", ["_kmeans.KMeans", "_mini_batch.MiniBatchKMeans", "decomposition.PCA"])
+def test_pickles_do_not_depend_on_where_a_class_lies(old):
+    module, _, name = f"npkernels.{old}".rpartition(".")
+    estimator = getattr(nk, name)
+    assert estimator.__module__ == "npkernels"
+    assert b"npkernels." not in pickle.dumps(estimator)
+    # protocol 0: a line for the module and one for the name
+    assert pickle.loads(f"c{module}\n{name}\n.".encode()) is estimator

@@ -1,1 +1,3 @@
 """Principal components."""
+
+from .pca import PCA as PCA
