@@ -12,7 +12,9 @@ cimport numpy as cnp
 from npkernels._kernels.layout cimport read_strides
 from npkernels._kernels.primitives cimport patch_columns, primitives, windows
 from npkernels._kernels.product cimport SERIAL_FLOP, Product, ceil_div, odd_lines, product_begin, product_plan, product_serial
-from npkernels._kernels.runtime cimport cache_sizes, empty_array, num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.runtime cimport (
+    cache_sizes, empty_array, num_threads, parallel_for, primitives_for, workspace, workspace_done,
+)
 from npkernels._kernels.windows cimport set_windows
 
 cnp.import_array()

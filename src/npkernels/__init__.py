@@ -263,9 +263,9 @@ __all__ = [
     "use_isa",
 ]
 
-for _estimator in KMeans, MiniBatchKMeans, PCA:
-    _estimator.__module__ = __name__  # where a class lies is no part of its pickles
-del _estimator
+for _class in KMeans, MiniBatchKMeans, PCA, ReceptiveField:
+    _class.__module__ = __name__  # where a class lies is no part of its pickles
+del _class
 
 
 def __dir__() -> list[str]:

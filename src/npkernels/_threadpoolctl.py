@@ -29,7 +29,7 @@ def _controller(base):
     class NpkernelsController(base):
         user_api = "npkernels"
         internal_api = "npkernels"
-        filename_prefixes = ("_runtime",)
+        filename_prefixes = ("runtime.",)
         check_symbols = ("npkernels_get_num_threads", "npkernels_set_num_threads")
 
         def get_num_threads(self):

@@ -55,7 +55,7 @@ def test_errors_name_the_argument(pool):
         for bad, error, text in [
             (0, ValueError, "at least 1, got 0"),
             ((2, -1), ValueError, "at least 1, got -1"),
-            ((1, 2, 3), ValueError, "a pair, got 3"),
+            ((1, 2, 3), ValueError, "a pair of ints, got 3"),
             (2.0, TypeError, "float"),
             (True, TypeError, "bool"),
             ((2, True), TypeError, "bool"),
