@@ -15,8 +15,8 @@ ISAS = [nk.isa()] if os.environ.get("NPKERNELS_ISA") else nk.available_isas()
 # What also runs as Clang builds the package and under sanitizers (.ci/clang, .ci/sanitize): all kernels, but no test
 # that starts processes or compares with other libraries.
 TOPICS = """
-    activation calls channelwise conv conv_forms conv_transpose corners cross_entropy depthwise distance image_gradient
-    layout_fuzz linear loss norm optim pool regularisation softmax winograd winograd_gradient
+    activation calls channelwise clip conv conv_forms conv_transpose corners cross_entropy depthwise distance
+    image_gradient layout_fuzz linear loss norm optim pool regularisation softmax winograd winograd_gradient
 """
 CORE = {f"test_{topic}" for topic in TOPICS.split()}
 

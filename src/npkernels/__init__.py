@@ -5,8 +5,6 @@ from .activation.channelwise import (
     apl_backward,
     brelu,
     brelu_backward,
-    maxout,
-    maxout_backward,
     prelu,
     prelu_backward,
     rrelu,
@@ -79,6 +77,7 @@ from .activation.parametric import (
     softplus,
     softplus_backward,
 )
+from .activation.maxout import maxout, maxout_backward
 from .cluster.assign import kmeans_accumulate, kmeans_assign, kmeans_plus_plus
 from .cluster.kmeans import KMeans
 from .cluster.mini_batch import MiniBatchKMeans

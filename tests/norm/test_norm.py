@@ -384,9 +384,8 @@ def test_errors_name_argument_wish_and_value(function, arguments, options, error
 def test_batch_norm_of_more_than_the_caches_hold_is_that_of_its_parts(isa, dtype, eps, rng, side):
     # results are written past the caches; planes of odd sizes begin in the middle of a vector
     x, dy, gamma, beta = problem(rng, dtype, (8, 12, side, side), 12)
-    times = (
-        nk._kernels.runtime.cache_sizes_in_bytes()["L3"] // (2 * x.nbytes) + 1 if side == 20 else (24 << 20) // x.nbytes
-    )
+    beyond = nk._kernels.runtime.cache_sizes_in_bytes()["L3"] // 2 if side == 20 else 24 << 20
+    times = beyond // x.nbytes + 1
     large_x, large_dy = (np.tile(a, (min(times, (64 << 20) // x.nbytes), 1, 1, 1)) for a in (x, dy))
     mean, var = nk.batch_norm(x, gamma, beta)[1:]
     y = nk.batch_norm_inference(large_x, gamma, beta, mean, var)
