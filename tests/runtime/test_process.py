@@ -143,8 +143,9 @@ import os, signal, threading
 import numpy as np, npkernels as nk
 x, out = np.ones((1500, 1500)), np.zeros((1500, 1500))
 nk.set_num_threads(3)
-threading.Timer(0.01, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 try:
+    threading.Timer(0.01, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     while True:
         out[...] = 0
         nk.dense(x, x, out=out)
