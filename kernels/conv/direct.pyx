@@ -137,18 +137,33 @@ cdef struct Flat:
     Py_ssize_t bands, rows, images
 
 
+cdef inline void set_runs(Product* g, const Flat* f) noexcept nogil:
+    g.k_unit = f.conv.patches.kh * f.conv.patches.kw
+    g.unit_runs, g.run_extra = f.conv.flat.phases_h * f.conv.flat.phases_w, f.conv.flat.extra
+
+
+cdef Py_ssize_t flat_blocks(const Flat* f) noexcept nogil:
+    # Each block of columns fills runs of its own, which reach over the place of its last tap.
+    cdef Product g = f.g
+    g.n, g.pack_b = f.conv.flat.length, pack_runs
+    set_runs(&g, f)
+    product_plan(&g, 1)
+    return ceil_div(g.n, g.column_block)
+
+
 cdef double flat_cost(const Flat* f) noexcept nogil:
     # The work for a channel of an image, in multiply-adds of a lane: the product with the places of no window, the rows of
     # the runs that are filled, windows brought to y, and weights, which come anew for each image from beyond L2.
     # The weights of all costs were fitted to times.
     cdef const Product* g = &f.g
     cdef const windows* v = &f.conv.patches
-    cdef double lanes = g.table.lanes, taps = <double>v.kh * v.kw, m = g.m, copies, images = f.images
+    cdef double lanes = g.table.lanes, taps = <double>v.kh * v.kw, m = g.m, copies, images = f.images, blocks
     cdef double phases = <double>f.conv.flat.phases_h * f.conv.flat.phases_w
     cdef double places = ceil_div(f.conv.flat.length, g.table.lanes) * lanes
     if places > 2. * v.oh * v.ow or f.conv.flat.extra > 4096 + 4 * f.conv.flat.length:
         return 1e300
-    copies = phases * (210 * lanes + (63 if v.sw > 2 else 13) * (places + f.conv.flat.extra))
+    blocks = flat_blocks(f)
+    copies = phases * (210 * lanes * blocks + (63 if v.sw > 2 else 13) * (places + blocks * f.conv.flat.extra))
     if m * g.k * g.table.itemsize > cache_sizes().l2:
         images = 1
     return 1.13 * taps * m * places + copies + m * (7.6 * places + 1.2 * v.oh * lanes) / f.channels + 5 * taps * m / images
@@ -204,7 +219,7 @@ cdef int forward_flat(Flat* v, Py_ssize_t groups) except -1 nogil:
     threads = <int>min(<Py_ssize_t>threads, tasks)
     g.n = ceil_div(flat.length, v.bands)
     g.pack_b, g.place, g.epilogue = pack_runs, place_flat, store_flat
-    g.k_unit, g.unit_runs, g.run_extra = taps, flat.phases_h * flat.phases_w, flat.extra
+    set_runs(g, v)
     product_plan(g, 1)
     runs = <Py_ssize_t*>workspace(<size_t>g.k_block * sizeof(Py_ssize_t) + g.scratch_bytes * <size_t>threads)
     if runs == NULL:

@@ -12,6 +12,7 @@ from .activation.channelwise import (
     srelu,
     srelu_backward,
 )
+from .activation.maxout import maxout, maxout_backward
 from .activation.parameterless import (
     ACTIVATIONS,
     arctan,
@@ -77,7 +78,6 @@ from .activation.parametric import (
     softplus,
     softplus_backward,
 )
-from .activation.maxout import maxout, maxout_backward
 from .cluster.assign import kmeans_accumulate, kmeans_assign, kmeans_plus_plus
 from .cluster.kmeans import KMeans
 from .cluster.mini_batch import MiniBatchKMeans

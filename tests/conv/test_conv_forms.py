@@ -1,5 +1,7 @@
 """The forms of the direct convolution and of the gradient of its weights: whichever is taken, the same bits."""
 
+import time
+
 import numpy as np
 import pytest
 from bounds import assert_exact, assert_near, integers
@@ -188,3 +190,25 @@ def test_padding_times_an_infinite_gradient_is_nan(isa, dtype, rng, case):
     assert np.array_equal(np.isnan(dw), np.isnan(wanted))
     assert np.isnan(dw[4]).all()
     assert np.isfinite(dw[0]).all()
+
+
+def best_time(call):
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dilation"), [((1, 2, 128, 2048), 64), ((1, 8, 32, 2048), 8), ((1, 8, 256, 512), 16)]
+)
+def test_long_rows_under_high_windows_are_not_copied_for_each_block_of_columns(rng, shape, dilation):
+    # The flat form copies all rows that a window reaches over, for every block of columns: 40 to 700 times as long.
+    c = shape[1]
+    x, w, b = normal(rng, shape, "f4"), normal(rng, (c, c, 3, 3), "f4"), None
+    options = {"stride": 1, "padding": dilation, "dilation": dilation, "groups": 1}
+    with nk.threads(1):
+        chosen = best_time(lambda: by_form("any", x, w, b, **options))
+        assert chosen < 5 * best_time(lambda: by_form("patches", x, w, b, **options))

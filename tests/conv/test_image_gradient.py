@@ -101,3 +101,12 @@ def test_the_form_depends_on_the_sizes_of_an_image_alone(monkeypatch):
             taken.clear()
             nk.conv2d_backward(dy, x, w, stride=stride, padding=padding, needs=("x",))
             assert bool(taken) is columns
+
+
+def test_columns_where_a_convolution_would_compute_the_padding():
+    # Kernels as high as the image: all but one tap of a window lie in the padding of dy, and rows are too long for the
+    # form that leaves it out (ShallowConvNet on 22 electrodes: 1551 ms, now 45).
+    for c, oc, kernel, size in ((40, 40, 22, (22, 976)), (40, 40, 64, (64, 2000)), (4, 8, 64, (64, 8000))):
+        geometry = (kernel, 1, 1, 1, 1, 1, 0, 0, 1, size[1])
+        assert conv_gradient._columns_pay(c, oc, geometry, *size)
+    assert not conv_gradient._columns_pay(64, 64, (3, 3, 1, 1, 2, 2, 2, 2, 56, 56), 56, 56)

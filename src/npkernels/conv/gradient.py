@@ -243,7 +243,8 @@ def _columns_pay(c, oc, geometry, h, w):
     """Whether columns summed at their places are faster than convolutions of dy, by the sizes of an image.
 
     Both in multiply-adds for four images, fitted to times: the product; what each column, each pixel of dx and of dy
-    and each weight costs; for convolutions also what a phase costs. They leave out most taps of the padding.
+    and each weight costs; for convolutions also what a phase costs. They leave out most taps of the padding if they
+    can.
     """
     kh, kw, sh, sw, dh, dw, top, left, oh, ow = geometry
     taps, windows, pixels = kh * kw, oh * ow, h * w
@@ -254,10 +255,20 @@ def _columns_pay(c, oc, geometry, h, w):
     rows, columns = _phases(h, kh, sh, dh, top), _phases(w, kw, sw, dw, left)
     phases = len(rows) * len(columns)
     inside = _pairs_inside(h, kh, sh, dh, top, oh) * _pairs_inside(w, kw, sw, dw, left, ow)
+    if not all(_skips_padding(oc, a, b, w // sw) for _, a, *_ in rows for _, b, *_ in columns):
+        inside = max(inside, taps * pixels // (sh * sw))
     multiply = 1.32 * c if c > 1 else 3.6  # a tile of one row loads a vector for each multiply-add
     work = oc * (multiply * inside + 0.09 * c * (taps * windows - inside) + phases * (16 * windows + 98)) + 12 * pixels
     by_convolutions = 4 * (work + (28 * c * pixels if sh * sw > 1 else 0)) + 77 * oc * c * taps + 512_000 * phases
     return by_columns < by_convolutions
+
+
+def _skips_padding(channels, rows, columns, width):
+    """Whether a convolution with these ranges of taps may have output channels in the lanes (kernels/conv/lanes.pyx), the
+    form that leaves out the padding: what a row of windows sees stays in cache, and so do panels of its weights."""
+    kh, kw = len(range(*rows)), len(range(*columns))
+    band, panel = 4 * channels * kh * (width + kw), 192 * channels * kh * kw
+    return band <= 1 << 20 and panel <= 4 << 20 and 192 * width <= 1 << 20
 
 
 def _pairs_inside(size, kernel, stride, dilation, pad, count):
