@@ -264,8 +264,8 @@ def _columns_pay(c, oc, geometry, h, w):
 
 
 def _skips_padding(channels, rows, columns, width):
-    """Whether a convolution with these ranges of taps may have output channels in the lanes (kernels/conv/lanes.pyx), the
-    form that leaves out the padding: what a row of windows sees stays in cache, and so do panels of its weights."""
+    """Whether a convolution with these ranges of taps may have output channels in the lanes (kernels/conv/lanes.pyx),
+    the form that leaves out the padding: what a row of windows sees stays in cache, and so do panels of its weights."""
     kh, kw = len(range(*rows)), len(range(*columns))
     band, panel = 4 * channels * kh * (width + kw), 192 * channels * kh * kw
     return band <= 1 << 20 and panel <= 4 << 20 and 192 * width <= 1 << 20
