@@ -213,6 +213,7 @@ cdef extern from "primitives.h" nogil:
     ctypedef struct row_primitives:
         double (*sum)(Py_ssize_t count, const void* x) noexcept nogil
         void (*means)(Py_ssize_t rows, Py_ssize_t count, const void* x, Py_ssize_t stride, void* y) noexcept nogil
+        void (*maxima)(Py_ssize_t rows, Py_ssize_t count, const void* x, Py_ssize_t stride, void* y) noexcept nogil
         void (*add)(Py_ssize_t count, const void* x, void* sum) noexcept nogil
         void (*add_to_doubles)(Py_ssize_t count, const void* x, double* sums) noexcept nogil
         void (*narrow)(Py_ssize_t count, const double* x, void* y) noexcept nogil

@@ -1,5 +1,8 @@
 #include "parts.h"
 #include "primitives.h"
+#include "transpose.h"
+
+#include <math.h>
 
 INLINE double row_sum(ptrdiff_t count, const real *x)
 {
@@ -25,6 +28,23 @@ static void means(ptrdiff_t rows, ptrdiff_t count, const real *x, ptrdiff_t stri
 {
     for (ptrdiff_t r = 0; r < rows; r++)
         y[r] = (number)(row_sum(count, (const real *)((const char *)x + r * stride)) / (double)count);
+}
+
+/* LANES rows at a time, which lie in the lanes: a row may be shorter than a vector. */
+static void maxima(ptrdiff_t rows, ptrdiff_t count, const real *x, ptrdiff_t stride, real *y)
+{
+    for (ptrdiff_t r = 0; r < rows; r += LANES) {
+        const ptrdiff_t lines = min_size(rows - r, LANES);
+        vreal most = vsplat(-(number)INFINITY);
+        for (ptrdiff_t i = 0; i < count; i += LANES) {
+            const ptrdiff_t numbers = min_size(count - i, LANES);
+            vreal block[LANES];
+            load_transposed(block, (const char *)x + r * stride + i * (ptrdiff_t)sizeof(number), stride, lines, numbers);
+            for (ptrdiff_t q = 0; q < numbers; q++)
+                most = vmax_or_nan(most, block[q]);
+        }
+        store_some(y + r, most, lines);
+    }
 }
 
 static void add(ptrdiff_t count, const real *x, real *sum)
@@ -53,4 +73,4 @@ static void narrow(ptrdiff_t count, const double *x, real *y)
         y[i] = (number)x[i];
 }
 
-const row_primitives NAME(rows) = {.sum = sum, .means = means, .add = add, .add_to_doubles = add_to_doubles, .narrow = narrow};
+const row_primitives NAME(rows) = {.sum = sum, .means = means, .maxima = maxima, .add = add, .add_to_doubles = add_to_doubles, .narrow = narrow};

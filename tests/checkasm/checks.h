@@ -12,7 +12,8 @@
     _(winograd_store) _(winograd_even) _(winograd_even_kernels) _(winograd_extents)                                    \
     _(centre) _(nearest) _(squared_distances) _(add_samples) _(add_weights)                                            \
     _(distances) _(lower) _(draw) _(roots) _(gram_centre) _(gram_add)                                                  \
-    _(strided_gather) _(strided_scatter) _(strided_bytes) _(row_sum) _(row_means) _(row_add)                           \
+    _(strided_gather) _(strided_scatter) _(strided_bytes) _(row_sum) _(row_means) _(row_maxima)              \
+    _(row_add)                                                                                                         \
     _(add_to_doubles) _(narrow)                                                                                        \
     _(rows_softmax) _(rows_log_softmax) _(lanes_softmax) _(lanes_log_softmax)                                          \
     _(row_softmax_backward) _(row_log_softmax_backward) _(lanes_softmax_backward) _(lanes_log_softmax_backward)        \

@@ -86,6 +86,20 @@ void NAME(check_row_means)(void)
     verify();
 }
 
+void NAME(check_row_maxima)(void)
+{
+    const ptrdiff_t rows = between(0, 40), count = some_count(1);
+    const view x = VIEW(GAPS | BACK | STILL | ODD | CLOSE, INPUT, rows, count);
+    real *const y = results(rows);
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        want(y)[r] = *AT(x, r, 0);
+        for (ptrdiff_t i = 1; i < count; i++)
+            want(y)[r] = *AT(x, r, i) > want(y)[r] ? *AT(x, r, i) : want(y)[r];
+    }
+    CALL(rows, maxima)(rows, count, (real *)x.data, x.strides[0], y);
+    verify();
+}
+
 void NAME(check_row_add)(void)
 {
     const ptrdiff_t count = some_count(0);
