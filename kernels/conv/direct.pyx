@@ -24,10 +24,10 @@ cdef enum:
     FEWEST_CHANNELS = 16
     PLANE_VECTORS = 4            # of a plane that is one matrix of a stack
     PLANE_CHANNELS = 96          # from so many on, each a plane apart, gathering a little of each is slower
-WINOGRAD_CHANNELS = FEWEST_CHANNELS          # below, the direct form is the only one that pays
 
 cdef enum:
-    FLAT, PATCHES, LANES, ANY
+    FLAT, PATCHES, LANES, ANY    # forms: places in an array of costs
+WINOGRAD_CHANNELS = FEWEST_CHANNELS          # below, the direct form is the only one that pays
 FORMS = {"flat": FLAT, "patches": PATCHES, "lanes": LANES, "any": ANY}
 
 cdef struct Convolution:
@@ -90,10 +90,8 @@ cdef void store(const Product* g, Py_ssize_t i0, Py_ssize_t rows, Py_ssize_t j0,
         j = (j0 + done) % ow
         i = (j0 + done) // ow % oh
         n = (j0 + done) // ow // oh
-        if conv.y_row == ow * conv.y_column:          # rows of the plane follow each other
-            count = min(columns - done, (oh - i) * ow - j)
-        else:
-            count = min(columns - done, ow - j)
+        # to the end of the plane if its rows follow each other
+        count = min(columns - done, ((oh - i) * ow if conv.y_row == ow * conv.y_column else ow) - j)
         to = conv.y + i0 * conv.y_channel + n * conv.y_image + i * conv.y_row + j * conv.y_column
         g.table.pack.scatter(rows, count, c + done * size, stride, to, conv.y_channel, conv.y_column)
         done += count
@@ -152,20 +150,18 @@ cdef Py_ssize_t flat_blocks(const Flat* f) noexcept nogil:
 
 
 cdef double flat_cost(const Flat* f) noexcept nogil:
-    # The work for a channel of an image, in multiply-adds of a lane: the product with the places of no window, the rows of
-    # the runs that are filled, windows brought to y, and weights, which come anew for each image from beyond L2.
-    # The weights of all costs were fitted to times.
+    # Multiply-adds of a lane for a channel of an image, fitted to times as all costs: the product with the places of no window,
+    # the rows of the runs that are filled, windows brought to y, and weights, which come anew for each image from beyond L2.
     cdef const Product* g = &f.g
     cdef const windows* v = &f.conv.patches
-    cdef double lanes = g.table.lanes, taps = <double>v.kh * v.kw, m = g.m, copies, images = f.images, blocks
+    cdef double lanes = g.table.lanes, taps = <double>v.kh * v.kw, m = g.m, copies, images, blocks
     cdef double phases = <double>f.conv.flat.phases_h * f.conv.flat.phases_w
     cdef double places = ceil_div(f.conv.flat.length, g.table.lanes) * lanes
     if places > 2. * v.oh * v.ow or f.conv.flat.extra > 4096 + 4 * f.conv.flat.length:
         return 1e300
     blocks = flat_blocks(f)
     copies = phases * (210 * lanes * blocks + (63 if v.sw > 2 else 13) * (places + blocks * f.conv.flat.extra))
-    if m * g.k * g.table.itemsize > cache_sizes().l2:
-        images = 1
+    images = 1 if m * g.k * g.table.itemsize > cache_sizes().l2 else f.images
     return 1.13 * taps * m * places + copies + m * (7.6 * places + 1.2 * v.oh * lanes) / f.channels + 5 * taps * m / images
 
 
