@@ -116,6 +116,7 @@ def dense_backward(dy, x, w, *, needs=("x", "w", "b")):
     dy : (..., n) array, dtype of `x`
         Gradient of the loss with respect to ``x @ w.T + b``, before any activation.
     x : (..., k) array of float32 or float64
+        Any strides; for dw and db, `x` and `dy` are copied where their leading axes do not fold into one.
     w : (n, k) array, dtype of `x`
     needs : tuple of "x", "w", "b"
         Which gradients to compute.
