@@ -1,13 +1,13 @@
 """Convolutions and their gradients: y, dx and dw, each by the form that forms.pyx chooses."""
 cimport numpy as cnp
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from npkernels._kernels.convolution cimport (
     Convolution, group_of, image_of, set_images, set_operands, set_windows, weights_are_rows,
 )
 from npkernels._kernels.costs cimport (
-    ANY, COLUMNS, DIRECT, FLAT, IMAGES, LANES, PATCHES, PHASES, PIXELS, PLANE_PRODUCTS, PLANES, ROWS, WINOGRAD,
+    ANY, COLUMNS, DIRECT, FLAT, IMAGES, LANES, PHASES, PIXELS, PLANE_PRODUCTS, PLANES, ROWS, WINOGRAD,
 )
 from npkernels._kernels.depthwise cimport rows_forward, rows_image_gradient, rows_weight_gradient
 from npkernels._kernels.depthwise_pixels cimport pixels_forward, pixels_image_gradient, pixels_weight_gradient
@@ -49,7 +49,7 @@ cdef int run_form(const Convolution* conv, int form) except -1 nogil:
 
 cdef int run_y(Convolution conv, int asked, const Convolution* dx) except -1:
     # dx: NULL, or the gradient whose direct form stands in where Winograd's does not do
-    cdef cnp.ndarray rows = None
+    cdef cnp.ndarray _rows = None            # whose memory conv reads
     cdef const windows* x = &conv.x
     cdef int form
     if conv.images * conv.groups * conv.outputs * x.oh * x.ow == 0:
@@ -57,10 +57,10 @@ cdef int run_y(Convolution conv, int asked, const Convolution* dx) except -1:
     form = choose_forward(&conv, asked)
     if form == WINOGRAD:
         if conv.w.row != x.kw * conv.w.column:
-            rows = weights_as_rows(&conv)
+            _rows = weights_as_rows(&conv)
         return run_winograd(conv, dx)
     if not weights_are_rows(&conv) or (conv.w.turned and conv.images * x.oh * x.ow > VIEW_PIXELS):
-        rows = weights_as_rows(&conv)
+        _rows = weights_as_rows(&conv)
     with nogil:
         run_form(&conv, form)
     return 0
@@ -68,7 +68,7 @@ cdef int run_y(Convolution conv, int asked, const Convolution* dx) except -1:
 
 cdef int run_winograd(Convolution conv, const Convolution* dx) except -1:
     # Group by group; images that are not even enough for it take the direct form.
-    cdef cnp.ndarray rows = None
+    cdef cnp.ndarray _rows = None            # whose memory conv reads
     cdef Convolution one
     cdef Py_ssize_t group, image
     cdef char* uneven = <char*>malloc(<size_t>conv.images)
@@ -88,7 +88,7 @@ cdef int run_winograd(Convolution conv, const Convolution* dx) except -1:
                     run_dx(image_of(&one, image), DIRECT)
                     continue
                 if not weights_are_rows(&conv):
-                    rows = weights_as_rows(&conv)
+                    _rows = weights_as_rows(&conv)
                 one = group_of(&conv, group)
                 run_y(image_of(&one, image), DIRECT, NULL)
     finally:
@@ -164,8 +164,8 @@ cdef int run_dw(const Convolution* conv, int asked) except -1 nogil:
     return sums_run(conv)
 
 
-cdef cnp.ndarray set_convolution(Convolution* conv, cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y, object geometry,
-                                 Py_ssize_t groups):
+cdef cnp.ndarray set_convolution(Convolution* conv, cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, cnp.ndarray y,
+                                 object geometry, Py_ssize_t groups):
     # The array that has the weights: w, or a copy if its axes do not fold
     set_windows(&conv.x, x, geometry)
     set_operands(conv, x, w, bias, y, groups)

@@ -1,6 +1,7 @@
 """A convolution as all its forms see it: where its operands lie, and the windows between them.
 
-    y[n, (g, o), i, j] = bias[(g, o)] + sum over (c, a, b) of  w[g, o, c, a, b] x[n, (g, c), i*sh + a*dh - top, j*sw + b*dw - left]
+    y[n, (g, o), i, j] = bias[(g, o)]
+                         + sum over (c, a, b) of  w[g, o, c, a, b] x[n, (g, c), i*sh + a*dh - top, j*sw + b*dw - left]
 """
 cimport numpy as cnp
 

@@ -84,8 +84,8 @@ cdef void forward_planes(void* context, Py_ssize_t first, Py_ssize_t last, int s
         output = r % all_outputs
         x = plane_of_x(v, r // all_outputs, output // conv.outputs, band + v.band_bytes)
         y = conv.y.data + r * x.oh * x.ow * size
-        v.table.depthwise.forward(&x, conv.w.data + output * taps * size, conv.bias + output * size if conv.bias != NULL else NULL,
-                                  y, x.ow * size, band)
+        v.table.depthwise.forward(&x, conv.w.data + output * taps * size,
+                                  conv.bias + output * size if conv.bias != NULL else NULL, y, x.ow * size, band)
         if conv.activation != NULL:
             conv.activation(x.oh * x.ow, y, y, NULL)
 

@@ -50,8 +50,9 @@ cdef bint winograd_pays(const Convolution* conv) noexcept nogil:
 
 
 cdef bint takes_winograd(const Convolution* conv, int asked) noexcept nogil:
-    return 0 < conv.channels <= LONGEST_CHAIN and (winograd_pays(conv) if asked == ANY else
-                                               asked == WINOGRAD and winograd_applies(&conv.x))
+    if not 0 < conv.channels <= LONGEST_CHAIN:
+        return False
+    return winograd_pays(conv) if asked == ANY else asked == WINOGRAD and winograd_applies(&conv.x)
 
 
 cdef bint rows_follow(const Convolution* conv) noexcept nogil:

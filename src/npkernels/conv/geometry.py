@@ -50,7 +50,7 @@ def conv_output_size(size, kernel_size, *, stride=1, padding=0, dilation=1, ceil
 
 
 class Geometry(NamedTuple):
-    """The windows of a convolution as the kernels take them: kernel, stride, dilation, leading pads, size of the result."""
+    """The windows of a convolution as kernels take them: kernel, stride, dilation, leading pads, size of the result."""
 
     kh: int
     kw: int
