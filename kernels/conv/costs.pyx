@@ -21,71 +21,70 @@ cnp.import_array()
 # one of results, or of copied numbers; what belongs to weights is shared by the images of a batch.
 NS = {
     "flat": {
-        "multiply": 0.141,         # a weight by a vector of places, those of no window too
-        "run": 26.2,               # a run is begun
-        "copy": 1.62,              # a vector of a run is filled, of rows that are read one by one or in twos
-        "deal": 7.87,              # the same of more phases
-        "store": 0.95,             # a vector of places is brought to y
-        "row": 0.15,               # a row of y
-        "weights": 0.62,           # a vector of weights is read
+        "multiply": 0.266,         # a weight by a vector of places, those of no window too
+        "load": 0.211,             # a vector of places comes to a tile
+        "run": 43.8,               # a run is begun
+        "copy": 1.93,              # a vector of a run is filled, of rows that are read one by one or in twos
+        "deal": 12,                # the same of more phases
+        "store": 2,                # a vector of places is brought to y
+        "weights": 0.0202,         # a vector of weights is read
     },
     "patches": {
-        "multiply": 0.137,
-        "gather": 0.13,            # a pixel of a short or strided row
-        "window": 0.87,            # a window and tap of the first channel
-        "copy": 1.66,              # a vector of a long row
-        "deal": 3.32,              # the same at a stride
-        "store": 1.5,
-        "weights": 1.25,
+        "multiply": 0.252,
+        "load": 0.159,
+        "gather": 0.228,           # a pixel of a short or strided row
+        "window": 0.922,           # a window and tap of the first channel
+        "copy": 2.6,               # a vector of a long row
+        "deal": 4.46,              # the same at a stride
+        "store": 2.88,
+        "weights": 3.46,
     },
     "lanes": {
-        "multiply": 0.107,         # a pixel by a vector of outputs
-        "tile": 8.5,               # a tile for a panel of outputs
-        "broadcast": 0.062,        # a tap of a window, for a panel
-        "plane": 10.9,             # a plane is copied
-        "copy": 1.37,              # a vector of it
-        "store": 2.5,              # a window's vector of outputs
-        "weights": 2.5,
+        "multiply": 0.223,         # a pixel by a vector of outputs
+        "broadcast": 0.0549,       # a tap of a window, for a panel
+        "plane": 16.1,             # a plane is copied
+        "copy": 1.71,              # a vector of it
+        "store": 4.26,             # a window's vector of outputs
+        "weights": 2.82,
     },
     "images": {
-        "multiply": 0.096,
-        "window": 10.6,            # a window of a tile of images, for a panel
-        "list": 0.375,             # a tap of it is listed
-        "tap": 0.75,               # a tap inside the image, for a tile and a panel
-        "channel": 0.15,           # a channel of a window, for a panel
-        "store": 2.5,
-        "weights": 2.5,
+        "multiply": 0.153,
+        "broadcast": 0.217,        # a tap of a window inside, for a panel
+        "far": 0.0959,             # the same of a tile of images whose lines do not stay in L1
+        "store": 4.47,
+        "weights": 3.26,
     },
     "winograd": {
-        "multiply": 0.137,         # a transformed pixel by a vector of outputs
-        "pixels": 40.0,            # a tile's vector of channels
-        "store": 25.0,             # a tile's vector of outputs
-        "weights": 15.0,           # a channel's vector of kernels
+        "multiply": 0.34,          # a transformed pixel by a vector of outputs
+        "pixels": 159,             # a tile's vector of channels
+        "store": 127,              # a tile's vector of outputs
+        "weights": 76.8,           # a channel's vector of kernels
     },
     "rows": {
-        "plane": 30.0,
-        "copy": 1.0,               # a vector of a row of x
-        "tap": 0.375,              # a tap of a vector of y
+        "plane": 38.0,
+        "copy": 2.3,               # a vector of a row of x
+        "tap": 0.54,               # a tap of a vector of y
+        "deal": 20.0,              # a vector of a row of x in more phases than two
     },
     "pixels": {
-        "block": 80.0,             # as many planes as there are lanes
-        "copy": 1.76,              # a pixel of x or y, of a block
-        "tap": 0.22,               # a tap of a pixel of y
+        "block": 155.0,            # as many planes as there are lanes
+        "copy": 2.5,               # a pixel of x or y, of a block
+        "tap": 0.37,               # a tap of a pixel of y
     },
     "columns": {
-        "multiply": 0.141,
-        "sum": 3.37,               # a vector of a column is added to its place
-        "pixel": 2.37,             # a vector of dx that several taps meet
-        "spread": 11.9,            # the same of one tap
-        "plane": 0.55,             # a tap of a plane
-        "pack": 3.25,              # a vector of dy
-        "weights": 3.75,
-        "call": 2700.0,
+        "multiply": 0.28,
+        "sum": 5.22,               # a vector of a column is added to its place
+        "pixel": 0.525,            # a vector of dx
+        "deal": 4.36,              # a vector of dx whose pixels are apart
+        "pack": 3.41,              # a vector of dy
+        "weights": 6.17,
+        "call": 541,
     },
     "phases": {                    # beside what their convolutions take
-        "turn": 9.6,               # a vector of weights
-        "deal": 3.5,               # a vector of dx whose pixels are apart
-        "call": 1500.0,            # of a convolution
+        "turn": 4.79,              # a vector of weights
+        "deal": 5.44,              # a vector of dx whose pixels are apart
+        "call": 595,               # of a convolution
+        "row": 1.09,               # a row of pixels that are apart
     },
 }
 
@@ -142,6 +141,11 @@ cdef void count(const Convolution* conv, int form, double* counts) noexcept nogi
         count_phases(conv, counts)
 
 
+cdef inline double slivers(const Convolution* conv) noexcept nogil:
+    # tiles of the product, down the outputs
+    return ceil_div(conv.outputs, conv.table.tile.rows)
+
+
 cdef void count_flat(const Convolution* conv, double* n) noexcept nogil:
     cdef const windows* x = &conv.x
     cdef flat_layout flat = flat_layout_of(x)
@@ -149,9 +153,10 @@ cdef void count_flat(const Convolution* conv, double* n) noexcept nogil:
     # Weights come anew for each image from beyond L2.
     cdef bint far = conv.outputs * conv.channels * taps * conv.table.itemsize > cache_sizes().l2
     copies = places + blocks * flat.extra / <double>conv.table.lanes
-    n[0], n[1] = taps * conv.outputs * conv.channels * places, blocks * conv.channels * flat.phases_h * flat.phases_w
-    n[2 if x.sw <= 2 else 3] = <double>conv.channels * flat.phases_h * flat.phases_w * copies
-    n[4], n[5] = conv.outputs * places, <double>conv.outputs * x.oh
+    n[0], n[1] = taps * conv.outputs * conv.channels * places, taps * slivers(conv) * conv.channels * places
+    n[2] = blocks * conv.channels * flat.phases_h * flat.phases_w
+    n[3 if x.sw <= 2 else 4] = <double>conv.channels * flat.phases_h * flat.phases_w * copies
+    n[5] = conv.outputs * places
     n[6] = taps * conv.outputs * conv.channels / ((1 if far else conv.images) * <double>conv.table.lanes)
 
 
@@ -159,12 +164,12 @@ cdef void count_patches(const Convolution* conv, double* n) noexcept nogil:
     cdef const windows* x = &conv.x
     cdef Py_ssize_t lanes = conv.table.lanes, short_rows = conv.table.conv.short_rows
     cdef double taps = x.kh * x.kw, pixels = <double>x.oh * x.ow, vectors = pixels / lanes
-    n[0] = taps * conv.outputs * conv.channels * vectors
+    n[0], n[1] = taps * conv.outputs * conv.channels * vectors, taps * slivers(conv) * conv.channels * vectors
     if x.ow < short_rows or (x.sw > 2 and short_rows > 0):
-        n[1], n[2] = conv.channels * taps * pixels, taps * pixels
+        n[2], n[3] = conv.channels * taps * pixels, taps * pixels
     else:
-        n[3 if x.sw == 1 else 4] = conv.channels * taps * x.oh * ceil_div(x.ow, lanes)
-    n[5], n[6] = conv.outputs * vectors, taps * conv.outputs * conv.channels / (<double>conv.images * lanes)
+        n[4 if x.sw == 1 else 5] = conv.channels * taps * x.oh * ceil_div(x.ow, lanes)
+    n[6], n[7] = conv.outputs * vectors, taps * conv.outputs * conv.channels / (<double>conv.images * lanes)
 
 
 cdef inline double idle(double vectors, Py_ssize_t rows, Py_ssize_t tallest) noexcept nogil:
@@ -182,22 +187,23 @@ cdef void count_lanes(const Convolution* conv, double* n) noexcept nogil:
     cdef Py_ssize_t tallest = conv.table.tile.rows, vectors = ceil_div(conv.outputs, conv.table.lanes)
     cdef double panels = panel_count(vectors, conv.table.tile.vectors), c = conv.channels, taps = x.kh * x.kw
     n[0] = vectors * c * rows_inside(x) * x.kw * x.ow * idle(min(conv.table.tile.vectors, vectors), x.ow, tallest)
-    n[1], n[2] = panels * x.oh * ceil_div(x.ow, tallest), panels * c * taps * x.oh * x.ow
+    n[1] = panels * c * taps * x.oh * x.ow
     if not lanes_read_in_place(conv):
-        n[3] = c
-        n[4] = c * ((x.oh - 1) * x.sh + (x.kh - 1) * x.dh + 1) * lanes_pitch(conv) / conv.table.lanes
-    n[5], n[6] = <double>vectors * x.oh * x.ow, vectors * c * taps / conv.images
+        n[2] = c
+        n[3] = c * ((x.oh - 1) * x.sh + (x.kh - 1) * x.dh + 1) * lanes_pitch(conv) / conv.table.lanes
+    n[4], n[5] = <double>vectors * x.oh * x.ow, vectors * c * taps / conv.images
 
 
 cdef void count_images(const Convolution* conv, double* n) noexcept nogil:
     cdef const windows* x = &conv.x
     cdef Py_ssize_t tallest = conv.table.tile.rows, vectors = ceil_div(conv.outputs, conv.table.lanes)
     cdef double panels = panel_count(vectors, conv.table.tile.vectors), c = conv.channels, taps = x.kh * x.kw
-    cdef double pixels = x.oh * x.ow, tiles = <double>ceil_div(conv.images, tallest) / conv.images
     cdef double inside = rows_inside(x) * pairs_inside(x.ow, x.sw, x.kw, x.dw, x.left, x.w)
     n[0] = vectors * c * inside * idle(min(conv.table.tile.vectors, vectors), min(conv.images, tallest), tallest)
-    n[1], n[2], n[3] = panels * tiles * pixels, panels * tiles * pixels * taps, panels * tiles * c * inside
-    n[4], n[5], n[6] = panels * c * pixels, vectors * pixels, vectors * c * taps / conv.images
+    n[1] = panels * c * inside
+    if c * x.kh * tallest * 64 > cache_sizes().l1d:
+        n[2] = n[1] * ceil_div(conv.images, tallest) / conv.images
+    n[3], n[4] = <double>vectors * x.oh * x.ow, vectors * c * taps / conv.images
 
 
 cdef Py_ssize_t winograd_tiles(const windows* x) noexcept nogil:
@@ -216,7 +222,7 @@ cdef void count_depthwise(const Convolution* conv, int form, double* n) noexcept
     cdef Py_ssize_t lanes = conv.table.lanes
     cdef double taps = x.kh * x.kw, planes = conv.groups * conv.outputs, blocks = ceil_div(conv.groups, lanes)
     if form == ROWS:
-        n[0], n[1] = planes, planes * x.h * ceil_div(x.w, lanes * x.sw)
+        n[0], n[1 if x.sw <= 2 else 3] = planes, planes * x.h * ceil_div(x.w, lanes * (x.sw if x.sw <= 2 else 1))
         n[2] = planes * x.oh * ceil_div(x.ow, lanes) * taps
     else:
         n[0], n[1], n[2] = blocks, blocks * (x.h * x.w + x.oh * x.ow), blocks * x.oh * x.ow * taps
@@ -224,18 +230,20 @@ cdef void count_depthwise(const Convolution* conv, int form, double* n) noexcept
 
 cdef void count_columns(const Convolution* conv, double* n) noexcept nogil:
     cdef const windows* x = &conv.x
-    cdef double taps = x.kh * x.kw, c = conv.channels, oc = conv.outputs, lanes = conv.table.lanes
-    cdef double vectors = x.oh * x.ow / lanes, pixels = x.h * x.w / lanes
-    n[0], n[1], n[2 if taps > 1 else 3] = taps * c * oc * vectors, taps * c * vectors, c * pixels
-    n[4], n[5], n[6], n[7] = c * taps, oc * vectors, oc * c * taps / (lanes * conv.images), 1. / conv.images
+    cdef double lanes = conv.table.lanes, vectors = x.oh * x.ow / lanes, pixels = x.h * x.w / lanes
+    cdef double taps = x.kh * x.kw, c = conv.channels, oc = conv.outputs
+    n[0], n[1], n[2], n[3] = taps * c * oc * vectors, taps * c * vectors, c * pixels, 0 if x.sw == 1 else c * pixels
+    n[4], n[5], n[6] = oc * vectors, oc * c * taps / (conv.images * lanes), 1. / conv.images
 
 
 cdef void count_phases(const Convolution* conv, double* n) noexcept nogil:
     cdef const windows* x = &conv.x
-    cdef double lanes = conv.table.lanes
-    n[0] = conv.outputs * conv.channels * x.kh * x.kw / (lanes * conv.images)
-    n[1] = 0 if x.sh * x.sw == 1 else conv.channels * x.h * x.w / lanes
-    n[2] = <double>min(x.kh, x.sh) * min(x.kw, x.sw) / conv.images
+    cdef flat_layout flat = flat_layout_of(x)
+    cdef Py_ssize_t lanes = conv.table.lanes
+    n[0] = <double>conv.outputs * conv.channels * x.kh * x.kw / (lanes * conv.images)
+    n[2] = <double>flat.phases_h * flat.phases_w / conv.images
+    if x.sh * x.sw > 1:
+        n[1], n[3] = <double>conv.channels * x.h * x.w / lanes, <double>conv.channels * x.h * flat.phases_w
 
 
 def counts(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, object geometry, Py_ssize_t groups, str form):

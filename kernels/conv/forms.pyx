@@ -4,6 +4,7 @@ The least cost (costs.pyx), or rules of sizes. Forms whose bits differ are chose
 batch or by where its pixels lie.
 """
 cimport numpy as cnp
+from libc.math cimport HUGE_VAL
 
 from npkernels._kernels.convolution cimport Convolution, set_operands, set_windows
 from npkernels._kernels.costs cimport (
@@ -16,6 +17,7 @@ from npkernels._kernels.image_gradient cimport Phase, phase_of, phases_of
 from npkernels._kernels.lanes cimport lanes_fit
 from npkernels._kernels.primitives cimport flat_layout, flat_layout_of, windows
 from npkernels._kernels.product cimport SUM_BLOCK
+from npkernels._kernels.windows cimport pairs_inside
 
 cnp.import_array()
 
@@ -39,8 +41,9 @@ cdef bint winograd_applies(const windows* x) noexcept nogil:
 
 
 cdef bint winograd_fills(const windows* x) noexcept nogil:
-    # Is at least half of the tiles' pixels wanted?
-    return 2 * x.oh * x.ow >= (7 - x.kh) * (7 - x.kh) * winograd_tiles(x)
+    # Is at least half of the tiles' pixels wanted, and does at least half of the taps meet the image?
+    cdef double inside = (<double>pairs_inside(x.oh, 1, x.kh, 1, x.top, x.h) * pairs_inside(x.ow, 1, x.kw, 1, x.left, x.w))
+    return 2 * x.oh * x.ow >= (7 - x.kh) * (7 - x.kh) * winograd_tiles(x) and 2 * inside >= x.kh * x.kw * x.oh * x.ow
 
 
 cdef bint winograd_pays(const Convolution* conv) noexcept nogil:
@@ -152,38 +155,51 @@ cdef int choose_forward(const Convolution* conv, int asked) noexcept nogil:
 cdef int choose_image_gradient(const Convolution* conv, int asked) noexcept nogil:
     cdef double extra = conv.groups * (STRIDED_PLANE + STRIDED_ROW * conv.x.h) if conv.x.sh * conv.x.sw > 1 else 0
     cdef int form = choose_depthwise(conv, asked, 1, extra) if conv.bias == NULL else 0
+    cdef Convolution nominal
+    cdef double by_columns
     if form:
         return form
     if asked == COLUMNS or asked == PHASES:
         return asked
-    return PHASES if (asked == WINOGRAD and winograd_applies(&conv.x)) or phases_pay(conv) else COLUMNS
+    if asked == WINOGRAD and winograd_applies(&conv.x):
+        return PHASES
+    # By columns, a 1x1 window at stride 1 would be copied for nothing.
+    if conv.x.sh * conv.x.sw * conv.x.kh * conv.x.kw == 1:
+        return PHASES
+    nominal = one_batch(conv)
+    by_columns = cost(&nominal, COLUMNS)
+    return PHASES if cost_of_phases(&nominal, by_columns) < by_columns else COLUMNS
 
 
-cdef bint phases_pay(const Convolution* conv) noexcept nogil:
-    cdef Convolution nominal = conv[0], phase
-    cdef Phase[MOST_PHASES] rows, columns
-    cdef Py_ssize_t i, j, size = conv.table.itemsize
-    cdef double by_columns, by_phases, least
-    cdef windows* x = &nominal.x
-    if x.sh * x.sw == 1 and x.kh * x.kw == 1:
-        return True
-    if min(x.kh, x.sh) > MOST_PHASES or min(x.kw, x.sw) > MOST_PHASES:
-        return False
-    nominal.images, nominal.y.column, nominal.y.row = PHASE_IMAGES, size, x.ow * size
-    nominal.y.channel = x.oh * nominal.y.row
+cdef Convolution one_batch(const Convolution* conv) noexcept nogil:
+    # The same for a batch of PHASE_IMAGES with dy in C order, whatever they are
+    cdef Convolution nominal = conv[0]
+    nominal.images, nominal.y.column, nominal.y.row = PHASE_IMAGES, conv.table.itemsize, conv.x.ow * conv.table.itemsize
+    nominal.y.channel = conv.x.oh * nominal.y.row
     nominal.y.image = conv.groups * conv.outputs * nominal.y.channel
-    by_columns, by_phases = cost(&nominal, COLUMNS), cost(&nominal, PHASES)
-    for i in range(phases_of(x, False, rows)):
-        for j in range(phases_of(x, True, columns)):
-            if by_phases >= by_columns:
-                return False
-            phase = phase_of(&nominal, &rows[i], &columns[j])
+    return nominal
+
+
+cdef double cost_of_phases(const Convolution* conv, double limit) noexcept nogil:
+    # Of dx by convolutions, each in the form of y that it would take; or more than the limit
+    cdef Convolution phase
+    cdef Phase[MOST_PHASES] rows, columns
+    cdef Py_ssize_t i, j, row_count, column_count
+    cdef double total = cost(conv, PHASES), least
+    if min(conv.x.kh, conv.x.sh) > MOST_PHASES or min(conv.x.kw, conv.x.sw) > MOST_PHASES:
+        return HUGE_VAL
+    row_count, column_count = phases_of(&conv.x, False, rows), phases_of(&conv.x, True, columns)
+    for i in range(row_count):
+        for j in range(column_count):
+            if total > limit:
+                return total
+            phase = phase_of(conv, &rows[i], &columns[j])
             if takes_winograd(&phase, ANY):
-                by_phases += cost(&phase, WINOGRAD)
+                least = cost(&phase, WINOGRAD)
             else:
                 choose_direct(&phase, &least)
-                by_phases += least
-    return by_phases < by_columns
+            total += least
+    return total
 
 
 cdef bint plane_products_apply(const Convolution* conv) noexcept nogil:
@@ -213,9 +229,17 @@ cdef int choose_weight_gradient(const Convolution* conv, int asked) noexcept nog
     return SUMS
 
 
-def chosen(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, object geometry, Py_ssize_t groups):
+def chosen(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, object geometry, Py_ssize_t groups, int asked=ANY):
     """The forms of y, dx and dw of a convolution, by their numbers in `FORMS`."""
     cdef Convolution conv
     set_windows(&conv.x, x, geometry)
     set_operands(&conv, x, w, None, y, groups)
-    return choose_forward(&conv, ANY), choose_image_gradient(&conv, ANY), choose_weight_gradient(&conv, ANY)
+    return choose_forward(&conv, asked), choose_image_gradient(&conv, asked), choose_weight_gradient(&conv, asked)
+
+
+def cost_by_phases(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, object geometry, Py_ssize_t groups):
+    """Nanoseconds of dx by convolutions, for an image and a group of this batch."""
+    cdef Convolution conv
+    set_windows(&conv.x, x, geometry)
+    set_operands(&conv, x, w, None, y, groups)
+    return cost_of_phases(&conv, HUGE_VAL)
