@@ -88,7 +88,7 @@ def fitted(form, samples):
         return np.log(beside + counts @ np.exp(values) + 1e-9) - times
 
     found = least_squares(errors, np.log(np.maximum(old, 1e-3)), bounds=(-9, 9), loss="soft_l1", f_scale=0.3)
-    print(f"{form}: {len(samples)} layers, error of the cost {np.exp(np.median(abs(found.fun))):.2f} times in the median")
+    print(f"{form}: {len(samples)} layers, median error of the cost {np.exp(np.median(abs(found.fun))):.2f} times")
     values = np.where(counts.any(axis=0), np.exp(found.x), old)
     return {name: float(f"{value:.3g}") for name, value in zip(names, values, strict=True)}
 
@@ -103,7 +103,8 @@ def print_choices(results, worst):
             f"95 % {np.quantile(loss, 0.95):.2f}"
         )
         for each, name, times in losses[:worst]:
-            print(f"    {each:.2f} {name}: " + ", ".join(f"{form} {took / 1e6:.3f}" for form, took in times.items()) + " ms")
+            took = ", ".join(f"{form} {ns / 1e6:.3f}" for form, ns in times.items())
+            print(f"    {each:.2f} {name}: {took} ms")
 
 
 def main():

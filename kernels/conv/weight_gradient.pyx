@@ -24,9 +24,15 @@ from npkernels._kernels.windows cimport end_inside, first_inside
 cdef enum:
     BLOCK_PIXELS = 768            # of the inner axis in a block
     FEW_CHANNELS = 7              # make low tiles; copies pay if they serve several taps
+    TILE_CHANNELS = 8             # of a tile of the widest vectors: parts are sums of their own, which follow no machine
+    TILE_OUTPUTS = 48
     SMALL_RESULT = 32             # tiles below which the images are split,
     PART_PIXELS = 2048            # or if the parts are long
-    PARTS_BYTES = 1 << 20         # and their sums small
+    PARTS_BYTES = 1 << 20         # and their sums small, into so many
+    MOST_PARTS = 8
+    MOST_WIDTH = 512              # of a block, in windows of a row
+    MOST_EXTRA = 1 << 16          # numbers of a flat copy beyond its windows
+    TASK_ROWS = 64                # of dw' in a task
 
 cdef struct Gradient:
     const primitives* table
@@ -53,11 +59,11 @@ cdef void plan(Gradient* v, int threads) noexcept nogil:
     cdef const primitives* t = v.table
     cdef windows* x = &v.x
     cdef Py_ssize_t size = t.itemsize, panel = t.lanes * t.tile.vectors, k = v.channels * v.taps, tiles, copies, wanted
-    tiles = v.groups * ceil_div(k, 8) * ceil_div(v.outputs, 48)
+    tiles = v.groups * ceil_div(k, TILE_CHANNELS) * ceil_div(v.outputs, TILE_OUTPUTS)
     v.parts = min(v.images * x.oh * x.ow // PART_PIXELS, PARTS_BYTES // (v.groups * k * v.outputs * size))
-    v.parts = max(1, min(v.images, max(SMALL_RESULT // tiles, min(8, v.parts))))
-    v.width = min(x.ow, 512)
-    v.flat = v.layout.pitch <= 2 * x.ow + 64 and v.layout.extra <= 65536
+    v.parts = max(1, min(v.images, max(SMALL_RESULT // tiles, min(MOST_PARTS, v.parts))))
+    v.width = min(x.ow, <Py_ssize_t>MOST_WIDTH)
+    v.flat = v.layout.pitch <= 2 * x.ow + 64 and v.layout.extra <= MOST_EXTRA
     v.lines = max(1, min(x.oh, BLOCK_PIXELS // v.width)) if v.width == x.ow else 1
     # A chain is whole blocks, or whole images where it can be: as many however the image is read.
     v.pictures = max(1, BLOCK_PIXELS // (x.oh * x.ow))
@@ -76,11 +82,11 @@ cdef void plan(Gradient* v, int threads) noexcept nogil:
     v.output_ranges = ceil_div(v.outputs, v.output_block)
     # Tasks are ranges of channels, which pack dy anew, if there are enough; else also of outputs, which copy the image anew.
     wanted = ceil_div(3 * threads, v.parts * v.groups) if threads > 1 else 1
-    if 3 * v.output_ranges * (v.channels * v.taps // 64) < 2 * wanted:
+    if 3 * v.output_ranges * (v.channels * v.taps // TASK_ROWS) < 2 * wanted:
         v.output_ranges = max(v.output_ranges, min(wanted, ceil_div(v.outputs, panel)))
     v.output_block = ceil_div(ceil_div(v.outputs, v.output_ranges), t.lanes) * t.lanes
     v.output_ranges = ceil_div(v.outputs, v.output_block)
-    v.channel_ranges, v.tap_ranges = max(1, min(ceil_div(wanted, v.output_ranges), v.channels * v.taps // 64)), 1
+    v.channel_ranges, v.tap_ranges = max(1, min(ceil_div(wanted, v.output_ranges), v.channels * v.taps // TASK_ROWS)), 1
     if v.in_place and v.channels < v.channel_ranges * t.tile.rows:         # which would leave low tiles
         wanted, v.channel_ranges = v.channel_ranges, max(1, v.channels // t.tile.rows)
         v.tap_ranges = min(v.taps, ceil_div(wanted, v.channel_ranges))

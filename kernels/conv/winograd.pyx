@@ -19,16 +19,13 @@ from npkernels._kernels.primitives cimport (
     panel_start, primitives, windows, winograd_primitives,
 )
 from npkernels._kernels.product cimport SERIAL_FLOP, ceil_div, odd_lines
-from npkernels._kernels.runtime cimport num_threads, parallel_for, workspace, workspace_done
+from npkernels._kernels.runtime cimport cache_sizes, num_threads, parallel_for, workspace, workspace_done
 from npkernels._kernels.scalars cimport round_to_line
 from npkernels._kernels.strips cimport Strips, first_tile, locate, set_strips
 
 cdef enum:
     BLOCK_TILES = 64                 # the most in a block
-    BLOCK_BYTES = 1200000            # of V, and of M
-    RANGE_BYTES = 4000000            # of U where it is shared
-    TILE_BYTES = 4750000             # of V where it is shared: with U, M and pixels of a thread 8 MB
-    OWN_BYTES = 2500000              # of U where every thread has its own
+    MOST_BYTES = 8 << 20             # of U, V, M and pixels of a thread: what it may hold of the last cache
     PACKED_CHANNELS = 16             # of the kernels that are packed at a time
 
 cdef struct Winograd:
@@ -43,6 +40,7 @@ cdef struct Winograd:
     activation_fn activation
     Py_ssize_t images, channels, padded, outputs       # padded to whole vectors
     Py_ssize_t all_channels
+    Py_ssize_t room                  # bytes of U, V, M and pixels that a thread holds
     Py_ssize_t channel_block, first_channel            # whose U is held at a time; of which it is the first
     Strips strips
     Py_ssize_t block, tiles                            # strips and tiles in a block
@@ -63,13 +61,15 @@ cdef void plan(Winograd* v, int threads) noexcept nogil:
     cdef const primitives* t = v.table
     cdef Py_ssize_t size = t.itemsize, widest = t.lanes * t.tile.vectors, all_tiles
     v.padded = ceil_div(v.channels, t.lanes) * t.lanes
+    v.room = min(<Py_ssize_t>MOST_BYTES, max(cache_sizes().l2, cache_sizes().l3))
     set_strips(&v.strips, v.images, v.x.oh, v.x.ow, v.step)
     v.v_tile, v.channel_block = v.padded, v.channels
     v.pixel_bytes = round_to_line(<size_t>max(<Py_ssize_t>(WINOGRAD_PIXELS + WINOGRAD_TILES * WINOGRAD_PARTS) * t.lanes,
                                               PACKED_CHANNELS * v.taps * widest) * size)
     all_tiles = first_tile(&v.strips, v.strips.count)
-    v.by_outputs = (WINOGRAD_PLANES * v.channels * v.outputs * size > RANGE_BYTES
-                    and WINOGRAD_PLANES * odd_lines(all_tiles * v.v_tile) * size <= TILE_BYTES)
+    # U does not fit beside a block, but V of all tiles does beside a panel's U.
+    v.by_outputs = (WINOGRAD_PLANES * v.channels * v.outputs * size > v.room // 2
+                    and WINOGRAD_PLANES * odd_lines(all_tiles * v.v_tile) * size <= v.room * 4 // 7)
     if v.by_outputs:
         plan_outputs(v, threads, all_tiles)
     else:
@@ -88,25 +88,26 @@ cdef void plan_tiles(Winograd* v, int threads) noexcept nogil:
     cdef const primitives* t = v.table
     cdef Py_ssize_t size = t.itemsize, strips, chunk, widest = t.lanes * t.tile.vectors, ranges
     chunk, strips = v.strips.longest, v.strips.count
-    v.tiles = max(16, min(<Py_ssize_t>BLOCK_TILES, BLOCK_BYTES // (WINOGRAD_PLANES * v.padded * size)))
+    v.tiles = max(16, min(<Py_ssize_t>BLOCK_TILES, v.room // 7 // (WINOGRAD_PLANES * v.padded * size)))
     v.block = max(1, min(v.tiles // chunk, strips // (3 * threads) if threads > 1 else strips))
     v.tiles = v.block * chunk
-    v.count = max(widest, RANGE_BYTES // (WINOGRAD_PLANES * v.channels * size) // widest * widest)
+    v.count = max(widest, v.room // 2 // (WINOGRAD_PLANES * v.channels * size) // widest * widest)
     ranges = ceil_div(v.outputs, v.count)
     v.count = ceil_div(ceil_div(v.outputs, ranges), widest) * widest
-    v.part = max(1, BLOCK_BYTES // (WINOGRAD_PLANES * v.tiles * size) // widest) * widest
+    v.part = max(1, v.room // 7 // (WINOGRAD_PLANES * v.tiles * size) // widest) * widest
     v.v_plane = odd_lines(v.tiles * v.v_tile)
 
 
 cdef void plan_outputs(Winograd* v, int threads, Py_ssize_t all_tiles) noexcept nogil:
     cdef const primitives* t = v.table
     cdef Py_ssize_t size = t.itemsize, vectors = ceil_div(v.outputs, t.lanes), chunk = v.strips.longest
+    cdef Py_ssize_t most = v.room * 3 // 10 // (WINOGRAD_PLANES * size)          # numbers in a plane of a panel's U
     v.panels = min(vectors, ceil_div(panel_count(vectors, t.tile.vectors), threads) * threads)
     v.count = v.part = ceil_div(vectors, v.panels) * t.lanes
     v.v_plane = odd_lines(all_tiles * v.v_tile)
     v.block = max(1, BLOCK_TILES // chunk)
-    if WINOGRAD_PLANES * v.channels * v.count * size > OWN_BYTES:      # then V's size says that tiles are few
-        v.channel_block = max(1, OWN_BYTES // (WINOGRAD_PLANES * v.count * size))
+    if v.channels * v.count > most:          # then V's size says that tiles are few
+        v.channel_block = max(1, most // v.count)
         v.channel_block = ceil_div(v.channels, ceil_div(v.channels, v.channel_block))
         v.channel_block = ceil_div(v.channel_block, PACKED_CHANNELS) * PACKED_CHANNELS
         v.block = v.strips.count

@@ -28,8 +28,9 @@ from npkernels._kernels.scalars cimport round_to_line
 from npkernels._kernels.strips cimport Strips, first_tile, locate, set_strips
 
 cdef enum:
-    GROUP_BYTES = 3500000            # of V and U
-    SUM_BYTES = 3600000              # of M
+    # Chains end with groups of tiles, so that these are part of what dw is and follow no machine.
+    GROUP_BYTES = 7 << 19            # of V and U
+    SUM_BYTES = 7 << 19              # of M
     TAP_CHANNELS = 16                # whose taps are transformed at a time
 
 # The largest norm of a tile of a channel, and the sum of all

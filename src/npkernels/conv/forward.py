@@ -53,7 +53,8 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     algorithm : {"auto", "direct", "winograd"}
         "winograd" is F(4x4, 3x3) or F(2x2, 5x5): a quarter or a third of the multiplications, for 3x3 and 5x5 kernels
         at stride and dilation 1. "auto" takes it from 16 channels of `x` in a group, 32 of `y` (16 for 5x5 kernels) and
-        49 pixels on, where it is up to 2.5 times faster; the choice looks at the sizes of an image, never at the batch.
+        49 pixels on, unless most taps meet the padding, where it is up to 2.5 times faster; the choice looks at the
+        sizes of an image, never at the batch.
     out : (n, oc, oh, ow) array, dtype of `x`, optional
         C-contiguous; must not overlap an input.
 

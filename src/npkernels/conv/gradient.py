@@ -23,8 +23,8 @@ def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, algo
     stride, padding, dilation, groups
         As in `conv2d`.
     algorithm : {"auto", "direct", "winograd"}
-        Of `dx` and `dw`; "winograd" as in `conv2d`. "auto" takes it for `dx` where `conv2d` would take it for that
-        convolution of `dy`, and for `dw` from 16 channels on both sides of a group and 8 tiles on.
+        Of `dx` and `dw`; "winograd" as in `conv2d`. "auto" takes it for `dx` where that is a convolution of `dy` for
+        which `conv2d` would take it, and for `dw` from 16 channels on both sides of a group and 8 tiles on.
     needs : tuple of "x", "w", "b"
         Which gradients to compute.
 
