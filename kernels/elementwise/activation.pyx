@@ -3,7 +3,7 @@ cimport numpy as cnp
 
 from npkernels._kernels.plain cimport is_plain
 from npkernels._kernels.primitives cimport (
-    ACTIVATION_COUNT, activation_fn, activation_gradient_fn, activation_names, activation_options,
+    ACTIVATION_arsinh, ACTIVATION_COUNT, activation_fn, activation_gradient_fn, activation_names, activation_options,
 )
 from npkernels._kernels.runtime cimport empty_array
 from npkernels._kernels.strided cimport (
@@ -29,6 +29,11 @@ cdef int set_parameters(Call* call, tuple parameters) except -1:
     return 0
 
 
+cdef inline double flops_of(int function) noexcept:
+    # The first functions of the list take a few operations, the others a series.
+    return 4 if function < ACTIVATION_arsinh else 32
+
+
 cdef void forward_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
     cdef const Call* call = <const Call*>e.context
     call.forward(count, at[0], at[1], &call.options)
@@ -49,7 +54,7 @@ cpdef forward(
     cdef Elementwise e
     cdef Call call
     set_parameters(&call, parameters)
-    elementwise_begin(&e, y, forward_row, &call)
+    elementwise_begin(&e, y, flops_of(function), forward_row, &call)
     call.forward = e.table.activation.forward[function]
     elementwise_operand(&e, x, READ)
     elementwise_operand(&e, y, WRITE)
@@ -82,7 +87,7 @@ def backward(
     cdef Elementwise e
     cdef Call call
     set_parameters(&call, parameters)
-    elementwise_begin(&e, dx, backward_row, &call)
+    elementwise_begin(&e, dx, flops_of(function), backward_row, &call)
     call.backward = e.table.activation.backward[function]
     elementwise_operand(&e, dy, READ)
     elementwise_operand(&e, x, READ)
