@@ -193,7 +193,7 @@ static const score_fn scores[][TILE_VECTORS] = {ROW(1), ROW(2), ROW(3), ROW(4), 
 
 static ptrdiff_t scratch_reals(ptrdiff_t count, ptrdiff_t d)
 {
-    return (count + LANES - 1) / LANES * LANES * (d + 2); /* panels, best score, place */
+    return ceil_div(count, LANES) * LANES * (d + 2); /* panels, best score, place */
 }
 
 static int nearest(ptrdiff_t count, ptrdiff_t following, ptrdiff_t d, ptrdiff_t k, const char *x, ptrdiff_t row_stride,
@@ -201,7 +201,7 @@ static int nearest(ptrdiff_t count, ptrdiff_t following, ptrdiff_t d, ptrdiff_t 
                    real *scratch, int32_t *labels)
 {
     assert(count >= 1 && d >= 1 && k >= 1);
-    const ptrdiff_t samples = (count + LANES - 1) / LANES * LANES, tiles = tile_count(k);
+    const ptrdiff_t samples = ceil_div(count, LANES) * LANES, tiles = tile_count(k);
     real *best = scratch, *panels = scratch + 2 * samples;
     integer *place = (integer *)(scratch + samples);
     for (ptrdiff_t i = 0; i < samples; i += LANES) {

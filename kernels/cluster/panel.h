@@ -8,7 +8,7 @@
 enum { PANEL = TILE_VECTORS * LANES }; /* the most samples of a tile */
 
 /* Centroids are split evenly into tiles of at most TILE_ROWS. */
-INLINE ptrdiff_t tile_count(ptrdiff_t k) { return (k + TILE_ROWS - 1) / TILE_ROWS; }
+INLINE ptrdiff_t tile_count(ptrdiff_t k) { return ceil_div(k, TILE_ROWS); }
 INLINE ptrdiff_t tile_start(ptrdiff_t k, ptrdiff_t q) { return k * q / tile_count(k); }
 
 /* The sums of a tile over more features than a chain may have: those of pieces are added in double. `next_piece` returns

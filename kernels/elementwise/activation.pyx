@@ -15,13 +15,13 @@ cnp.import_array()
 # The number of each function: its place in the tables of kernels/elementwise/activation.h.
 FUNCTIONS = {activation_names[i].decode(): i for i in range(ACTIVATION_COUNT)}
 
-cdef struct Call:
+cdef struct Activation:
     activation_fn forward
     activation_gradient_fn backward
     activation_options options
 
 
-cdef int set_parameters(Call* call, tuple parameters) except -1:
+cdef int set_parameters(Activation* call, tuple parameters) except -1:
     cdef Py_ssize_t i
     if parameters is not None:
         for i in range(len(parameters)):
@@ -35,12 +35,12 @@ cdef inline double flops_of(int function) noexcept:
 
 
 cdef void forward_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
-    cdef const Call* call = <const Call*>e.context
+    cdef const Activation* call = <const Activation*>e.context
     call.forward(count, at[0], at[1], &call.options)
 
 
 cdef void backward_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
-    cdef const Call* call = <const Call*>e.context
+    cdef const Activation* call = <const Activation*>e.context
     call.backward(count, at[0], at[1], at[2], &call.options)
 
 
@@ -52,7 +52,7 @@ cpdef forward(
 ):
     # y = f(x)
     cdef Elementwise e
-    cdef Call call
+    cdef Activation call
     set_parameters(&call, parameters)
     elementwise_begin(&e, y, flops_of(function), forward_row, &call)
     call.forward = e.table.activation.forward[function]
@@ -85,7 +85,7 @@ def backward(
 ):
     # dx = dy f'(x)
     cdef Elementwise e
-    cdef Call call
+    cdef Activation call
     set_parameters(&call, parameters)
     elementwise_begin(&e, dx, flops_of(function), backward_row, &call)
     call.backward = e.table.activation.backward[function]

@@ -75,23 +75,23 @@ typedef struct {
     value_fn value;
     gradient_fn gradient;
     int parameters, step, sums;
-} form;
+} channel_form;
 
 /* Parameters of one channel are loaded once a row, the others for every vector. */
-INLINE void parameters_of(const form form, const channel_parameters *c, int step, ptrdiff_t i, ptrdiff_t rest, vreal *p)
+INLINE void parameters_of(const channel_form form, const channel_parameters *c, int step, ptrdiff_t i, ptrdiff_t rest, vreal *p)
 {
     if (form.step == step)
         UNROLL for (int k = 0; k < form.parameters; k++) p[k] = parameter(c, step, k, i, rest);
 }
 
-INLINE void forward_vector(const form form, ptrdiff_t i, ptrdiff_t rest, const real *x, real *y,
+INLINE void forward_vector(const channel_form form, ptrdiff_t i, ptrdiff_t rest, const real *x, real *y,
                            const channel_parameters *c, vreal *p)
 {
     parameters_of(form, c, 1, i, rest, p);
     store_some(y + i, form.value(load_some(x + i, rest), p), rest);
 }
 
-INLINE void forward_row(const form form, ptrdiff_t count, const real *x, real *y, const channel_parameters *c)
+INLINE void forward_row(const channel_form form, ptrdiff_t count, const real *x, real *y, const channel_parameters *c)
 {
     vreal p[MOST];
     ptrdiff_t i = to_boundary(count, y);
@@ -108,7 +108,7 @@ INLINE void forward_row(const form form, ptrdiff_t count, const real *x, real *y
 
 /* No vector depends on where the row lies in memory, for the order of the sums would. Lanes behind the end of the row
  * hold 0 in x and dy: their terms are 0. */
-INLINE void backward_vector(const form form, ptrdiff_t i, ptrdiff_t rest, const real *dy, const real *x, real *dx,
+INLINE void backward_vector(const channel_form form, ptrdiff_t i, ptrdiff_t rest, const real *dy, const real *x, real *dx,
                             const channel_parameters *c, vreal *p, vdouble_sum *totals)
 {
     vreal terms[MOST];
@@ -118,7 +118,7 @@ INLINE void backward_vector(const form form, ptrdiff_t i, ptrdiff_t rest, const 
         UNROLL for (int k = 0; k < form.parameters; k++) add(c, form.step, k, i, rest, terms[k], &totals[k]);
 }
 
-INLINE void backward_row(const form form, ptrdiff_t count, const real *dy, const real *x, real *dx,
+INLINE void backward_row(const channel_form form, ptrdiff_t count, const real *dy, const real *x, real *dx,
                          const channel_parameters *c)
 {
     vreal p[MOST];
@@ -140,20 +140,20 @@ INLINE void backward_row(const form form, ptrdiff_t count, const real *dy, const
     static void name##_forward(ptrdiff_t count, const real *x, real *y, const channel_parameters *c)                   \
     {                                                                                                                  \
         if (c->step)                                                                                                   \
-            forward_row((form){name##_value, name##_gradient, parameters, 1, 0}, count, x, y, c);                      \
+            forward_row((channel_form){name##_value, name##_gradient, parameters, 1, 0}, count, x, y, c);                      \
         else                                                                                                           \
-            forward_row((form){name##_value, name##_gradient, parameters, 0, 0}, count, x, y, c);                      \
+            forward_row((channel_form){name##_value, name##_gradient, parameters, 0, 0}, count, x, y, c);                      \
     }                                                                                                                  \
     static void name##_backward(ptrdiff_t count, const real *dy, const real *x, real *dx, const channel_parameters *c) \
     {                                                                                                                  \
         if (c->sums == NULL && c->step)                                                                                \
-            backward_row((form){name##_value, name##_gradient, parameters, 1, 0}, count, dy, x, dx, c);                \
+            backward_row((channel_form){name##_value, name##_gradient, parameters, 1, 0}, count, dy, x, dx, c);                \
         else if (c->sums == NULL)                                                                                      \
-            backward_row((form){name##_value, name##_gradient, parameters, 0, 0}, count, dy, x, dx, c);                \
+            backward_row((channel_form){name##_value, name##_gradient, parameters, 0, 0}, count, dy, x, dx, c);                \
         else if (c->step)                                                                                              \
-            backward_row((form){name##_value, name##_gradient, parameters, 1, 1}, count, dy, x, dx, c);                \
+            backward_row((channel_form){name##_value, name##_gradient, parameters, 1, 1}, count, dy, x, dx, c);                \
         else                                                                                                           \
-            backward_row((form){name##_value, name##_gradient, parameters, 0, 1}, count, dy, x, dx, c);                \
+            backward_row((channel_form){name##_value, name##_gradient, parameters, 0, 1}, count, dy, x, dx, c);                \
     }
 ROWS(prelu, 1)
 ROWS(brelu, 1)

@@ -53,7 +53,7 @@ INLINE void columns_of_chains(const int rows, const int columns, ptrdiff_t k, pt
 INLINE void rows_of_chains(const int rows, const int columns, ptrdiff_t k, ptrdiff_t ahead, const real *a, ptrdiff_t a_row,
                            const real *b, ptrdiff_t b_stride, const real *bias, vreal chains[TILE_ROWS][LANES], ptrdiff_t at)
 {
-    const int parts = (rows + DOTS_ROWS - 1) / DOTS_ROWS;
+    const int parts = (int)ceil_div(rows, DOTS_ROWS);
     UNROLL for (int q = 0; q < parts; q++)
     {
         const int first = rows * q / parts, end = rows * (q + 1) / parts;

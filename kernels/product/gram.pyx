@@ -101,7 +101,7 @@ cdef void add_chain(const Gram* v, Py_ssize_t i, Py_ssize_t end, Py_ssize_t firs
             c += v.width * v.width * v.size
 
 
-cdef void run_parts(void* context, Py_ssize_t begin, Py_ssize_t finish, int slot) noexcept nogil:
+cdef void gram_tasks(void* context, Py_ssize_t begin, Py_ssize_t finish, int slot) noexcept nogil:
     cdef const Gram* v = <const Gram*>context
     cdef char* scratch = slot_of(&v.team, slot)
     cdef double* sums = <double*>scratch
@@ -157,5 +157,5 @@ def triangle(
         work = work_of(v.table, <double>v.n * v.d * (v.d + v.width), v.n * v.d * v.size)
         team_begin(&v.team, work, v.parts * v.ranges, 0,
                    v.sums_bytes + v.panels_bytes + <size_t>(most_products(&v) * v.width * v.width * v.size))
-        team_run(&v.team, run_parts, &v, v.parts * v.ranges, work)
+        team_run(&v.team, gram_tasks, &v, v.parts * v.ranges, work)
         team_end()

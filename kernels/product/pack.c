@@ -28,7 +28,7 @@ INLINE void pack_panel(const int chains, ptrdiff_t k, ptrdiff_t columns, ptrdiff
                        ptrdiff_t column_stride, real *to)
 {
     assert(columns >= 1 && columns <= width && width % LANES == 0 && width - columns < LANES);
-    const ptrdiff_t chain = (k + chains - 1) / chains * width; /* numbers of a chain in the panel */
+    const ptrdiff_t chain = ceil_div(k, chains) * width; /* numbers of a chain in the panel */
     if (k_stride == sizeof(number) && column_stride != sizeof(number)) {
         /* LANES columns at a time, each read in one go: as many streams as the prefetcher follows. */
         for (ptrdiff_t j = 0; j < columns; j += LANES)

@@ -140,7 +140,7 @@ cdef int product_run(Product* g) except -1 nogil:
     product_plan(g, threads_for(work, g.m * g.n))
     tasks = g.row_tasks * g.column_tasks
     team_begin(&g.team, work, tasks, 0, g.scratch_bytes)
-    team_run(&g.team, run_parts, g, tasks, work)
+    team_run(&g.team, product_tasks, g, tasks, work)
     team_end()
     return 0
 
@@ -150,7 +150,7 @@ cdef void product_serial(const Product* g, char* scratch) noexcept nogil:
         run_block(g, 0, g.m, 0, g.n, scratch)
 
 
-cdef void run_parts(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+cdef void product_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Product* g = <const Product*>context
     cdef Py_ssize_t task, row, column, vectors = ceil_div(g.n, g.table.lanes), lanes = g.table.lanes
     for task in range(first, last):

@@ -145,7 +145,7 @@ INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a
 INLINE void row(ptrdiff_t k, const real *a, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs, real *c,
                 ptrdiff_t columns, int start, const real *bias)
 {
-    const ptrdiff_t vectors = (columns + LANES - 1) / LANES, blocks = panel_count(vectors, ROW_VECTORS);
+    const ptrdiff_t vectors = ceil_div(columns, LANES), blocks = panel_count(vectors, ROW_VECTORS);
     for (ptrdiff_t q = 0; q < blocks; q++) {
         const ptrdiff_t first = panel_start(vectors, blocks, q), end = panel_start(vectors, blocks, q + 1);
         const ptrdiff_t j = first * LANES, count = min_size(end * LANES, columns) - j;
