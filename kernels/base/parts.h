@@ -46,6 +46,7 @@ INLINE ptrdiff_t to_boundary(ptrdiff_t count, const real *p)
 INLINE int may_stream(int wanted, const real *p) { return wanted && (uintptr_t)p % VECTOR_BYTES == 0; }
 INLINE void put(real *p, vreal v, int streamed)
 {
+    assert(!streamed || (uintptr_t)p % VECTOR_BYTES == 0);
     if (streamed)
         vstream(p, v);
     else
@@ -149,6 +150,7 @@ INLINE void add_to_lanes(double *lanes, vreal v)
 /* The sum of `terms` vectors, `step` bytes from one to the next, of which `count` lanes are in use. */
 INLINE vreal sum_of_vectors(const char *x, ptrdiff_t step, ptrdiff_t terms, ptrdiff_t count)
 {
+    assert(terms >= 0 && count >= 0);
     vwide total = {0};
     for (ptrdiff_t first = 0; first < terms; first += LONGEST_CHAIN) {
         vreal sum = {0};

@@ -146,21 +146,28 @@ INLINE vreal vgather_offsets(const char *p, const int32_t offsets[LANES], unsign
 #endif
 
 /* The first `count` lanes, 0 <= count <= LANES; the others are 0 and their memory is not touched. */
-INLINE vreal vload_part(const real *p, ptrdiff_t count) { return vload_mask(p, (1u << count) - 1); }
+INLINE vreal vload_part(const real *p, ptrdiff_t count)
+{
+    assert(count >= 0 && count <= LANES);
+    return vload_mask(p, (1u << count) - 1);
+}
 
 #if defined __AVX512F__ && REAL_BITS == 32
 INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
 {
+    assert(count >= 0 && count <= LANES);
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), v);
 }
 #elif defined __AVX512F__
 INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
 {
+    assert(count >= 0 && count <= LANES);
     _mm512_mask_storeu_pd(p, (__mmask8)((1u << count) - 1), v);
 }
 #else
 INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
 {
+    assert(count >= 0 && count <= LANES);
     number lanes[LANES];
     vstore(lanes, v);
     for (ptrdiff_t i = 0; i < count; i++)

@@ -74,6 +74,7 @@ INLINE void transpose(vreal x[LANES])
 /* block[i][q] = x[i, q] for i < lines, q < count, else 0, transposed; lines of x are `line_stride` bytes apart. */
 INLINE void load_transposed(vreal block[LANES], const char *x, ptrdiff_t line_stride, ptrdiff_t lines, ptrdiff_t count)
 {
+    assert(lines >= 0 && lines <= LANES && count >= 0 && count <= LANES);
     if (lines == LANES && count == LANES) {
         UNROLL for (int i = 0; i < LANES; i++) block[i] = vload((const real *)(x + i * line_stride));
     } else {

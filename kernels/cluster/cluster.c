@@ -84,6 +84,7 @@ static void round_mean(ptrdiff_t d, real *mean, double deviation)
 static int centre(ptrdiff_t k, ptrdiff_t d, const real *c, const real *low, real *mean, real *scale, real *packed,
                   real *start)
 {
+    assert(k >= 1 && d >= 1);
     enum { LARGEST = REAL_BITS == 32 ? 126 : 1022 }; /* 2^LARGEST and its inverse are normal */
     int finite, exponent;
     mean_of_rows(k, d, c, mean);
@@ -200,7 +201,7 @@ static int nearest(ptrdiff_t count, ptrdiff_t following, ptrdiff_t d, ptrdiff_t 
                    ptrdiff_t column_stride, const real *mean, const real *scale, const real *packed, const real *start,
                    real *scratch, int32_t *labels)
 {
-    assert(count >= 1 && d >= 1 && k >= 1);
+    assert(count >= 1 && following >= 0 && d >= 1 && k >= 1);
     const ptrdiff_t samples = ceil_div(count, LANES) * LANES, tiles = tile_count(k);
     real *best = scratch, *panels = scratch + 2 * samples;
     integer *place = (integer *)(scratch + samples);
@@ -306,6 +307,7 @@ INLINE void distances_of(const int split, ptrdiff_t count, ptrdiff_t d, const ch
 static void squared_distances(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const real *centroids,
                               const real *low, const int32_t *labels, real *distances)
 {
+    assert(count >= 0 && d >= 1);
     if (low)
         distances_of(1, count, d, x, row_stride, centroids, low, labels, distances);
     else
@@ -315,6 +317,7 @@ static void squared_distances(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdi
 static void add_samples(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const int32_t *labels,
                         const double *weights, double *sums, ptrdiff_t pitch)
 {
+    assert(count >= 0 && pitch >= d);
     for (ptrdiff_t i = 0; i < count; i++, x += row_stride) {
         const double weight = weights ? weights[i] : 1;
         const real *restrict row = (const real *)x;
@@ -327,6 +330,7 @@ static void add_samples(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t r
 static void add_weights(ptrdiff_t count, const int32_t *labels, const double *weights, const real *distances,
                         double *counts, double *inertia)
 {
+    assert(count >= 0 && (inertia == NULL || distances != NULL));
     for (ptrdiff_t i = 0; i < count; i++)
         counts[labels[i]] += weights ? weights[i] : 1;
     if (!inertia)

@@ -5,6 +5,7 @@
 
 static void pack(ptrdiff_t k, ptrdiff_t d, const real *points, real *packed)
 {
+    assert(k >= 1 && d >= 1);
     for (ptrdiff_t q = 0; q < tile_count(k); q++) {
         const ptrdiff_t j = tile_start(k, q), rows = tile_start(k, q + 1) - j;
         for (ptrdiff_t p = 0; p < d; p++)
@@ -76,7 +77,7 @@ static void distances_to(ptrdiff_t count, ptrdiff_t d, ptrdiff_t k, const char *
                          ptrdiff_t column_stride, const real *packed, const real *low, const real *zero, real *panel,
                          real *distances, ptrdiff_t pitch)
 {
-    assert(count <= pitch && pitch % LANES == 0);
+    assert(count >= 0 && count <= pitch && pitch % LANES == 0 && d >= 1 && k >= 1);
     for (ptrdiff_t i = 0; i < count;) {
         const int whole = count - i > PANEL - LANES;
         const ptrdiff_t vectors = whole ? TILE_VECTORS : 1;
@@ -107,6 +108,7 @@ INLINE void add_lanes(ptrdiff_t lines, vreal values, const double *weights, doub
 static int lower(ptrdiff_t count, ptrdiff_t k, const real *distances, ptrdiff_t pitch, const double *weights,
                  real *nearest, double *sums)
 {
+    assert(count >= 0 && count <= pitch && pitch % LANES == 0 && k >= 0);
     vint finite = ~(vint){0};
     for (ptrdiff_t i = 0; i < count; i += LANES) {
         const ptrdiff_t lines = min_size(count - i, LANES);
@@ -143,6 +145,7 @@ static ptrdiff_t draw(ptrdiff_t count, const real *nearest, const double *weight
 
 static void roots(ptrdiff_t count, ptrdiff_t k, const real *distances, ptrdiff_t pitch, real *to, ptrdiff_t row)
 {
+    assert(count <= pitch && pitch % LANES == 0 && row >= k);
     for (ptrdiff_t i = 0; i < count; i += LANES) {
         const ptrdiff_t lines = min_size(count - i, LANES);
         for (ptrdiff_t j = 0; j < k; j++) {

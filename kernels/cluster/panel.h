@@ -107,6 +107,7 @@ INLINE void pack_lines(ptrdiff_t lines, ptrdiff_t d, const char *x, ptrdiff_t ro
 static inline void pack_panel(ptrdiff_t count, ptrdiff_t vectors, ptrdiff_t d, const char *x, ptrdiff_t row_stride,
                               ptrdiff_t column_stride, const real *mean, number scale, real *panel)
 {
+    assert(count > (vectors - 1) * LANES && count <= vectors * LANES && d >= 1);
     const ptrdiff_t width = vectors * LANES;
     for (ptrdiff_t v = 0; v < vectors; v++, x += LANES * row_stride, panel += LANES) {
         const ptrdiff_t lines = min_size(count - v * LANES, LANES);

@@ -93,6 +93,7 @@ INLINE void forward_vector(const channel_form form, ptrdiff_t i, ptrdiff_t rest,
 
 INLINE void forward_row(const channel_form form, ptrdiff_t count, const real *x, real *y, const channel_parameters *c)
 {
+    assert(count >= 0 && c->count == form.parameters && c->step == form.step);
     vreal p[MOST];
     ptrdiff_t i = to_boundary(count, y);
     parameters_of(form, c, 0, 0, count, p);
@@ -121,6 +122,7 @@ INLINE void backward_vector(const channel_form form, ptrdiff_t i, ptrdiff_t rest
 INLINE void backward_row(const channel_form form, ptrdiff_t count, const real *dy, const real *x, real *dx,
                          const channel_parameters *c)
 {
+    assert(count >= 0 && c->count == form.parameters && c->step == form.step);
     vreal p[MOST];
     vdouble_sum totals[MOST] = {0};
     ptrdiff_t i = 0;
@@ -169,6 +171,7 @@ INLINE vreal piece(const channel_parameters *c, int k, ptrdiff_t i, ptrdiff_t re
  * networks", arXiv:1412.6830, 2014. */
 static void apl_forward(ptrdiff_t count, const real *x, real *y, const channel_parameters *c)
 {
+    assert(count >= 0 && c->count >= 2 && c->count % 2 == 0);
     const int pieces = c->count / 2;
     for (ptrdiff_t i = 0; i < count; i += LANES) {
         const ptrdiff_t rest = count - i;
@@ -198,6 +201,7 @@ static void apl_sums(ptrdiff_t count, const real *dy, const real *x, int s, cons
 /* f' = H(x) - sum of a_s H(b_s - x). The sums come first, for dx may lie on dy or x. */
 static void apl_backward(ptrdiff_t count, const real *dy, const real *x, real *dx, const channel_parameters *c)
 {
+    assert(count >= 0 && c->count >= 2 && c->count % 2 == 0);
     const int pieces = c->count / 2;
     for (int s = 0; c->sums != NULL && s < pieces; s++)
         apl_sums(count, dy, x, s, c);

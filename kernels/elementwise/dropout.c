@@ -63,7 +63,7 @@ INLINE void draw_group(uint64_t key, uint64_t kept, uint64_t group, uint8_t mask
 
 static void draw(uint64_t key, uint64_t kept, ptrdiff_t first, ptrdiff_t count, uint8_t *mask)
 {
-    assert(first % DROPOUT_GROUP == 0);
+    assert(first >= 0 && first % DROPOUT_GROUP == 0 && count >= 0 && kept <= LOW + 1);
     uint64_t group = (uint64_t)first / DROPOUT_GROUP;
     for (; count >= DROPOUT_GROUP; count -= DROPOUT_GROUP, mask += DROPOUT_GROUP)
         draw_group(key, kept, group++, mask);
@@ -85,6 +85,7 @@ INLINE vreal kept_or_zero(vreal x, const uint8_t *mask, number scale)
 
 static void apply(ptrdiff_t count, const real *x, const uint8_t *mask, double scale, real *y)
 {
+    assert(count >= 0);
     const number factor = (number)scale;
     ptrdiff_t i = 0;
     for (; i + LANES <= count; i += LANES)

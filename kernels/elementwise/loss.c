@@ -74,6 +74,7 @@ INLINE vreal losses_at(const loss_form form, ptrdiff_t count, ptrdiff_t i, const
 INLINE double row(const loss_form form, ptrdiff_t count, const real *x, const real *y, const real *weight, double c,
                   double scale, real *losses, real *gradient)
 {
+    assert(count >= 0 && (!form.weighted || weight != NULL) && (!form.slopes || gradient != NULL));
     enum { CHAINS = 2 };
     const number parameter = (number)c, factor = (number)scale;
     vdouble_sum sum[CHAINS] = {0};

@@ -105,6 +105,7 @@ INLINE void step_at(vector_fn f, const int states, ptrdiff_t count, real *p, con
 INLINE void row(vector_fn f, const int states, ptrdiff_t count, real *p, const real *g, real *first, real *second,
                 const optim_settings *s)
 {
+    assert(count >= 0 && (states < 1 || first != NULL) && (states < 2 || second != NULL));
     const numbers c = numbers_of(s);
     ptrdiff_t i = count < 16 * LANES ? 0 : (ptrdiff_t)(-(uintptr_t)p % VECTOR_BYTES / sizeof(number));
     if (i > 0)

@@ -9,6 +9,7 @@
 
 INLINE vreal lanes_max(ptrdiff_t c, const real *x)
 {
+    assert(c >= 1);
     vreal most = vsplat(-INFINITY);
     for (ptrdiff_t j = 0; j < c; j++)
         most = vmax(vload(x + j * LANES), most);
@@ -105,9 +106,11 @@ static void lanes_cross_entropy(ptrdiff_t c, ptrdiff_t count, const real *x, con
     const vreal m = lanes_max(c, x);
     number total[LANES] = {0}, factor[LANES] = {0}, scale[LANES] = {0};
     vreal terms = {0};
-    for (ptrdiff_t l = 0; l < count; l++)
+    for (ptrdiff_t l = 0; l < count; l++) {
+        assert(targets[l].target >= TARGET_IGNORED && targets[l].target < c);
         if (targets[l].target >= 0)
             total[l] = m[l] - x[targets[l].target * LANES + l];
+    }
     if (base)
         terms = lanes_total(lanes_difference_piece, c, x, base, shared ? 1 : LANES, m, NULL);
     const vreal sum = lanes_exp(c, x, m, dx), log_sum = vlog(sum);

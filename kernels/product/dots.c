@@ -11,6 +11,7 @@
 INLINE void part_of_chains(const int rows, const int columns, const real *a, ptrdiff_t a_row, const real *b, ptrdiff_t b_stride,
                            ptrdiff_t first, ptrdiff_t end, vreal sum[TILE_ROWS][DOTS_SIDE])
 {
+    assert(0 <= first && first < end && end <= LANES);
     const unsigned mask = (1u << end) - (1u << first);
     const vint lane = lane_numbers();
     const vint growing = (lane >= (integer)first) & (lane < (integer)end);
@@ -65,7 +66,7 @@ INLINE void dots(const int rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, co
                  ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias)
 {
     assert(k >= 0 && columns >= 0);
-    assert(start == START_ZERO || start == START_COLUMN_BIAS || start == ADD_TO_C);
+    assert(start == START_ZERO || start == ADD_TO_C || (start == START_COLUMN_BIAS && bias != NULL));
     const ptrdiff_t ahead = b_stride % LANES || k < LANES ? 0 : (ptrdiff_t)(-(uintptr_t)b % sizeof(vreal) / sizeof(real));
     for (ptrdiff_t first = 0; first < columns; first += LANES, b += LANES * b_stride) {
         const ptrdiff_t count = min_size(columns - first, LANES), sides = count / DOTS_SIDE * DOTS_SIDE;

@@ -5,6 +5,7 @@
 INLINE void start_accumulators(const int rows, const int vectors, vreal acc[TILE_ROWS][TILE_VECTORS], const real *c,
                                ptrdiff_t c_stride, ptrdiff_t last, int start, const real *bias)
 {
+    assert((start != START_ROW_BIAS && start != START_COLUMN_BIAS) || bias != NULL);
     const int end = vectors - 1;
     if (start == START_ZERO || start == ADD_TO_C) {
         UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = (vreal){0};
@@ -45,7 +46,7 @@ INLINE void tile(const int rows, const int vectors, const bool by_runs, ptrdiff_
                  ptrdiff_t a_step, const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs, real *c, ptrdiff_t c_stride,
                  ptrdiff_t columns, int start, const real *bias)
 {
-    assert(k >= 0 && columns > (vectors - 1) * LANES && columns <= vectors * LANES);
+    assert(k >= 0 && columns > (vectors - 1) * LANES && columns <= vectors * LANES && (!by_runs || runs != NULL));
     const ptrdiff_t last = columns - (vectors - 1) * LANES; /* lanes in use in the last vector of a row */
     vreal acc[TILE_ROWS][TILE_VECTORS];
     start_accumulators(rows, vectors, acc, c, c_stride, last, start, bias);
@@ -69,7 +70,7 @@ INLINE void tile(const int rows, const int vectors, const bool by_runs, ptrdiff_
 INLINE void tile_taps(const int rows, const int vectors, const window_taps *taps, const real *a, ptrdiff_t a_row,
                       const real *b, real *c, ptrdiff_t c_stride, int start, const real *bias)
 {
-    assert(taps->group >= 1 && taps->count >= 0);
+    assert(taps->channels >= 0 && taps->group >= 1 && taps->count >= 0 && taps->places != NULL && taps->lines != NULL);
     vreal acc[TILE_ROWS][TILE_VECTORS];
     start_accumulators(rows, vectors, acc, c, c_stride, LANES, start, bias);
     for (ptrdiff_t left = taps->channels; left > 0; left -= taps->group, a += taps->a_group, b += taps->b_group) {
@@ -95,6 +96,7 @@ INLINE void tile_lines(const int rows, const int vectors, const picture_pixels *
 {
     assert(columns > (vectors - 1) * LANES && columns <= vectors * LANES);
     assert(start == START_ZERO || start == START_C || start == ADD_TO_C);
+    assert(pixels->pictures >= 0 && pixels->lines >= 0 && pixels->width >= 0);
     const ptrdiff_t last = columns - (vectors - 1) * LANES;
     const picture_pixels k = *pixels;
     vreal acc[TILE_ROWS][TILE_VECTORS];
