@@ -144,7 +144,8 @@ INLINE void add_to_lanes(double *lanes, vreal v)
 {
     vdouble wide[LANES / DOUBLE_LANES];
     widen(v, wide);
-    UNROLL for (int i = 0; i < LANES / DOUBLE_LANES; i++) *(vdouble_memory *)(lanes + i * DOUBLE_LANES) += wide[i];
+    vdouble_memory *const to = (vdouble_memory *)lanes;
+    UNROLL for (int i = 0; i < LANES / DOUBLE_LANES; i++) to[i] += wide[i];
 }
 
 /* The sum of `terms` vectors, `step` bytes from one to the next, of which `count` lanes are in use. */
@@ -165,8 +166,7 @@ INLINE double double_sum(vdouble v)
 {
     double lanes[DOUBLE_LANES];
     memcpy(lanes, &v, sizeof lanes);
-    UNROLL for (int half = DOUBLE_LANES / 2; half > 0; half /= 2)
-        UNROLL for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
+    UNROLL for (int h = DOUBLE_LANES / 2; h > 0; h /= 2) UNROLL for (int l = 0; l < h; l++) lanes[l] += lanes[l + h];
     return lanes[0];
 }
 

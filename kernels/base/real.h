@@ -227,15 +227,9 @@ INLINE vreal vmin(vreal a, vreal b)
  * (half the instructions). */
 #ifdef __AVX512F__
 #if REAL_BITS == 32
-INLINE vreal vmax_or_nan(vreal a, vreal b)
-{
-    return _mm512_mask_max_ps(a, _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q), a, b);
-}
+INLINE vreal vmax_or_nan(vreal a, vreal b) { return _mm512_mask_max_ps(a, _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q), a, b); }
 #else
-INLINE vreal vmax_or_nan(vreal a, vreal b)
-{
-    return _mm512_mask_max_pd(a, _mm512_cmp_pd_mask(a, a, _CMP_ORD_Q), a, b);
-}
+INLINE vreal vmax_or_nan(vreal a, vreal b) { return _mm512_mask_max_pd(a, _mm512_cmp_pd_mask(a, a, _CMP_ORD_Q), a, b); }
 #endif
 #else
 INLINE vreal vmax_or_nan(vreal a, vreal b) { return vselect((a > b) | (a != a), a, b); }

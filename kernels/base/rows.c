@@ -42,7 +42,8 @@ static void maxima(ptrdiff_t rows, ptrdiff_t count, const real *x, ptrdiff_t str
         for (ptrdiff_t i = 0; i < count; i += LANES) {
             const ptrdiff_t numbers = min_size(count - i, LANES);
             vreal block[LANES];
-            load_transposed(block, (const char *)x + r * stride + i * (ptrdiff_t)sizeof(number), stride, lines, numbers);
+            load_transposed(block, (const char *)x + r * stride + i * (ptrdiff_t)sizeof(number), stride, lines,
+                            numbers);
             for (ptrdiff_t q = 0; q < numbers; q++)
                 most = vmax_or_nan(most, block[q]);
         }
@@ -76,4 +77,5 @@ static void narrow(ptrdiff_t count, const double *x, real *y)
         y[i] = (number)x[i];
 }
 
-const row_primitives NAME(rows) = {.sum = sum, .means = means, .maxima = maxima, .add = add, .add_to_doubles = add_to_doubles, .narrow = narrow};
+const row_primitives NAME(rows) = {
+    .sum = sum, .means = means, .maxima = maxima, .add = add, .add_to_doubles = add_to_doubles, .narrow = narrow};

@@ -184,6 +184,7 @@ typedef void (*score_fn)(ptrdiff_t d, const real *c, const real *start, ptrdiff_
 #define SCORES(rows) SCORE(rows, 1) SCORE(rows, 2)
 #define ROW(rows) {score_##rows##x1, score_##rows##x2}
 #endif
+/* clang-format off */
 SCORES(1) SCORES(2) SCORES(3) SCORES(4) SCORES(5) SCORES(6)
 #if TILE_ROWS == 8
 SCORES(7) SCORES(8)
@@ -191,6 +192,7 @@ static const score_fn scores[][TILE_VECTORS] = {ROW(1), ROW(2), ROW(3), ROW(4), 
 #else
 static const score_fn scores[][TILE_VECTORS] = {ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6)};
 #endif
+/* clang-format on */
 
 static ptrdiff_t scratch_reals(ptrdiff_t count, ptrdiff_t d)
 {
@@ -219,7 +221,7 @@ static int nearest(ptrdiff_t count, ptrdiff_t following, ptrdiff_t d, ptrdiff_t 
         const ptrdiff_t j = tile_start(k, q), rows = tile_start(k, q + 1) - j;
         for (ptrdiff_t i = 0; i < samples; i += PANEL) {
             scores[rows - 1][min_size(samples - i, PANEL) / LANES - 1](d, packed + j * d, start + j, j, panels + i * d,
-                                                                      best + i, place + i, ahead < end ? ahead : NULL);
+                                                                       best + i, place + i, ahead < end ? ahead : NULL);
             ahead += d / STEP * STEP_LINES * LINE;
         }
     }
@@ -293,13 +295,12 @@ INLINE void distances_of(const int split, ptrdiff_t count, ptrdiff_t d, const ch
             for (int l = 0; l < LANES; l++) {
                 const ptrdiff_t c = l < lines ? (ptrdiff_t)labels[i + l] * d : 0;
                 const real *row = (const real *)(x + (i + l) * row_stride);
-                sums[l] = l < lines ? squared_difference(split, d, row, centroids + c, split ? low + c : NULL)
-                                    : (vreal){0};
+                sums[l] =
+                    l < lines ? squared_difference(split, d, row, centroids + c, split ? low + c : NULL) : (vreal){0};
             }
         }
         transpose(sums); /* lane l of every vector is a part of sample l: a tree of sums */
-        UNROLL for (int half = LANES / 2; half > 0; half /= 2)
-            UNROLL for (int l = 0; l < half; l++) sums[l] += sums[l + half];
+        UNROLL for (int h = LANES / 2; h > 0; h /= 2) UNROLL for (int l = 0; l < h; l++) sums[l] += sums[l + h];
         vstore_part(distances + i, sums[0], lines);
     }
 }

@@ -40,8 +40,8 @@ INLINE void tile_distances(const int split, const int rows, const int vectors, p
             }
         }
     } while (next_piece(rows, vectors, p, d, acc, totals));
-    UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int v = 0; v < vectors; v++) vstore(distances + i * pitch + v * LANES, acc[i][v]);
+    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++)
+        vstore(distances + i * pitch + v * LANES, acc[i][v]);
 }
 
 typedef void (*distance_fn)(ptrdiff_t d, const real *points, const real *low, const real *panel, real *distances,
@@ -63,6 +63,7 @@ typedef void (*distance_fn)(ptrdiff_t d, const real *points, const real *low, co
 #define TILES(rows) TILE(rows, 1) TILE(rows, 2)
 #define ROW(rows) {tile_##rows##x1, tile_##rows##x2}
 #endif
+/* clang-format off */
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #if TILE_ROWS == 8
 TILES(7) TILES(8)
@@ -70,6 +71,7 @@ static const distance_fn tiles[][2] = {ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), R
 #else
 static const distance_fn tiles[][2] = {ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6)};
 #endif
+/* clang-format on */
 
 static ptrdiff_t panel_reals(ptrdiff_t d) { return PANEL * d; }
 

@@ -24,12 +24,11 @@ INLINE bool next_piece(const int rows, const int vectors, ptrdiff_t p, ptrdiff_t
 {
     if (d <= LONGEST_CHAIN)
         return false;
-    UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int v = 0; v < vectors; v++)
-        {
-            totals[i][v] += vwiden(acc[i][v]);
-            acc[i][v] = p < d ? (vreal){0} : vnarrow(totals[i][v]);
-        }
+    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++)
+    {
+        totals[i][v] += vwiden(acc[i][v]);
+        acc[i][v] = p < d ? (vreal){0} : vnarrow(totals[i][v]);
+    }
     return p < d;
 }
 
@@ -62,9 +61,8 @@ INLINE void load_short_lines(const int d, vreal *features, const real *x)
 
 INLINE void store_centred(int count, const vreal *features, const real *mean, number scale, real *to, ptrdiff_t width)
 {
-    UNROLL for (int q = 0; q < LANES; q++)
-        if (q < count)
-            vstore(to + q * width, (features[q] - vsplat(mean[q])) * scale);
+    UNROLL for (int q = 0; q < LANES; q++) if (q < count)
+        vstore(to + q * width, (features[q] - vsplat(mean[q])) * scale);
 }
 
 /* One vector of samples whose features are contiguous, `lines` of them in use. */

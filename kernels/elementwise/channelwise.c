@@ -78,7 +78,8 @@ typedef struct {
 } channel_form;
 
 /* Parameters of one channel are loaded once a row, the others for every vector. */
-INLINE void parameters_of(const channel_form form, const channel_parameters *c, int step, ptrdiff_t i, ptrdiff_t rest, vreal *p)
+INLINE void parameters_of(const channel_form form, const channel_parameters *c, int step, ptrdiff_t i, ptrdiff_t rest,
+                          vreal *p)
 {
     if (form.step == step)
         UNROLL for (int k = 0; k < form.parameters; k++) p[k] = parameter(c, step, k, i, rest);
@@ -109,8 +110,8 @@ INLINE void forward_row(const channel_form form, ptrdiff_t count, const real *x,
 
 /* No vector depends on where the row lies in memory, for the order of the sums would. Lanes behind the end of the row
  * hold 0 in x and dy: their terms are 0. */
-INLINE void backward_vector(const channel_form form, ptrdiff_t i, ptrdiff_t rest, const real *dy, const real *x, real *dx,
-                            const channel_parameters *c, vreal *p, vdouble_sum *totals)
+INLINE void backward_vector(const channel_form form, ptrdiff_t i, ptrdiff_t rest, const real *dy, const real *x,
+                            real *dx, const channel_parameters *c, vreal *p, vdouble_sum *totals)
 {
     vreal terms[MOST];
     parameters_of(form, c, 1, i, rest, p);
@@ -142,20 +143,20 @@ INLINE void backward_row(const channel_form form, ptrdiff_t count, const real *d
     static void name##_forward(ptrdiff_t count, const real *x, real *y, const channel_parameters *c)                   \
     {                                                                                                                  \
         if (c->step)                                                                                                   \
-            forward_row((channel_form){name##_value, name##_gradient, parameters, 1, 0}, count, x, y, c);                      \
+            forward_row((channel_form){name##_value, name##_gradient, parameters, 1, 0}, count, x, y, c);              \
         else                                                                                                           \
-            forward_row((channel_form){name##_value, name##_gradient, parameters, 0, 0}, count, x, y, c);                      \
+            forward_row((channel_form){name##_value, name##_gradient, parameters, 0, 0}, count, x, y, c);              \
     }                                                                                                                  \
     static void name##_backward(ptrdiff_t count, const real *dy, const real *x, real *dx, const channel_parameters *c) \
     {                                                                                                                  \
         if (c->sums == NULL && c->step)                                                                                \
-            backward_row((channel_form){name##_value, name##_gradient, parameters, 1, 0}, count, dy, x, dx, c);                \
+            backward_row((channel_form){name##_value, name##_gradient, parameters, 1, 0}, count, dy, x, dx, c);        \
         else if (c->sums == NULL)                                                                                      \
-            backward_row((channel_form){name##_value, name##_gradient, parameters, 0, 0}, count, dy, x, dx, c);                \
+            backward_row((channel_form){name##_value, name##_gradient, parameters, 0, 0}, count, dy, x, dx, c);        \
         else if (c->step)                                                                                              \
-            backward_row((channel_form){name##_value, name##_gradient, parameters, 1, 1}, count, dy, x, dx, c);                \
+            backward_row((channel_form){name##_value, name##_gradient, parameters, 1, 1}, count, dy, x, dx, c);        \
         else                                                                                                           \
-            backward_row((channel_form){name##_value, name##_gradient, parameters, 0, 1}, count, dy, x, dx, c);                \
+            backward_row((channel_form){name##_value, name##_gradient, parameters, 0, 1}, count, dy, x, dx, c);        \
     }
 ROWS(prelu, 1)
 ROWS(brelu, 1)

@@ -18,11 +18,20 @@ static const uint64_t LOW = 0xffffffff;
 
 /* The products of the low halves: one instruction, for which compilers take several. */
 #if defined __AVX512F__
-INLINE vwords low_product(vwords a, uint64_t b) { return (vwords)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64((int64_t)b)); }
+INLINE vwords low_product(vwords a, uint64_t b)
+{
+    return (vwords)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64((int64_t)b));
+}
 #elif defined __AVX2__
-INLINE vwords low_product(vwords a, uint64_t b) { return (vwords)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x((int64_t)b)); }
+INLINE vwords low_product(vwords a, uint64_t b)
+{
+    return (vwords)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x((int64_t)b));
+}
 #elif defined __SSE2__
-INLINE vwords low_product(vwords a, uint64_t b) { return (vwords)_mm_mul_epu32((__m128i)a, _mm_set1_epi64x((int64_t)b)); }
+INLINE vwords low_product(vwords a, uint64_t b)
+{
+    return (vwords)_mm_mul_epu32((__m128i)a, _mm_set1_epi64x((int64_t)b));
+}
 #else
 INLINE vwords low_product(vwords a, uint64_t b) { return (a & LOW) * b; }
 #endif

@@ -59,8 +59,8 @@ typedef struct {
     int weighted, slopes;
 } loss_form;
 
-INLINE vreal losses_at(const loss_form form, ptrdiff_t count, ptrdiff_t i, const real *x, const real *y, const real *weight,
-                       number c, number scale, real *losses, real *gradient)
+INLINE vreal losses_at(const loss_form form, ptrdiff_t count, ptrdiff_t i, const real *x, const real *y,
+                       const real *weight, number c, number scale, real *losses, real *gradient)
 {
     const vreal w = form.weighted ? load_some(weight + i, count) : (vreal){0};
     const loss_lanes v = form.f(load_some(x + i, count), load_some(y + i, count), w, form.weighted, c);
@@ -91,18 +91,18 @@ INLINE double row(const loss_form form, ptrdiff_t count, const real *x, const re
 }
 
 #define LOSS(name)                                                                                                     \
-    static double name(ptrdiff_t count, const real *x, const real *y, const real *weight, double c, double scale,     \
+    static double name(ptrdiff_t count, const real *x, const real *y, const real *weight, double c, double scale,      \
                        real *losses, real *gradient)                                                                   \
     {                                                                                                                  \
         const lanes_fn f = name##_lanes;                                                                               \
         const int weights = LOSS_##name == LOSS_binary_cross_entropy_with_logits;                                      \
         if (weights && weight && gradient)                                                                             \
-            return row((loss_form){f, 1, 1}, count, x, y, weight, c, scale, losses, gradient);                              \
+            return row((loss_form){f, 1, 1}, count, x, y, weight, c, scale, losses, gradient);                         \
         if (weights && weight)                                                                                         \
-            return row((loss_form){f, 1, 0}, count, x, y, weight, c, scale, losses, gradient);                              \
+            return row((loss_form){f, 1, 0}, count, x, y, weight, c, scale, losses, gradient);                         \
         if (gradient)                                                                                                  \
-            return row((loss_form){f, 0, 1}, count, x, y, weight, c, scale, losses, gradient);                              \
-        return row((loss_form){f, 0, 0}, count, x, y, weight, c, scale, losses, gradient);                                  \
+            return row((loss_form){f, 0, 1}, count, x, y, weight, c, scale, losses, gradient);                         \
+        return row((loss_form){f, 0, 0}, count, x, y, weight, c, scale, losses, gradient);                             \
     }
 LOSSES(LOSS)
 

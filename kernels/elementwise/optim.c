@@ -124,9 +124,9 @@ INLINE void row(vector_fn f, const int states, ptrdiff_t count, real *p, const r
 }
 
 #define STEP(name, states)                                                                                             \
-    static void name(ptrdiff_t count, real *p, const real *g, real *first, real *second, const optim_settings *s)     \
+    static void name(ptrdiff_t count, real *p, const real *g, real *first, real *second, const optim_settings *s)      \
     {                                                                                                                  \
-        row(name##_vector, states, count, p, g, first, second, s);                                                    \
+        row(name##_vector, states, count, p, g, first, second, s);                                                     \
     }
 OPTIMISERS(STEP)
 

@@ -66,7 +66,10 @@ INLINE number exp_piece(ptrdiff_t c, const real *x, const real *b, number m, num
     }
     return lane_sum(sum[0] + sum[1]);
 }
-INLINE number row_exp(ptrdiff_t c, const real *x, number m, real *y) { return row_total(exp_piece, c, x, NULL, m, 0, y); }
+INLINE number row_exp(ptrdiff_t c, const real *x, number m, real *y)
+{
+    return row_total(exp_piece, c, x, NULL, m, 0, y);
+}
 
 /* The sum of a_j b_j, of a_j, of a_j (m - b_j). */
 INLINE number product_piece(ptrdiff_t c, const real *a, const real *b, number m, number n, real *y)
@@ -113,12 +116,15 @@ INLINE vreal finished(const int based, vreal e, number factor, vreal base, numbe
     return based ? vfms(e, vsplat(factor), base) * scale : e * (factor * scale);
 }
 
-INLINE void finish_part(const int based, ptrdiff_t count, const real *e, number factor, const real *base, number scale, real *y)
+INLINE void finish_part(const int based, ptrdiff_t count, const real *e, number factor, const real *base, number scale,
+                        real *y)
 {
-    vstore_part(y, finished(based, vload_part(e, count), factor, based ? vload_part(base, count) : vsplat(0), scale), count);
+    vstore_part(y, finished(based, vload_part(e, count), factor, based ? vload_part(base, count) : vsplat(0), scale),
+                count);
 }
 
-INLINE void finish_row(const int based, ptrdiff_t c, const real *e, number factor, const real *base, number scale, real *y)
+INLINE void finish_row(const int based, ptrdiff_t c, const real *e, number factor, const real *base, number scale,
+                       real *y)
 {
     ptrdiff_t j = e == y ? 0 : to_boundary(c, y);
     const int streamed = may_stream(e != y, y + j);

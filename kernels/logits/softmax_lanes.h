@@ -26,8 +26,8 @@ INLINE vreal lanes_total(lanes_fn piece, ptrdiff_t c, const real *a, const real 
         return piece(c, a, b, step, m, y);
     vwide total = {0};
     for (ptrdiff_t j = 0; j < c; j += PIECE)
-        total += vwiden(piece(min_size(c - j, PIECE), a + j * LANES, b ? b + j * step : NULL, step, m,
-                              y ? y + j * LANES : NULL));
+        total += vwiden(
+            piece(min_size(c - j, PIECE), a + j * LANES, b ? b + j * step : NULL, step, m, y ? y + j * LANES : NULL));
     return vnarrow(total);
 }
 
@@ -43,7 +43,10 @@ INLINE vreal lanes_exp_piece(ptrdiff_t c, const real *x, const real *b, ptrdiff_
     }
     return sum;
 }
-INLINE vreal lanes_exp(ptrdiff_t c, const real *x, vreal m, real *y) { return lanes_total(lanes_exp_piece, c, x, NULL, 0, m, y); }
+INLINE vreal lanes_exp(ptrdiff_t c, const real *x, vreal m, real *y)
+{
+    return lanes_total(lanes_exp_piece, c, x, NULL, 0, m, y);
+}
 
 /* a_j b_j, a_j, (m - a_j) b_j */
 INLINE vreal lanes_product_piece(ptrdiff_t c, const real *a, const real *b, ptrdiff_t step, vreal m, real *y)

@@ -2,8 +2,8 @@
 #include "transpose.h"
 
 /* Element-wise, for strides that allow no vector: to[i * to_stride + j] = x[i, j]. */
-static void copy_strided(ptrdiff_t rows, ptrdiff_t columns, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride,
-                         real *to, ptrdiff_t to_stride)
+static void copy_strided(ptrdiff_t rows, ptrdiff_t columns, const char *x, ptrdiff_t row_stride,
+                         ptrdiff_t column_stride, real *to, ptrdiff_t to_stride)
 {
     for (ptrdiff_t i = 0; i < rows; i++)
         for (ptrdiff_t j = 0; j < columns; j++)
@@ -24,8 +24,8 @@ INLINE void transpose_block(const char *x, ptrdiff_t line_stride, ptrdiff_t line
     }
 }
 
-INLINE void pack_panel(const int chains, ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width, const char *x, ptrdiff_t k_stride,
-                       ptrdiff_t column_stride, real *to)
+INLINE void pack_panel(const int chains, ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width, const char *x,
+                       ptrdiff_t k_stride, ptrdiff_t column_stride, real *to)
 {
     assert(k >= 0 && columns >= 1 && columns <= width && width % LANES == 0 && width - columns < LANES);
     const ptrdiff_t chain = ceil_div(k, chains) * width; /* numbers of a chain in the panel */
@@ -118,7 +118,8 @@ static void transpose_matrix(ptrdiff_t rows, ptrdiff_t columns, const real *x, p
         for (ptrdiff_t i = 0; i < rows; i += LANES) {
             const ptrdiff_t lines = min_size(rows - i, LANES), count = min_size(columns - j, LANES);
             vreal block[LANES];
-            load_transposed(block, (const char *)(x + i * x_stride + j), x_stride * (ptrdiff_t)sizeof(number), lines, count);
+            load_transposed(block, (const char *)(x + i * x_stride + j), x_stride * (ptrdiff_t)sizeof(number), lines,
+                            count);
             if (lines == LANES && count == LANES)
                 UNROLL for (int q = 0; q < LANES; q++) vstore(to + (j + q) * to_stride + i, block[q]);
             else
@@ -127,4 +128,10 @@ static void transpose_matrix(ptrdiff_t rows, ptrdiff_t columns, const real *x, p
         }
 }
 
-const pack_primitives NAME(pack) = {.panel = panel, .chained_panel = chained_panel, .panels = panels, .rows = rows, .scatter = scatter, .turn = turn, .transpose = transpose_matrix};
+const pack_primitives NAME(pack) = {.panel = panel,
+                                    .chained_panel = chained_panel,
+                                    .panels = panels,
+                                    .rows = rows,
+                                    .scatter = scatter,
+                                    .turn = turn,
+                                    .transpose = transpose_matrix};

@@ -43,8 +43,8 @@ INLINE void store_accumulators(const int rows, const int vectors, vreal acc[TILE
 }
 
 INLINE void tile(const int rows, const int vectors, const bool by_runs, ptrdiff_t k, const real *a, ptrdiff_t a_row,
-                 ptrdiff_t a_step, const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs, real *c, ptrdiff_t c_stride,
-                 ptrdiff_t columns, int start, const real *bias)
+                 ptrdiff_t a_step, const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs, real *c,
+                 ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias)
 {
     assert(k >= 0 && columns > (vectors - 1) * LANES && columns <= vectors * LANES && (!by_runs || runs != NULL));
     const ptrdiff_t last = columns - (vectors - 1) * LANES; /* lanes in use in the last vector of a row */
@@ -123,8 +123,9 @@ enum {
     ROW_LINES = 4,   /* lines of B at a time; 8 that lie a power of 2 apart crowd the cache where B is not aligned */
 };
 
-INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride,
-                      const ptrdiff_t *runs, real *c, ptrdiff_t columns, int start, const real *bias)
+INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a_step, const real *b,
+                      ptrdiff_t b_stride, const ptrdiff_t *runs, real *c, ptrdiff_t columns, int start,
+                      const real *bias)
 {
     const ptrdiff_t last = columns - (vectors - 1) * LANES;
     vreal acc[ROW_VECTORS];
@@ -144,8 +145,8 @@ INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a
     store_some(c + (vectors - 1) * LANES, positive_zeros(acc[vectors - 1]), last);
 }
 
-INLINE void row(ptrdiff_t k, const real *a, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs, real *c,
-                ptrdiff_t columns, int start, const real *bias)
+INLINE void row(ptrdiff_t k, const real *a, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs,
+                real *c, ptrdiff_t columns, int start, const real *bias)
 {
     const ptrdiff_t vectors = ceil_div(columns, LANES), blocks = panel_count(vectors, ROW_VECTORS);
     for (ptrdiff_t q = 0; q < blocks; q++) {
@@ -172,8 +173,8 @@ static void row_runs(ptrdiff_t k, const real *a, const real *b, const ptrdiff_t 
     row(k, a, 1, b, 0, runs, c, columns, start, bias);
 }
 
-INLINE void lines_part(const int lines, const vreal *factor, const real *b, ptrdiff_t b_stride, real *c, ptrdiff_t count,
-                       int start, const real *bias)
+INLINE void lines_part(const int lines, const vreal *factor, const real *b, ptrdiff_t b_stride, real *c,
+                       ptrdiff_t count, int start, const real *bias)
 {
     vreal sum = start == START_ZERO       ? (vreal){0}
                 : start == START_ROW_BIAS ? vsplat(bias[0])
@@ -212,7 +213,8 @@ INLINE void few_lines(const int lines, const real *a, ptrdiff_t a_step, const re
         vstore(c + j + LANES, positive_zeros(right));
     }
     for (; j < columns; j += LANES)
-        lines_part(lines, factor, b + j, b_stride, c + j, min_size(columns - j, LANES), start, by_column ? bias + j : bias);
+        lines_part(lines, factor, b + j, b_stride, c + j, min_size(columns - j, LANES), start,
+                   by_column ? bias + j : bias);
 }
 
 static void row_lines(ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride,
@@ -236,29 +238,33 @@ static void row_lines(ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_s
 }
 
 INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step,
-                 const real *b, ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias)
+                 const real *b, ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start,
+                 const real *bias)
 {
     assert(k >= 0 && columns > (vectors - 1) * LANES && columns <= vectors * LANES);
     const ptrdiff_t last = columns - (vectors - 1) * LANES;
     vreal acc[TILE_ROWS][TILE_VECTORS];
     start_accumulators(rows, vectors, acc, c, c_stride, last, start, bias);
     /* LANES lines of B at a time: more would be more streams than the caches have ways for lines a power of 2 apart. */
-    UNROLL for (int v = 0; v < vectors; v++)
-        for (ptrdiff_t p = 0; p < k; p += LANES) {
-            const ptrdiff_t count = min_size(k - p, LANES);
-            vreal block[LANES];
-            load_transposed(block, (const char *)(b + v * LANES * b_stride + p), b_stride * (ptrdiff_t)sizeof(number),
-                            v < vectors - 1 ? LANES : last, count);
-            if (count == LANES) {
-                UNROLL for (int q = 0; q < LANES; q++)
-                    UNROLL for (int i = 0; i < rows; i++)
-                        acc[i][v] = vfma(vsplat(a[i * a_row + (p + q) * a_step]), block[q], acc[i][v]);
-            } else {
-                for (int q = 0; q < count; q++)
-                    UNROLL for (int i = 0; i < rows; i++)
-                        acc[i][v] = vfma(vsplat(a[i * a_row + (p + q) * a_step]), block[q], acc[i][v]);
+    UNROLL for (int v = 0; v < vectors; v++) for (ptrdiff_t p = 0; p < k; p += LANES)
+    {
+        const ptrdiff_t count = min_size(k - p, LANES);
+        vreal block[LANES];
+        load_transposed(block, (const char *)(b + v * LANES * b_stride + p), b_stride * (ptrdiff_t)sizeof(number),
+                        v < vectors - 1 ? LANES : last, count);
+        if (count == LANES) {
+            UNROLL for (int q = 0; q < LANES; q++) UNROLL for (int i = 0; i < rows; i++)
+            {
+                acc[i][v] = vfma(vsplat(a[i * a_row + (p + q) * a_step]), block[q], acc[i][v]);
             }
+        } else {
+            for (int q = 0; q < count; q++)
+                UNROLL for (int i = 0; i < rows; i++)
+                {
+                    acc[i][v] = vfma(vsplat(a[i * a_row + (p + q) * a_step]), block[q], acc[i][v]);
+                }
         }
+    }
     store_accumulators(rows, vectors, acc, c, c_stride, last, start);
 }
 
@@ -294,7 +300,7 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
                                         ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, \
                                         const real *bias)                                                              \
     {                                                                                                                  \
-        thin(rows, vectors, k, a, a_row, a_step, b, b_stride, c, c_stride, columns, start, bias);                           \
+        thin(rows, vectors, k, a, a_row, a_step, b, b_stride, c, c_stride, columns, start, bias);                      \
     }
 #if TILE_VECTORS == 3
 #define THINS(rows) THIN(rows, 1) THIN(rows, 2) THIN(rows, 3)
@@ -307,6 +313,7 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
 #define EACH(LAYOUT, rows) LAYOUT(rows, 1) LAYOUT(rows, 2)
 #define ROW(layout, rows) {layout##_##rows##x1, layout##_##rows##x2}
 #endif
+/* clang-format off */
 THINS(1) THINS(2) THINS(3) THINS(4) THINS(5) THINS(6)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #if TILE_ROWS == 8
@@ -320,6 +327,7 @@ TILES(7) TILES(8)
 #endif
 
 static const tile_fn tiles[TILE_ROWS][TILE_VECTORS] = ROWS(tile);
+/* clang-format on */
 
 static const tile_runs_fn runs[TILE_ROWS][TILE_VECTORS] = ROWS(runs);
 
@@ -329,7 +337,15 @@ static const tile_lines_fn lines[TILE_ROWS][TILE_VECTORS] = ROWS(lines);
 
 static const tile_fn thins[TILE_ROWS][TILE_VECTORS] = ROWS(thin);
 
-const tile_primitives NAME(tile) = {
-    .rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0], .runs = &runs[0][0], .taps = &taps[0][0], .lines = &lines[0][0],
-    .row_runs = row_runs, .row_lines = row_lines, .thin = &thins[0][0], .dots = NAME(dots),
-    .dots_most = VECTOR_BYTES == 64 ? 192 / sizeof(real) : 2 * TILE_ROWS, .dots_rows = TILE_ROWS / DOTS_ROWS * DOTS_ROWS};
+const tile_primitives NAME(tile) = {.rows = TILE_ROWS,
+                                    .vectors = TILE_VECTORS,
+                                    .tiles = &tiles[0][0],
+                                    .runs = &runs[0][0],
+                                    .taps = &taps[0][0],
+                                    .lines = &lines[0][0],
+                                    .row_runs = row_runs,
+                                    .row_lines = row_lines,
+                                    .thin = &thins[0][0],
+                                    .dots = NAME(dots),
+                                    .dots_most = VECTOR_BYTES == 64 ? 192 / sizeof(real) : 2 * TILE_ROWS,
+                                    .dots_rows = TILE_ROWS / DOTS_ROWS * DOTS_ROWS};
