@@ -7,7 +7,8 @@ import pytest
 from fuzz.sharing import shared_by
 
 import npkernels as nk
-from npkernels.conv import forward as conv, gradient as conv_gradient
+from npkernels._kernels import costs as _costs
+from npkernels.conv import forward as conv
 
 # All that this machine runs; with NPKERNELS_ISA set that one, so that .ci/run does no test twice.
 ISAS = [nk.isa()] if os.environ.get("NPKERNELS_ISA") else nk.available_isas()
@@ -73,13 +74,20 @@ def same_for_any_threads():
 
 
 @pytest.fixture
-def direct(monkeypatch):
+def take(monkeypatch):
+    """take(form): convolutions and their gradients take it (a name of `FORMS` in costs.pyx) where it applies."""
+
+    def choose(form):
+        monkeypatch.setitem(conv.FORMS, "auto", _costs.FORMS[form])
+        monkeypatch.setattr(conv._conv, "conv2d_plain", lambda *_: None)
+
+    return choose
+
+
+@pytest.fixture
+def direct(take):
     """Convolutions and gradients never take Winograd's form, whose points are no integers."""
-    conv_gradient._columns_pay.cache_clear()
-    for module in (conv, conv_gradient):
-        monkeypatch.setattr(module, "winograd_tiles", lambda *geometry: 0)
-    yield
-    conv_gradient._columns_pay.cache_clear()
+    take("direct")
 
 
 def strided_copies(array):

@@ -3,24 +3,28 @@
     cols[(c, a, b), (n, i, j)] = sum over o of  w[o, (c, a, b)] dy[n, o, i, j]
     dx[n, c, .]                = bias[c] + the sum of cols[(c, a, b), (n, i, j)] over the windows that see the pixel
 
-The other form (conv.pyx) is a convolution of dy for each phase of the stride. It has no columns to sum, but computes with
-the zeros around dy, which are many where images are small, and has rows of a tile for the channels of x only, which may
-be few. Its kernels are made here.
+The other form is a convolution of dy for each phase of the stride. It has no columns to sum, but computes with the zeros
+around dy, which are many where images are small, and has rows of a tile for the channels of x only, which may be few. Its
+phases and their kernels are made here.
 """
 cimport numpy as cnp
 
-from npkernels._kernels.layout cimport read_strides
-from npkernels._kernels.primitives cimport patch_columns, primitives, windows
+from npkernels._kernels.convolution cimport Convolution, multiply_adds, step_of_rows, windows_of_y
+from npkernels._kernels.primitives cimport patch_columns, windows
 from npkernels._kernels.product cimport SERIAL_FLOP, Product, ceil_div, odd_lines, product_begin, product_plan, product_serial
-from npkernels._kernels.runtime cimport (
-    cache_sizes, empty_array, num_threads, parallel_for, primitives_for, workspace, workspace_done,
-)
-from npkernels._kernels.windows cimport set_windows
+from npkernels._kernels.runtime cimport cache_sizes, empty_array, num_threads, parallel_for, workspace, workspace_done
 
 cnp.import_array()
 
 cdef enum:
     BLOCK_PIXELS = 512            # of dy in a block of images, or one image
+
+
+cdef inline Py_ssize_t gcd(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    while b:
+        a, b = b, a % b
+    return a
+
 
 cdef struct Gradient:
     Product g                     # of a block
@@ -83,90 +87,109 @@ cdef void plan(Gradient* v, Py_ssize_t groups, int threads) noexcept nogil:
     product_plan(g, 1)
 
 
-def by_columns(
-    cnp.ndarray dy,          # IN (n, oc, oh, ow), any strides
-    cnp.ndarray w,           # IN (oc, c/groups * kh * kw)
-    cnp.ndarray bias,        # IN (c,), contiguous, or None
-    cnp.ndarray dx,          # OUT (n, c, h, w), C-contiguous, fully overwritten
-    tuple geometry,          # of the convolution: kh, kw, sh, sw, dh, dw, top, left, oh, ow
-    Py_ssize_t groups,
-):
+cdef int columns_run(const Convolution* conv) except -1 nogil:
     cdef Gradient v
     cdef Product* g = &v.g
     cdef int threads = num_threads()
-    cdef cnp.npy_intp* shape = cnp.PyArray_DIMS(dy)
-    cdef cnp.npy_intp strides[2]
-    set_windows(&v.x, dx, 0, geometry)
-    set_windows(&v.dy, dy, 0, (1, 1, 1, 1, 1, 1, 0, 0, shape[2], shape[3]))
-    v.images, v.outputs, v.channels, v.taps = shape[0], shape[1] // groups, cnp.PyArray_DIMS(dx)[1] // groups, v.x.kh * v.x.kw
-    v.dx, v.dx_image, v.dx_channel = <char*>cnp.PyArray_DATA(dx), v.x.image_stride, v.x.channel_stride
-    v.bias = NULL
-    if bias is not None:
-        v.bias = <const char*>cnp.PyArray_DATA(bias)
-    product_begin(g, cnp.PyArray_TYPE(dx), 0, 0, v.outputs)
-    read_strides(w, strides)
-    g.a, g.a_row, g.a_k = <const char*>cnp.PyArray_DATA(w), strides[1], strides[0]
-    if 2.0 * cnp.PyArray_SIZE(dy) * v.channels * v.taps < SERIAL_FLOP:
+    v.x, v.dy = conv.x, windows_of_y(conv)
+    v.images, v.outputs, v.channels, v.taps = conv.images, conv.outputs, conv.channels, v.x.kh * v.x.kw
+    v.dx, v.dx_image, v.dx_channel, v.bias = <char*>conv.x.x, v.x.image_stride, v.x.channel_stride, conv.bias
+    product_begin(g, conv.typenum, 0, 0, v.outputs)
+    g.table, g.a, g.a_row, g.a_k = conv.table, conv.w.data, step_of_rows(conv), conv.w.output
+    if 2 * multiply_adds(conv) < SERIAL_FLOP:
         threads = 1
-    with nogil:
-        plan(&v, groups, threads)
-        threads = <int>min(<Py_ssize_t>threads, groups * v.image_blocks * v.channel_blocks)
-        g.scratch = <char*>workspace((g.scratch_bytes + v.cols_bytes) * <size_t>threads)
-        if g.scratch == NULL:
-            raise MemoryError("no memory for the columns of an image's gradient")
-        parallel_for(run, &v, groups * v.image_blocks * v.channel_blocks, 1, threads)
-        workspace_done()
+    plan(&v, conv.groups, threads)
+    threads = <int>min(<Py_ssize_t>threads, conv.groups * v.image_blocks * v.channel_blocks)
+    g.scratch = <char*>workspace((g.scratch_bytes + v.cols_bytes) * <size_t>threads)
+    if g.scratch == NULL:
+        raise MemoryError("no memory for the columns of an image's gradient")
+    parallel_for(run, &v, conv.groups * v.image_blocks * v.channel_blocks, 1, threads)
+    workspace_done()
+    return 0
 
 
-cdef struct Taps:
-    const primitives* table
-    const char* w
-    Py_ssize_t output, channel               # strides of w in bytes
+cdef struct Turn:
+    Convolution conv                         # whose weights are read
     char* to
     Py_ssize_t row                           # of the result, in elements
-    Py_ssize_t outputs, channels, count      # of a group; taps
+    Py_ssize_t taps
     Py_ssize_t* offsets                      # of the taps in bytes, in the order of the result
 
 
 cdef void turn_channels(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    # 16 channels of a group at a time
-    cdef const Taps* v = <const Taps*>context
-    cdef Py_ssize_t blocks = ceil_div(v.channels, 16), block, group, c, size = v.table.itemsize
+    # 16 outputs of a group at a time
+    cdef const Turn* v = <const Turn*>context
+    cdef const Convolution* conv = &v.conv
+    cdef Py_ssize_t blocks = ceil_div(conv.outputs, 16), block, group, o, size = conv.table.itemsize
     for block in range(first, last):
-        group, c = block // blocks, block % blocks * 16
-        v.table.pack.turn(v.outputs, min(16, v.channels - c), v.count, v.w + group * v.outputs * v.output + c * v.channel,
-                          v.output, v.channel, v.offsets, v.to + (group * v.channels + c) * v.row * size, v.row)
+        group, o = block // blocks, block % blocks * 16
+        conv.table.pack.turn(conv.channels, min(16, conv.outputs - o), v.taps,
+                             conv.w.data + group * conv.w.group + o * conv.w.output, conv.w.channel, conv.w.output, v.offsets,
+                             v.to + (group * conv.outputs + o) * v.row * size, v.row)
 
 
-def turned_weights(
-    cnp.ndarray w,           # IN (oc, c/groups, kh, kw)
-    Py_ssize_t groups,
-    tuple rows,              # start, stop, step of the taps taken, in the order of w
-    tuple columns,
-):
-    """turned[g c + i, (o, t)] = w[g oc + o, i, a, b], the taps t = (a, b) from the last to the first."""
-    cdef Taps v
-    cdef cnp.ndarray turned
-    cdef cnp.npy_intp s[4]
+cdef cnp.ndarray weights_as_rows(Convolution* conv):
+    cdef Turn v
+    cdef cnp.ndarray rows
     cdef cnp.npy_intp shape[2]
-    cdef Py_ssize_t a, b, t
-    read_strides(w, s)
-    v.table, v.w, v.output, v.channel = primitives_for(cnp.PyArray_TYPE(w)), <const char*>cnp.PyArray_DATA(w), s[0], s[1]
-    v.outputs, v.channels = cnp.PyArray_DIMS(w)[0] // groups, cnp.PyArray_DIMS(w)[1]
-    v.count = len(range(*rows)) * len(range(*columns))
-    shape[0], shape[1] = groups * v.channels, odd_lines(v.outputs * v.count)
-    turned = empty_array(2, shape, cnp.PyArray_TYPE(w))
-    v.to, v.row = <char*>cnp.PyArray_DATA(turned), shape[1]
-    v.offsets = <Py_ssize_t*>workspace(<size_t>max(1, v.count) * sizeof(Py_ssize_t))
+    cdef Py_ssize_t a, b, t, kw = conv.x.kw, size = conv.table.itemsize
+    v.conv, v.taps = conv[0], conv.x.kh * kw
+    shape[0], shape[1] = conv.groups * conv.outputs, odd_lines(conv.channels * v.taps)
+    rows = empty_array(2, shape, conv.typenum)
+    v.to, v.row = <char*>cnp.PyArray_DATA(rows), shape[1]
+    v.offsets = <Py_ssize_t*>workspace(<size_t>max(1, v.taps) * sizeof(Py_ssize_t))
     if v.offsets == NULL:
         raise MemoryError("no memory for the places of a kernel's taps")
-    t = v.count
-    for a in range(rows[0], rows[1], rows[2]):
-        for b in range(columns[0], columns[1], columns[2]):
-            t -= 1
-            v.offsets[t] = a * s[2] + b * s[3]
+    for a in range(conv.x.kh):
+        for b in range(kw):
+            t = a * kw + b
+            v.offsets[v.taps - 1 - t if conv.w.turned else t] = a * conv.w.row + b * conv.w.column
     with nogil:
-        parallel_for(turn_channels, &v, groups * ceil_div(v.channels, 16), max(1, 4096 // max(1, v.outputs * v.count)),
-                     num_threads())
+        parallel_for(turn_channels, &v, conv.groups * ceil_div(conv.outputs, 16),
+                     max(1, 4096 // max(1, conv.channels * v.taps)), num_threads())
         workspace_done()
-    return turned[:, :v.outputs * v.count]
+    conv.w.data, conv.w.output, conv.w.turned = v.to, v.row * size, False
+    conv.w.group, conv.w.channel, conv.w.row, conv.w.column = conv.outputs * v.row * size, v.taps * size, kw * size, size
+    return rows
+
+
+cdef Py_ssize_t phases_of(const windows* x, bint columns, Phase* phases) noexcept nogil:
+    """Those that meet a tap, along the rows of x or along its columns; `phases` has room for min(kernel, stride).
+
+    x at row i s + t d - pad meets tap t in y[i], so dx at row r collects w[t] dy[i] for all t with r + pad - t d = i s. Rows of
+    the same phase (r + pad) mod s share their taps t, which lie s / gcd(s, d) apart and meet rows of dy that lie
+    d / gcd(s, d) apart: each phase is one convolution of stride 1.
+    """
+    cdef Py_ssize_t size = x.w if columns else x.h, kernel = x.kw if columns else x.kh, stride = x.sw if columns else x.sh
+    cdef Py_ssize_t dilation = x.dw if columns else x.dh, pad = x.left if columns else x.top
+    cdef Py_ssize_t common = gcd(stride, dilation), step = stride // common, count = 0, tap, first, taps
+    for tap in range(min(kernel, step)):
+        first = (tap * dilation - pad) % stride
+        first += stride if first < 0 else 0
+        if first < size:
+            # Row i of the phase and tap + t step meet row (first + pad - tap dilation) / stride + i - t spread of dy. The
+            # flipped taps begin with the largest t.
+            taps = (kernel - 1 - tap) // step + 1
+            phases[count].first, phases[count].size = first, (size - 1 - first) // stride + 1
+            phases[count].tap, phases[count].step, phases[count].taps = tap, step, taps
+            phases[count].dilation = dilation // common
+            phases[count].pad = (taps - 1) * phases[count].dilation - (first + pad - tap * dilation) // stride
+            count += 1
+    return count
+
+
+cdef Convolution phase_of(const Convolution* conv, const Phase* row, const Phase* column) noexcept nogil:
+    # The convolution of dy that gives the pixels of a phase of rows and one of columns
+    cdef Convolution phase = conv[0]
+    cdef windows* v = &phase.x
+    cdef const windows* dx = &conv.x
+    phase.channels, phase.outputs, phase.x = conv.outputs, conv.channels, windows_of_y(conv)
+    v.kh, v.dh, v.top, v.oh = row.taps, row.dilation if row.taps > 1 else 1, row.pad, row.size
+    v.kw, v.dw, v.left, v.ow = column.taps, column.dilation if column.taps > 1 else 1, column.pad, column.size
+    phase.y.data = <char*>dx.x + row.first * dx.row_stride + column.first * dx.column_stride
+    phase.y.image, phase.y.channel = dx.image_stride, dx.channel_stride
+    phase.y.row, phase.y.column = dx.sh * dx.row_stride, dx.sw * dx.column_stride
+    phase.w.data += row.tap * conv.w.row + column.tap * conv.w.column
+    phase.w.output, phase.w.channel, phase.w.turned = conv.w.channel, conv.w.output, True
+    phase.w.row, phase.w.column = row.step * conv.w.row, column.step * conv.w.column
+    return phase

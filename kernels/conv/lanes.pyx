@@ -10,10 +10,12 @@ transposed on their way to y. Left out are products with zeros alone, so that th
 from libc.math cimport isfinite
 from libc.string cimport memcmp, memcpy, memset
 
+from npkernels._kernels.convolution cimport Convolution, Images, Weights, group_of, multiply_adds, step_of_rows
 from npkernels._kernels.primitives cimport (
-    START_C, START_COLUMN_BIAS, flat_layout_of, panel_count, panel_start, tile_taps_fn, window_taps, windows,
+    START_C, START_COLUMN_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, primitives, tile_taps_fn, window_taps,
+    windows,
 )
-from npkernels._kernels.product cimport SERIAL_FLOP, ceil_div
+from npkernels._kernels.product cimport SERIAL_FLOP, SUM_BLOCK, ceil_div
 from npkernels._kernels.runtime cimport cache_sizes, num_threads, parallel_for, workspace, workspace_done
 from npkernels._kernels.scalars cimport round_to_line
 from npkernels._kernels.windows cimport end_inside, first_inside, pairs_inside
@@ -25,77 +27,106 @@ cdef enum:
     BAND_BYTES = 1 << 20          # the most of a row of windows and of what it sees
     GROUP_TAPS = 32               # of several channels that are listed
 
+cdef struct Lanes:
+    Convolution conv
+    const primitives* table
+    bint across, in_place                    # across: the rows of a tile are images; in place: no copy is read
+    bint skips                               # some taps of the padding are left out
+    windows dense                            # stride 1: their flat layout is that of the copies
+    flat_layout layout
+    Py_ssize_t line, column, plane, picture  # of what tiles read, in elements: rows, columns, channels, images
+    Py_ssize_t k, channel_block, channel_group, range
+    Py_ssize_t image_blocks, bands, piece_images, piece_rows
+    double* sums                             # of the panels of a range of outputs
+    char* biases                             # 0 up to whole vectors
+    char* panels
+    char* scratch
+    size_t copy_bytes, c_bytes, slot_bytes
+    Py_ssize_t first, count                  # the range of outputs of the group at work
+
 
 cdef inline Py_ssize_t span(Py_ssize_t count, Py_ssize_t stride, Py_ssize_t kernel, Py_ssize_t dilation) noexcept nogil:
     # Elements from the first tap of the first of `count` windows to the last tap of the last one
     return (count - 1) * stride + (kernel - 1) * dilation + 1
 
 
+cdef inline Py_ssize_t places_of(const Lanes* v, Py_ssize_t rows) noexcept nogil:
+    # Elements from the first to the last that so many rows of windows see in the copy of a channel
+    cdef const windows* x = &v.conv.x
+    return (span(rows, x.sh, x.kh, x.dh) - 1) * v.layout.pitch + span(x.ow, x.sw, x.kw, x.dw)
+
+
 cdef inline Py_ssize_t plane_of(const Lanes* v, Py_ssize_t rows) noexcept nogil:
     # Elements of the copy of a channel for so many rows of windows; odd: no two planes share a cache set
-    cdef Py_ssize_t places = (span(rows, v.x.sh, v.x.kh, v.x.dh) - 1) * v.layout.pitch + span(v.x.ow, v.x.sw, v.x.kw, v.x.dw)
-    return (places // v.table.lanes + 1 | 1) * v.table.lanes
+    return (places_of(v, rows) // v.table.lanes + 1 | 1) * v.table.lanes
 
 
-cdef inline double idle(double vectors, Py_ssize_t rows, Py_ssize_t tallest) noexcept nogil:
-    # The time of `rows` rows of windows over that of whole tiles: eight accumulators keep the units busy.
-    return max(1., 8 * ceil_div(rows, tallest) / (vectors * rows))
+cdef bint lanes_read_in_place(const Convolution* conv) noexcept nogil:
+    # Does no window leave the image, in whole elements?
+    cdef const windows* x = &conv.x
+    return (steps_are_elements(conv) and x.top <= 0 and x.left <= 0 and span(x.oh, x.sh, x.kh, x.dh) - x.top <= x.h
+            and span(x.ow, x.sw, x.kw, x.dw) - x.left <= x.w)
 
 
-cdef double lanes_begin(Lanes* v) noexcept nogil:
-    # Of both forms the work of the units; broadcasts, lists of taps and tiles, whatever a tile computes; copies. Of all:
-    # bringing results to y and packing weights. Fitted to times, as the costs of the other forms (conv.pyx).
-    cdef windows* x = &v.x
-    cdef Py_ssize_t size = v.table.itemsize, tallest = v.table.tile.rows, panel = ceil_div(v.outputs, v.table.lanes)
-    cdef Py_ssize_t rows = span(x.oh, x.sh, x.kh, x.dh), widest = v.table.lanes * v.table.tile.vectors
-    cdef double lanes = v.table.lanes, vectors = min(v.table.tile.vectors, panel)
-    cdef double panels = panel_count(panel, v.table.tile.vectors)
-    cdef double outputs = panel * lanes, taps = x.kh * x.kw, pixels = x.oh * x.ow, c = v.channels
-    cdef double down = pairs_inside(x.oh, x.sh, x.kh, x.dh, x.top, x.h), right = pairs_inside(x.ow, x.sw, x.kw, x.dw, x.left, x.w)
-    cdef double image_tiles = <double>ceil_div(v.images, tallest) / v.images, row, image
-    cdef bint whole = (x.image_stride | x.channel_stride | x.row_stride | x.column_stride) % size == 0
-    v.k = v.channels * x.kh * x.kw
-    v.dense = v.x
-    v.dense.sh = v.dense.sw = 1
-    v.dense.oh, v.dense.ow = (x.oh - 1) * x.sh + 1, (x.ow - 1) * x.sw + 1
+cdef inline bint steps_are_elements(const Convolution* conv) noexcept nogil:
+    cdef const windows* x = &conv.x
+    return (x.image_stride | x.channel_stride | x.row_stride | x.column_stride) % conv.table.itemsize == 0
+
+
+cdef Py_ssize_t lanes_pitch(const Convolution* conv) noexcept nogil:
+    cdef windows dense = dense_windows(&conv.x)
+    return flat_layout_of(&dense).pitch
+
+
+cdef bint lanes_fit(const Convolution* conv, bint across) noexcept nogil:
+    cdef const windows* x = &conv.x
+    cdef Lanes v
+    cdef Py_ssize_t k = conv.channels * x.kh * x.kw, panel = conv.table.lanes * conv.table.tile.vectors * conv.table.itemsize
+    if k > SUM_BLOCK or k * panel > PANELS_BYTES or x.ow * panel > BAND_BYTES:
+        return False
+    if across:
+        return steps_are_elements(conv) and x.oh * x.ow <= PIECE_PIXELS * PIECE_PIXELS
+    begin(&v, conv, False)
+    return v.in_place or conv.channels * plane_of(&v, 1) * conv.table.itemsize <= BAND_BYTES
+
+
+cdef inline windows dense_windows(const windows* x) noexcept nogil:
+    cdef windows dense = x[0]
+    dense.sh = dense.sw = 1
+    dense.oh, dense.ow = (x.oh - 1) * x.sh + 1, (x.ow - 1) * x.sw + 1
+    return dense
+
+
+cdef void begin(Lanes* v, const Convolution* conv, bint across) noexcept nogil:
+    cdef const windows* x = &conv.x
+    cdef Py_ssize_t down = pairs_inside(x.oh, x.sh, x.kh, x.dh, x.top, x.h)
+    v.conv, v.table, v.across = conv[0], conv.table, across
+    v.k, v.dense = conv.channels * x.kh * x.kw, dense_windows(x)
     v.layout = flat_layout_of(&v.dense)
-    v.in_place = (whole and x.top <= 0 and x.left <= 0 and rows - x.top <= x.h
-                  and span(x.ow, x.sw, x.kw, x.dw) - x.left <= x.w)
-    row = 0.86 * outputs * down * x.kw * x.ow * idle(vectors, x.ow, tallest)
-    row += panels * lanes * (68 * x.oh * ceil_div(x.ow, tallest) / c + 0.5 * taps * pixels)
-    if not v.in_place:
-        row += 87 * lanes + 11 * rows * v.layout.pitch
-    image = 0.77 * outputs * down * right * idle(vectors, min(v.images, tallest), tallest)
-    image += panels * lanes * (image_tiles * ((3 * taps + 85) * pixels / c + 6 * down * right) + 1.2 * pixels)
-    v.across = whole and image < row and pixels <= PIECE_PIXELS * PIECE_PIXELS
-    v.in_place = v.in_place or v.across
-    v.skips = down * (right if v.across else x.ow * x.kw) < taps * pixels
-    if (v.k * widest * size > PANELS_BYTES or x.ow * widest * size > BAND_BYTES
-            or (not v.in_place and v.channels * plane_of(v, 1) * size > BAND_BYTES)):
-        return 1e300
-    return (image if v.across else row) + 20 * outputs * (pixels / c + taps / v.images)
+    v.in_place = across or lanes_read_in_place(conv)
+    v.skips = down * (pairs_inside(x.ow, x.sw, x.kw, x.dw, x.left, x.w) if across else x.ow * x.kw) < x.kh * x.kw * x.oh * x.ow
 
 
 cdef void plan(Lanes* v, int threads) noexcept nogil:
-    cdef windows* x = &v.x
+    cdef windows* x = &v.conv.x
     cdef Py_ssize_t size = v.table.itemsize, widest = v.table.lanes * v.table.tile.vectors, taps = x.kh * x.kw
     cdef Py_ssize_t budget = cache_sizes().l2 // 2, wanted = 3 * threads, images, rows = x.oh
     v.channel_group = max(1, GROUP_TAPS // taps)
     v.channel_block = max(1, budget // (widest * taps * size))
-    v.channel_block = ceil_div(v.channels, ceil_div(v.channels, v.channel_block))
+    v.channel_block = ceil_div(v.conv.channels, ceil_div(v.conv.channels, v.channel_block))
     v.range = PANELS_BYTES // (v.k * widest * size) * widest
     # What is read by all panels stays in L2.
-    images = max(1, min(budget // (v.channels * plane_of(v, x.oh) * size), ceil_div(BLOCK_PIXELS, x.oh * x.ow)))
+    images = max(1, min(budget // (v.conv.channels * plane_of(v, x.oh) * size), ceil_div(BLOCK_PIXELS, x.oh * x.ow)))
     if v.across:
         images = ceil_div(images, v.table.tile.rows) * v.table.tile.rows
     elif images == 1:
-        while rows > 1 and v.channels * plane_of(v, rows) * size > budget:
+        while rows > 1 and v.conv.channels * plane_of(v, rows) * size > budget:
             rows = ceil_div(rows, 2)
-    v.image_blocks, v.bands = ceil_div(v.images, images), ceil_div(x.oh, rows)
+    v.image_blocks, v.bands = ceil_div(v.conv.images, images), ceil_div(x.oh, rows)
     if threads > 1 and v.image_blocks * v.bands < wanted:
-        v.image_blocks = min(ceil_div(v.images, v.table.tile.rows) if v.across else v.images, wanted)
+        v.image_blocks = min(ceil_div(v.conv.images, v.table.tile.rows) if v.across else v.conv.images, wanted)
         v.bands = max(v.bands, min(x.oh, ceil_div(wanted, v.image_blocks)))
-    images, rows = ceil_div(v.images, v.image_blocks), ceil_div(x.oh, v.bands)
+    images, rows = ceil_div(v.conv.images, v.image_blocks), ceil_div(x.oh, v.bands)
     v.piece_rows = max(1, min(rows, PIECE_PIXELS // x.ow))
     v.piece_images = min(images, v.table.tile.rows if v.across else max(1, PIECE_PIXELS // (x.oh * x.ow)))
     if v.in_place:
@@ -103,7 +134,7 @@ cdef void plan(Lanes* v, int threads) noexcept nogil:
         v.plane, v.picture = x.channel_stride // size, x.image_stride // size
     else:
         v.line, v.column, v.plane = v.layout.pitch, 1, plane_of(v, rows)
-        v.picture = v.channels * v.plane
+        v.picture = v.conv.channels * v.plane
     v.copy_bytes = 0 if v.in_place else round_to_line(<size_t>(images * v.picture * size))
     v.c_bytes = round_to_line(<size_t>(v.piece_images * v.piece_rows * x.ow * widest * size))
     v.slot_bytes = v.copy_bytes + 2 * v.c_bytes + round_to_line(<size_t>(2 * v.channel_group * taps) * sizeof(Py_ssize_t))
@@ -111,24 +142,23 @@ cdef void plan(Lanes* v, int threads) noexcept nogil:
 
 cdef void pack_weights(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Lanes* v = <const Lanes*>context
-    cdef Py_ssize_t lanes = v.table.lanes, size = v.table.itemsize, vectors = ceil_div(v.count, lanes), q, start, end, row
+    cdef Py_ssize_t lanes = v.table.lanes, size = v.table.itemsize, vectors = ceil_div(v.count, lanes), q, start, end
     cdef Py_ssize_t panels = panel_count(vectors, v.table.tile.vectors)
+    cdef const Weights* w = &v.conv.w
     for q in range(first, last):
         start, end = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
-        row = v.group * v.outputs + v.first + start
-        v.table.pack.panel(v.k, min(end, v.count) - start, end - start, v.w + row * v.w_row, v.w_k, v.w_row,
-                           v.panels + start * v.k * size)
+        v.table.pack.panel(v.k, min(end, v.count) - start, end - start, w.data + (v.first + start) * w.output,
+                           step_of_rows(&v.conv), w.output, v.panels + start * v.k * size)
         v.sums[q] = v.table.rows.sum(v.k * (end - start), v.panels + start * v.k * size) if v.skips else 0
 
 
 cdef void copy_images(const Lanes* v, const char* x, Py_ssize_t images, Py_ssize_t i, Py_ssize_t rows, char* to) noexcept nogil:
     # What some rows of windows see of all channels of a group
     cdef windows image = v.dense
-    cdef Py_ssize_t n, c, start = i * v.x.sh * v.layout.pitch
-    cdef Py_ssize_t count = (span(rows, v.x.sh, v.x.kh, v.x.dh) - 1) * v.layout.pitch + span(v.x.ow, v.x.sw, v.x.kw, v.x.dw)
+    cdef Py_ssize_t n, c, start = i * v.conv.x.sh * v.layout.pitch, count = places_of(v, rows)
     for n in range(images):
-        image.x = x + n * v.x.image_stride
-        for c in range(v.channels):
+        image.x = x + n * v.conv.x.image_stride
+        for c in range(v.conv.channels):
             v.table.flat.fill(&image, v.layout.pitch, c, 0, 0, start, count, v.plane, to)
             to += v.plane * v.table.itemsize
 
@@ -144,22 +174,23 @@ cdef void list_taps(const Lanes* v, const Py_ssize_t* seen, Py_ssize_t width, wi
                     Py_ssize_t* to) noexcept nogil:
     # Taps (a, b) with seen[0] <= a < seen[1], seen[2] <= b < seen[3]
     cdef Py_ssize_t c, a, b, t = 0
-    cdef Py_ssize_t* lines = to + v.channel_group * v.x.kh * v.x.kw
+    cdef const windows* x = &v.conv.x
+    cdef Py_ssize_t* lines = to + v.channel_group * x.kh * x.kw
     taps.places, taps.lines, taps.group = to, lines, v.channel_group
-    taps.a_group, taps.b_group = v.channel_group * v.plane, v.channel_group * v.x.kh * v.x.kw * width
+    taps.a_group, taps.b_group = v.channel_group * v.plane, v.channel_group * x.kh * x.kw * width
     taps.count = max(0, seen[1] - seen[0]) * max(0, seen[3] - seen[2])
     for c in range(v.channel_group):
         for a in range(seen[0], seen[1]):
             for b in range(seen[2], seen[3]):
-                to[t] = c * v.plane + a * v.x.dh * v.line + b * v.x.dw * v.column
-                lines[t] = ((c * v.x.kh + a) * v.x.kw + b) * width
+                to[t] = c * v.plane + a * x.dh * v.line + b * x.dw * v.column
+                lines[t] = ((c * x.kh + a) * x.kw + b) * width
                 t += 1
 
 
 cdef void multiply(const Lanes* v, const Piece* piece, Py_ssize_t channel, const char* panel, Py_ssize_t width,
                    const char* bias) noexcept nogil:
     # c = or += a block of channels
-    cdef const windows* x = &v.x
+    cdef const windows* x = &v.conv.x
     cdef Py_ssize_t size = v.table.itemsize, ow = x.ow, step = x.sw * v.column, i, j, n, s, top, left
     cdef Py_ssize_t slivers, base, extra, first, rows
     cdef Py_ssize_t inner = ow if v.across else 1, outer = 1 if v.across else piece.images
@@ -172,7 +203,7 @@ cdef void multiply(const Lanes* v, const Piece* piece, Py_ssize_t channel, const
     listed[0], slivers = -1, ceil_div(count, v.table.tile.rows)
     base, extra = count // slivers, count % slivers
     seen[2], seen[3] = 0, x.kw
-    taps.channels = min(v.channel_block, v.channels - channel)
+    taps.channels = min(v.channel_block, v.conv.channels - channel)
     panel += channel * x.kh * x.kw * width * size
     for i in range(piece.rows):
         top = (piece.row + i) * x.sh - x.top
@@ -196,21 +227,21 @@ cdef void multiply(const Lanes* v, const Piece* piece, Py_ssize_t channel, const
 
 
 cdef void store(const Lanes* v, const Piece* piece, Py_ssize_t output, Py_ssize_t outputs, Py_ssize_t width) noexcept nogil:
-    cdef Py_ssize_t size = v.table.itemsize, ow = v.x.ow, n, i
+    cdef Py_ssize_t size = v.table.itemsize, ow = v.conv.x.ow, n, i
     cdef char* c = piece.c
     cdef char* rows = c + v.c_bytes           # for a y whose rows are apart
-    cdef char* y
-    if v.activation != NULL:
-        v.activation(piece.images * piece.rows * ow * width, c, c, NULL)
+    cdef const Images* y = &v.conv.y
+    cdef char* to
+    if v.conv.activation != NULL:
+        v.conv.activation(piece.images * piece.rows * ow * width, c, c, NULL)
     for n in range(piece.image, piece.image + piece.images):
-        y = v.y + n * v.y_image + (v.group * v.outputs + output) * v.y_channel + piece.row * v.y_row
-        if v.y_column == size and v.y_row == ow * size:
-            v.table.pack.transpose(piece.rows * ow, outputs, c, width, y, v.y_channel // size)
-            c += piece.rows * ow * width * size
-            continue
-        v.table.pack.transpose(piece.rows * ow, outputs, c, width, rows, piece.rows * ow)
-        for i in range(piece.rows):
-            v.table.pack.scatter(outputs, ow, rows + i * ow * size, piece.rows * ow, y + i * v.y_row, v.y_channel, v.y_column)
+        to = y.data + n * y.image + output * y.channel + piece.row * y.row
+        if y.column == size and y.row == ow * size:
+            v.table.pack.transpose(piece.rows * ow, outputs, c, width, to, y.channel // size)
+        else:
+            v.table.pack.transpose(piece.rows * ow, outputs, c, width, rows, piece.rows * ow)
+            for i in range(piece.rows):
+                v.table.pack.scatter(outputs, ow, rows + i * ow * size, piece.rows * ow, to + i * y.row, y.channel, y.column)
         c += piece.rows * ow * width * size
 
 
@@ -223,9 +254,9 @@ cdef void run_panel(const Lanes* v, Piece block, Py_ssize_t start, Py_ssize_t wi
         while i < block.rows:
             piece.image, piece.images = block.image + n, min(v.piece_images, block.images - n)
             piece.row, piece.rows = block.row + i, min(v.piece_rows, block.rows - i)
-            piece.a = block.a + (n * v.picture + i * v.x.sh * v.line) * size
+            piece.a = block.a + (n * v.picture + i * v.conv.x.sh * v.line) * size
             channel = 0
-            while channel < v.channels:
+            while channel < v.conv.channels:
                 multiply(v, &piece, channel, v.panels + start * v.k * size, width, v.biases + start * size)
                 channel += v.channel_block
             store(v, &piece, v.first + start, min(width, v.count - start), width)
@@ -233,22 +264,23 @@ cdef void run_panel(const Lanes* v, Piece block, Py_ssize_t start, Py_ssize_t wi
         n += piece.images
 
 
-cdef void run(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+cdef void run_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Lanes* v = <const Lanes*>context
-    cdef Py_ssize_t lanes = v.table.lanes, vectors = ceil_div(v.count, lanes), task, q, start
+    cdef const windows* x = &v.conv.x
+    cdef Py_ssize_t lanes = v.table.lanes, vectors = ceil_div(v.count, lanes), task, q, start, images = v.conv.images
     cdef Py_ssize_t panels = panel_count(vectors, v.table.tile.vectors)
     cdef char* copies = v.scratch + <size_t>slot * v.slot_bytes
     cdef Piece block
     block.c = copies + v.copy_bytes
     block.places = <Py_ssize_t*>(block.c + 2 * v.c_bytes)
     for task in range(first, last):
-        block.image = v.images * (task // v.bands) // v.image_blocks
-        block.images = v.images * (task // v.bands + 1) // v.image_blocks - block.image
-        block.row = v.x.oh * (task % v.bands) // v.bands
-        block.rows = v.x.oh * (task % v.bands + 1) // v.bands - block.row
-        block.a = v.x.x + block.image * v.x.image_stride + v.group * v.channels * v.x.channel_stride
+        block.image = images * (task // v.bands) // v.image_blocks
+        block.images = images * (task // v.bands + 1) // v.image_blocks - block.image
+        block.row = x.oh * (task % v.bands) // v.bands
+        block.rows = x.oh * (task % v.bands + 1) // v.bands - block.row
+        block.a = x.x + block.image * x.image_stride
         if v.in_place:
-            block.a += (block.row * v.x.sh - v.x.top) * v.x.row_stride - v.x.left * v.x.column_stride
+            block.a += (block.row * x.sh - x.top) * x.row_stride - x.left * x.column_stride
         else:
             copy_images(v, block.a, block.images, block.row, block.rows, copies)
             block.a = copies
@@ -260,25 +292,27 @@ cdef void run(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexce
 cdef int run_range(Lanes* v, int threads) noexcept nogil:
     # Whether taps may be skipped: 0 times an infinite weight is NaN.
     cdef Py_ssize_t size = v.table.itemsize, panels = panel_count(ceil_div(v.count, v.table.lanes), v.table.tile.vectors), q
-    if v.bias != NULL:
-        memcpy(v.biases, v.bias + (v.group * v.outputs + v.first) * size, v.count * size)
+    if v.conv.bias != NULL:
+        memcpy(v.biases, v.conv.bias + v.first * size, v.count * size)
     parallel_for(pack_weights, v, panels, 1, <int>min(<Py_ssize_t>threads, panels))
     for q in range(panels):
         if not isfinite(v.sums[q]):
             return False
-    parallel_for(run, v, v.image_blocks * v.bands, 1, threads)
+    parallel_for(run_blocks, v, v.image_blocks * v.bands, 1, threads)
     return True
 
 
-cdef int lanes_run(Lanes* v) except -1 nogil:
+cdef int lanes_run(const Convolution* conv, bint across) except -1 nogil:
     cdef int threads = num_threads(), done = True
-    cdef Py_ssize_t size = v.table.itemsize, outputs, vectors
+    cdef Py_ssize_t size = conv.table.itemsize, outputs, vectors, group
     cdef size_t bias_bytes, panel_bytes, sum_bytes
-    if 2.0 * v.groups * v.outputs * v.x.oh * v.x.ow * v.k * v.images < SERIAL_FLOP:
+    cdef Lanes v
+    begin(&v, conv, across)
+    if 2 * multiply_adds(conv) < SERIAL_FLOP:
         threads = 1
-    plan(v, threads)
+    plan(&v, threads)
     threads = <int>min(<Py_ssize_t>threads, v.image_blocks * v.bands)
-    vectors = ceil_div(min(v.range, v.outputs), v.table.lanes)
+    vectors = ceil_div(min(v.range, conv.outputs), v.table.lanes)
     outputs, sum_bytes = vectors * v.table.lanes, round_to_line(<size_t>vectors * sizeof(double))
     bias_bytes, panel_bytes = round_to_line(<size_t>(outputs * size)), round_to_line(<size_t>(outputs * v.k * size))
     v.sums = <double*>workspace(sum_bytes + bias_bytes + panel_bytes + v.slot_bytes * <size_t>threads)
@@ -288,11 +322,11 @@ cdef int lanes_run(Lanes* v) except -1 nogil:
     v.panels = v.biases + bias_bytes
     v.scratch = v.panels + panel_bytes
     memset(v.biases, 0, bias_bytes)
-    for v.group in range(v.groups):
-        v.first = 0
-        while v.first < v.outputs and done:
-            v.count = min(v.range, v.outputs - v.first)
-            done = run_range(v, threads)
+    for group in range(conv.groups):
+        v.conv, v.first = group_of(conv, group), 0
+        while v.first < conv.outputs and done:
+            v.count = min(v.range, conv.outputs - v.first)
+            done = run_range(&v, threads)
             v.first += v.count
     workspace_done()
     return done

@@ -1,10 +1,10 @@
 """im2col and col2im: the patches under a sliding window as columns, and their sum at their places."""
 cimport numpy as cnp
 
+from npkernels._kernels.convolution cimport set_windows
 from npkernels._kernels.layout cimport read_strides
 from npkernels._kernels.primitives cimport patch_columns, primitives, windows
 from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for
-from npkernels._kernels.windows cimport set_windows
 
 cnp.import_array()
 
@@ -31,12 +31,12 @@ cdef void unfold_channels(void* context, Py_ssize_t first, Py_ssize_t last, int 
 def unfold(
     cnp.ndarray x,           # IN (n, c, h, w)
     cnp.ndarray cols,        # OUT (n, c * kh * kw, oh * ow), C-contiguous
-    tuple geometry,
+    object geometry,
 ):
     cdef Columns v
     cdef Py_ssize_t grain
     v.table = primitives_for(cnp.PyArray_TYPE(x))
-    set_windows(&v.patches, x, 0, geometry)
+    set_windows(&v.patches, x, geometry)
     v.channels, v.cols = cnp.PyArray_DIMS(x)[1], <char*>cnp.PyArray_DATA(cols)
     grain = max(1, 65536 // max(1, cnp.PyArray_DIMS(cols)[2] * v.patches.kh * v.patches.kw))
     with nogil:
@@ -61,14 +61,14 @@ cdef void fold_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot
 def fold(
     cnp.ndarray cols,        # IN (n, c * kh * kw, oh * ow)
     cnp.ndarray x,           # OUT (n, c, h, w), C-contiguous
-    tuple geometry,
+    object geometry,
 ):
     cdef Columns v
     cdef cnp.npy_intp s[3]
     cdef Py_ssize_t planes = cnp.PyArray_DIMS(x)[0] * cnp.PyArray_DIMS(x)[1], grain
     read_strides(cols, s)
     v.table = primitives_for(cnp.PyArray_TYPE(x))
-    set_windows(&v.patches, x, 0, geometry)
+    set_windows(&v.patches, x, geometry)
     v.channels = max(1, cnp.PyArray_DIMS(x)[1])
     v.x, v.cols = <char*>cnp.PyArray_DATA(x), <char*>cnp.PyArray_DATA(cols)
     v.image, v.row, v.column = s[0], s[1], s[2]

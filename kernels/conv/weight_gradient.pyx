@@ -9,20 +9,17 @@ Left out are products with zeros alone, so that both give the same bits. Where t
 into parts, as many as its shape says, which are added at the end; every part is one chain of multiply-adds, or chains of
 up to SUM_BLOCK pixels that are added in double, so that neither threads nor blocks change a bit.
 """
-cimport numpy as cnp
 from libc.math cimport isfinite
 from libc.string cimport memset
 
-from npkernels._kernels.layout cimport read_strides
+from npkernels._kernels.convolution cimport Convolution, Images
 from npkernels._kernels.primitives cimport (
     START_C, START_ZERO, flat_layout, flat_layout_of, panel_count, panel_start, picture_pixels, primitives, windows,
 )
 from npkernels._kernels.product cimport SERIAL_FLOP, SUM_BLOCK, ceil_div
-from npkernels._kernels.runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.runtime cimport cache_sizes, num_threads, parallel_for, workspace, workspace_done
 from npkernels._kernels.scalars cimport round_to_line
-from npkernels._kernels.windows cimport end_inside, first_inside, set_windows
-
-cnp.import_array()
+from npkernels._kernels.windows cimport end_inside, first_inside
 
 cdef enum:
     BLOCK_PIXELS = 768            # of the inner axis in a block
@@ -34,8 +31,7 @@ cdef enum:
 cdef struct Gradient:
     const primitives* table
     windows x
-    const char* dy
-    Py_ssize_t dy_image, dy_channel, dy_row, dy_column
+    Images dy
     Py_ssize_t groups, images, channels, outputs, taps        # channels and outputs of a group
     char* sums                                                # (parts, groups, channels * taps, outputs)
     double* totals                                            # the same where a part has more pixels than a chain, else NULL
@@ -129,7 +125,7 @@ cdef double pack_gradient(const Gradient* v, const char* dy, Py_ssize_t pictures
     # be skipped.
     cdef Py_ssize_t lanes = v.table.lanes, size = v.table.itemsize, vectors = ceil_div(outputs, lanes), q, start, end, i, n
     cdef Py_ssize_t panels = panel_count(vectors, v.table.tile.vectors)
-    cdef bint whole = v.dy_row == width * v.dy_column
+    cdef bint whole = v.dy.row == width * v.dy.column
     cdef char* panel
     for q in range(panels):
         start, end = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
@@ -137,7 +133,7 @@ cdef double pack_gradient(const Gradient* v, const char* dy, Py_ssize_t pictures
             for i in range(1 if whole else lines):
                 panel = to + (start * pictures + n * (end - start)) * lines * width * size
                 v.table.pack.panel(lines * width if whole else width, min(end, outputs) - start, end - start,
-                                   dy + n * v.dy_image + start * v.dy_channel + i * v.dy_row, v.dy_column, v.dy_channel,
+                                   dy + n * v.dy.image + start * v.dy.channel + i * v.dy.row, v.dy.column, v.dy.channel,
                                    panel + i * width * (end - start) * size)
     return v.table.rows.sum(pictures * vectors * lanes * lines * width, to) if v.in_place else 0
 
@@ -259,8 +255,8 @@ cdef void run(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexce
             block.i = block.j = 0
             while block.i < v.x.oh:
                 block.lines, block.width = min(v.lines, v.x.oh - block.i), min(v.width, v.x.ow - block.j)
-                dy = (v.dy + image * v.dy_image + (group * v.outputs + o) * v.dy_channel + block.i * v.dy_row
-                      + block.j * v.dy_column)
+                dy = (v.dy.data + image * v.dy.image + (group * v.outputs + o) * v.dy.channel + block.i * v.dy.row
+                      + block.j * v.dy.column)
                 v.checks[slot] += pack_gradient(v, dy, block.pictures, block.outputs, block.lines, block.width, b)
                 if v.in_place:
                     multiply_in_place(v, &block, start)
@@ -332,25 +328,14 @@ cdef int add_up(Gradient* v) except -1 nogil:
     return isfinite(check) != 0
 
 
-def weight_gradient(
-    cnp.ndarray x,           # IN (n, c, h, w), n, c > 0
-    cnp.ndarray dy,          # IN (n, oc, oh, ow), oc > 0
-    cnp.ndarray dw,          # OUT (groups, oc/groups, c/groups * kh * kw), C-contiguous, fully overwritten
-    tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, oh, ow
-):
+cdef int sums_run(const Convolution* conv) except -1 nogil:
     cdef Gradient v
-    cdef cnp.npy_intp s[4]
-    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(x)
-    read_strides(dy, s)
-    v.table, v.dw = primitives_for(cnp.PyArray_TYPE(x)), <char*>cnp.PyArray_DATA(dw)
-    set_windows(&v.x, x, 0, geometry)
-    v.dy, v.dy_image, v.dy_channel, v.dy_row, v.dy_column = <const char*>cnp.PyArray_DATA(dy), s[0], s[1], s[2], s[3]
-    v.groups, v.outputs, v.taps = cnp.PyArray_DIMS(dw)[0], cnp.PyArray_DIMS(dw)[1], v.x.kh * v.x.kw
-    v.images, v.channels = cnp.PyArray_DIMS(x)[0], cnp.PyArray_DIMS(dw)[2] // v.taps
-    v.layout = flat_layout_of(&v.x)
+    v.table, v.x, v.dy, v.dw = conv.table, conv.x, conv.y, conv.w.data
+    v.images, v.groups, v.channels, v.outputs = conv.images, conv.groups, conv.channels, conv.outputs
+    v.taps, v.layout = v.x.kh * v.x.kw, flat_layout_of(&v.x)
     v.in_place = ((v.channels >= FEW_CHANNELS or v.layout.phases_h * v.layout.phases_w == v.taps)
-                  and (v.x.image_stride | v.x.channel_stride | v.x.row_stride | v.x.column_stride) % size == 0)
-    with nogil:
-        if not add_up(&v):
-            v.in_place = False
-            add_up(&v)
+                  and (v.x.image_stride | v.x.channel_stride | v.x.row_stride | v.x.column_stride) % v.table.itemsize == 0)
+    if not add_up(&v):
+        v.in_place = False
+        add_up(&v)
+    return 0

@@ -11,21 +11,17 @@ all of them, and a panel of outputs is a task: no kernel is transformed twice, a
 sum is one chain of multiply-adds over c either way, so that an image's result depends on that image only. Whether an image or
 the kernels are even enough for this form (kernels/conv/winograd.h) is found out on the way.
 """
-cimport numpy as cnp
 from libc.string cimport memset
 
-from npkernels._kernels.layout cimport read_strides
+from npkernels._kernels.convolution cimport Convolution, Images, Weights, multiply_adds
 from npkernels._kernels.primitives cimport (
     START_C, START_ZERO, WINOGRAD_PARTS, WINOGRAD_PIXELS, WINOGRAD_PLANES, WINOGRAD_TILES, activation_fn, panel_count,
     panel_start, primitives, windows, winograd_primitives,
 )
 from npkernels._kernels.product cimport SERIAL_FLOP, ceil_div, odd_lines
-from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.runtime cimport num_threads, parallel_for, workspace, workspace_done
 from npkernels._kernels.scalars cimport round_to_line
 from npkernels._kernels.strips cimport Strips, first_tile, locate, set_strips
-from npkernels._kernels.windows cimport set_windows
-
-cnp.import_array()
 
 cdef enum:
     BLOCK_TILES = 64                 # the most in a block
@@ -40,12 +36,9 @@ cdef struct Winograd:
     const winograd_primitives* form
     Py_ssize_t step, taps            # pixels of the result from tile to tile, one way; taps of a kernel
     windows x
-    char* y
-    Py_ssize_t y_image, y_channel, y_row, y_column
+    Images y
+    Weights w                        # from the first channel whose U is held on
     bint by_outputs
-    const char* w                    # (oc, c, taps)
-    Py_ssize_t w_output, w_channel, w_tap
-    bint turned                      # whether the taps count from the last to the first
     const char* bias
     activation_fn activation
     Py_ssize_t images, channels, padded, outputs       # padded to whole vectors
@@ -137,7 +130,7 @@ cdef void transform_kernels(void* context, Py_ssize_t first, Py_ssize_t last, in
         channels = min(<Py_ssize_t>PACKED_CHANNELS, v.channels - c)
         pack_kernels(v, v.first + start, min(end, v.outputs - v.first) - start, end - start, c, channels, taps)
         part = (v.first_channel + c) // PACKED_CHANNELS
-        v.form.kernels(channels, end - start, taps, v.turned, v.u + (start * v.channels + c * (end - start)) * size, v.u_plane,
+        v.form.kernels(channels, end - start, taps, v.w.turned, v.u + (start * v.channels + c * (end - start)) * size, v.u_plane,
                        extents_of(v, start) + 2 * part * (end - start) * size)
 
 
@@ -158,11 +151,12 @@ cdef bint even_kernels(const Winograd* v) noexcept nogil:
 
 cdef inline void pack_kernels(const Winograd* v, Py_ssize_t output, Py_ssize_t outputs, Py_ssize_t width, Py_ssize_t c,
                               Py_ssize_t channels, char* to) noexcept nogil:
-    cdef const char* w = v.w + output * v.w_output + c * v.w_channel
-    if v.w_channel == v.taps * v.w_tap:
-        v.table.pack.panel(channels * v.taps, outputs, width, w, v.w_tap, v.w_output, to)
+    cdef const Weights* w = &v.w
+    cdef const char* taps = w.data + output * w.output + c * w.channel
+    if w.channel == v.taps * w.column:
+        v.table.pack.panel(channels * v.taps, outputs, width, taps, w.column, w.output, to)
     else:
-        v.table.pack.panels(channels, v.w_channel, v.taps, outputs, width, w, v.w_tap, v.w_output, to)
+        v.table.pack.panels(channels, w.channel, v.taps, outputs, width, taps, w.column, w.output, to)
 
 
 cdef Py_ssize_t transform_tiles(const Winograd* v, Py_ssize_t first, Py_ssize_t last, char* to, char* pixels) noexcept nogil:
@@ -218,9 +212,9 @@ cdef void store_tiles(const Winograd* v, Py_ssize_t first, Py_ssize_t last, Py_s
                           v.bias + output * size if v.bias != NULL else NULL, count, pixels)
             if v.activation != NULL:
                 v.activation(v.step * v.step * tiles * lanes, pixels, pixels, NULL)
-            y = v.y + image * v.y_image + output * v.y_channel + v.step * (row * v.y_row + column * v.y_column)
+            y = v.y.data + image * v.y.image + output * v.y.channel + v.step * (row * v.y.row + column * v.y.column)
             v.form.store(count, min(v.step, v.x.oh - v.step * row), min(v.step * tiles, v.x.ow - v.step * column),
-                         v.step * tiles, pixels, y, v.y_channel, v.y_row, v.y_column)
+                         v.step * tiles, pixels, y, v.y.channel, v.y.row, v.y.column)
             o += lanes
         done += tiles
 
@@ -280,7 +274,8 @@ cdef void run_panels(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
         v.panels = 1
         c = 0
         while c < whole.channels:
-            v.channels, v.w, v.first_channel = min(whole.channel_block, whole.channels - c), whole.w + c * v.w_channel, c
+            v.channels, v.first_channel = min(whole.channel_block, whole.channels - c), c
+            v.w.data = whole.w.data + c * v.w.channel
             transform_kernels(&v, 0, ceil_div(v.channels, PACKED_CHANNELS), 0)
             multiply_blocks(&v, v.tiles_of_all + c * size, m, c == 0, c + v.channels == whole.channels)
             c += v.channels
@@ -322,39 +317,12 @@ cdef int run(Winograd* v, int threads, char* uneven) except -1 nogil:
     return 0
 
 
-def forward(
-    cnp.ndarray x,           # IN (n, c, h, w), n, c > 0
-    cnp.ndarray w,           # IN (oc, c, taps), oc > 0
-    bint turned,             # whether the taps count from the last to the first
-    cnp.ndarray bias,        # IN (oc,), contiguous, or None
-    cnp.ndarray y,           # OUT (n, oc, oh, ow), any strides
-    tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, oh, ow: 3, 3 or 5, 5, then 1, 1, 1, 1, ...
-    int activation=-1,
-):
-    """Whether each image was done: 0 where it was, 1 where its pixels or the kernels are not even, as uint8 (n,)."""
+cdef int winograd_run(const Convolution* conv, char* uneven) except -1 nogil:
     cdef Winograd v
-    cdef cnp.npy_intp s[4]
-    cdef cnp.npy_intp of_w[3]
-    cdef cnp.npy_intp n = cnp.PyArray_DIMS(x)[0]
-    cdef cnp.ndarray uneven = cnp.PyArray_ZEROS(1, &n, cnp.NPY_UINT8, 0)
-    cdef int threads = num_threads()
     memset(&v, 0, sizeof(Winograd))
-    read_strides(y, s)
-    read_strides(w, of_w)
-    v.table, v.y = primitives_for(cnp.PyArray_TYPE(x)), <char*>cnp.PyArray_DATA(y)
-    set_windows(&v.x, x, 0, geometry)
+    v.table, v.x, v.y, v.w = conv.table, conv.x, conv.y, conv.w
     v.form, v.step, v.taps = &v.table.winograd[v.x.kh == 5], 7 - v.x.kh, v.x.kh * v.x.kw
-    v.y_image, v.y_channel, v.y_row, v.y_column = s[0], s[1], s[2], s[3]
-    v.w, v.turned = <const char*>cnp.PyArray_DATA(w), turned
-    v.w_output, v.w_channel, v.w_tap = of_w[0], of_w[1], of_w[2]
-    v.images, v.channels, v.outputs = n, cnp.PyArray_DIMS(x)[1], cnp.PyArray_DIMS(w)[0]
-    v.all_channels = v.channels
-    if bias is not None:
-        v.bias = <const char*>cnp.PyArray_DATA(bias)
-    if activation >= 0:
-        v.activation = v.table.activation.forward[activation]
-    if 72.0 / (v.step * v.step) * cnp.PyArray_SIZE(y) * v.channels < SERIAL_FLOP:
-        threads = 1
-    with nogil:
-        run(&v, threads, <char*>cnp.PyArray_DATA(uneven))
-    return uneven
+    v.images, v.channels, v.all_channels, v.outputs = conv.images, conv.channels, conv.channels, conv.outputs
+    v.bias, v.activation = conv.bias, conv.activation
+    run(&v, 1 if 72. / v.taps * multiply_adds(conv) / (v.step * v.step) < SERIAL_FLOP else num_threads(), uneven)
+    return 0

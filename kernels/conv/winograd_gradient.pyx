@@ -14,21 +14,18 @@ partners are 0, suffers from it, so that this form is left to even batches, in w
 norm, the root of its sum of squares, is at most the sum of those of all other tiles, the mean of all channels. Tiles of the image
 overlap: a pixel counts in up to `copies` of them.
 """
-cimport numpy as cnp
 from libc.math cimport ldexp
 from libc.string cimport memset
 
+from npkernels._kernels.convolution cimport Convolution, multiply_adds, windows_of_y
 from npkernels._kernels.primitives cimport (
     START_C, START_ZERO, WINOGRAD_PARTS, WINOGRAD_PIXELS, WINOGRAD_PLANES, WINOGRAD_TILES, panel_count, panel_start,
     primitives, windows, winograd_primitives,
 )
 from npkernels._kernels.product cimport SERIAL_FLOP, SUM_BLOCK, ceil_div, odd_lines
-from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.runtime cimport num_threads, parallel_for, workspace, workspace_done
 from npkernels._kernels.scalars cimport round_to_line
 from npkernels._kernels.strips cimport Strips, first_tile, locate, set_strips
-from npkernels._kernels.windows cimport set_windows
-
-cnp.import_array()
 
 cdef enum:
     GROUP_BYTES = 3500000            # of V and U
@@ -230,24 +227,11 @@ cdef int run(Gradient* v, int threads) except -1 nogil:
     return good
 
 
-def weight_gradient(
-    cnp.ndarray x,           # IN (n, c, h, w), n, c > 0
-    cnp.ndarray dy,          # IN (n, oc, oh, ow), oc, oh, ow > 0
-    cnp.ndarray dw,          # OUT (oc, c * taps), C-contiguous
-    tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, oh, ow: 3, 3 or 5, 5, then 1, 1, 1, 1, ...
-):
-    """Whether dw holds the result; else pixels are not even enough for this form."""
+cdef int winograd_weights_run(const Convolution* conv) except -1 nogil:
     cdef Gradient v
-    cdef int threads = num_threads()
-    cdef bint good
     memset(&v, 0, sizeof(Gradient))
-    v.table, v.dw = primitives_for(cnp.PyArray_TYPE(x)), <char*>cnp.PyArray_DATA(dw)
-    set_windows(&v.x, x, 0, geometry)
-    set_windows(&v.dy, dy, 0, geometry)
+    v.table, v.x, v.dw = conv.table, conv.x, conv.w.data
+    v.dy = windows_of_y(conv)
     v.form, v.step, v.taps = &v.table.winograd[v.x.kh == 5], 7 - v.x.kh, v.x.kh * v.x.kw
-    v.images, v.channels, v.outputs = cnp.PyArray_DIMS(x)[0], cnp.PyArray_DIMS(x)[1], cnp.PyArray_DIMS(dy)[1]
-    if 72.0 / (v.step * v.step) * cnp.PyArray_SIZE(dy) * v.channels < SERIAL_FLOP:
-        threads = 1
-    with nogil:
-        good = run(&v, threads)
-    return good
+    v.images, v.channels, v.outputs = conv.images, conv.channels, conv.outputs
+    return run(&v, 1 if 72. / v.taps * multiply_adds(conv) / (v.step * v.step) < SERIAL_FLOP else num_threads())

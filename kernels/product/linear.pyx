@@ -4,15 +4,12 @@ cimport numpy as cnp
 from npkernels._kernels.layout cimport MOST_AXES, read_strides
 from npkernels._kernels.plain cimport is_plain
 from npkernels._kernels.primitives cimport START_COLUMN_BIAS
-from npkernels._kernels.product cimport Product, product_begin, product_run
+from npkernels._kernels.product cimport CHAINED_VECTORS, Product, product_begin, product_run
 from npkernels._kernels.runtime cimport empty_array
 from npkernels._kernels.stack cimport Stack, stack_run
 from npkernels._kernels.strided cimport merge_axes
 
 cnp.import_array()
-
-cdef enum:
-    CHAINED_VECTORS = 32           # below, more rows lose more to adding the chains than one row gains
 
 
 cdef inline void set_a(Product* g, cnp.ndarray a, bint transposed, cnp.npy_intp* strides) noexcept:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import npkernels as nk
-from npkernels._kernels import depthwise as _depthwise, depthwise_pixels as _depthwise_pixels, direct as _direct
+from npkernels._kernels import conv as _conv, costs as _costs
 from npkernels.conv.geometry import geometry_of
 
-from ..conv.test_conv_forms import CASES, by_form, weight_gradient
+from ..conv.test_conv_forms import CASES, FORMS, by_form, weight_gradient
 
 DEPTHWISE = [
     (3, 20, 7, 7, 20, 3, 3, 1, 1, 1, 20),
@@ -37,7 +37,7 @@ def assert_positive_zeros(*arrays):
 def test_convolution(isa, dtype, rng, case):
     (x, w), b, options = operands(rng, case, dtype)
     many = np.tile(x, (-(-40 // len(x)), 1, 1, 1))
-    for form in _direct.FORMS:
+    for form in FORMS:
         assert_positive_zeros(by_form(form, x, w, b, **options), by_form(form, many, w, b, **options))
     for algorithm in ("auto", "direct"):
         assert_positive_zeros(nk.conv2d(many, w, b, algorithm=algorithm, **options))
@@ -61,10 +61,10 @@ def test_depthwise_convolution(isa, dtype, rng, case):
     (x, w), b, options = operands(rng, case, dtype)
     n, c, h, width, oc, kh, kw, stride, padding, dilation, _ = case
     geometry = geometry_of(h, width, kh, kw, stride, padding, dilation)
-    for module in (_depthwise, _depthwise_pixels)[: 1 + (c == oc)]:
+    for form in (_costs.FORMS["rows"], _costs.FORMS["pixels"]):
         y, dx = np.full((n, oc, *geometry[8:]), np.nan, dtype), np.full_like(x, np.nan)
-        module.forward(x, w, b, y, geometry)
-        module.image_gradient(draw(rng, y.shape, dtype), w, dx, geometry)
+        _conv.forward(x, w, b, y, geometry, c, -1, form)
+        _conv.image_gradient(draw(rng, y.shape, dtype), w, None, dx, geometry, c, form)
         assert_positive_zeros(y, dx)
     assert_positive_zeros(
         nk.conv2d(x, w, b, **options),

@@ -5,7 +5,7 @@ import pytest
 
 import npkernels as nk
 from npkernels import reference
-from npkernels._kernels import weight_gradient as _weight_gradient, winograd_gradient as _winograd_gradient
+from npkernels._kernels import conv as _conv, costs as _costs
 from npkernels.conv.geometry import geometry_of
 
 # channels and outputs of a group, size, groups, taps: where "auto" takes Winograd's form, and where it does not
@@ -24,16 +24,10 @@ def turned(w, groups):
     return np.ascontiguousarray(parts).reshape(-1, len(w) // groups, *w.shape[2:])
 
 
-def gradient(module, x, dy, w, groups):
-    geometry = geometry_of(*x.shape[2:], *w.shape[2:], 1, w.shape[2] // 2, 1)
+def gradient(form, x, dy, w, groups):
     dw = np.full(w.shape, np.nan, w.dtype)
-    c, oc = w.shape[1], len(w) // groups
-    for g in range(groups):
-        x_, dy_, dw_ = x[:, g * c : (g + 1) * c], dy[:, g * oc : (g + 1) * oc], dw[g * oc : (g + 1) * oc]
-        if module is _weight_gradient:
-            module.weight_gradient(x_, dy_, dw_.reshape(1, oc, -1), geometry)
-        else:
-            assert module.weight_gradient(x_, dy_, dw_.reshape(oc, -1), geometry)
+    geometry = geometry_of(*x.shape[2:], *w.shape[2:], 1, w.shape[2] // 2, 1)
+    _conv.weight_gradient(dy, x, dw, geometry, groups, _costs.FORMS[form])
     return dw
 
 
@@ -43,7 +37,7 @@ def test_winograd_is_taken_where_it_is_asked_for(isa, dtype, rng, case):
     groups = options["groups"]
     dx, dw, _ = nk.conv2d_backward(dy, x, w, algorithm="winograd", **options)
     assert dx.tobytes() == nk.conv2d(dy, turned(w, groups), algorithm="winograd", **options).tobytes()
-    assert dw.tobytes() == gradient(_winograd_gradient, x, dy, w, groups).tobytes()
+    assert dw.tobytes() == gradient("winograd", x, dy, w, groups).tobytes()
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -57,7 +51,7 @@ def test_direct_is_taken_where_it_is_asked_for(isa, dtype, rng, eps, case):
     assert (direct[1].tobytes() == auto[1].tobytes()) != chosen
     if chosen:
         assert direct[0].tobytes() == nk.conv2d(dy, turned(w, case[3]), algorithm="direct", **options).tobytes()
-        assert direct[1].tobytes() == gradient(_weight_gradient, x, dy, w, case[3]).tobytes()
+        assert direct[1].tobytes() == gradient("sums", x, dy, w, case[3]).tobytes()
 
 
 @pytest.mark.parametrize("case", CASES)

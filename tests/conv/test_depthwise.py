@@ -1,6 +1,7 @@
 """`conv2d` and `conv2d_backward` where a group has one input channel."""
 
 import itertools
+import resource
 
 import numpy as np
 import pytest
@@ -8,8 +9,7 @@ from bounds import assert_exact, assert_near, integers
 
 import npkernels as nk
 from npkernels import reference
-from npkernels._kernels import depthwise as _depthwise, depthwise_pixels as _depthwise_pixels
-from npkernels.conv import forward as conv, gradient as conv_gradient
+from npkernels._kernels import conv as _conv, costs as _costs
 from npkernels.conv.geometry import geometry_of
 
 # c, multiplier, h, w, kh, kw: one pixel, rows around a vector, several vectors, several bands of rows
@@ -26,12 +26,8 @@ SHAPES = [
 
 
 @pytest.fixture(params=["rows", "pixels"], autouse=True)
-def form(request, monkeypatch):
-    def choose(w, x, geometry, result):
-        return _depthwise_pixels if request.param == "pixels" and len(w) == x.shape[1] else _depthwise
-
-    for module in (conv, conv_gradient):
-        monkeypatch.setattr(module, "depthwise_form", choose)
+def form(request, take):
+    take(request.param)
 
 
 def normal(rng, shape, dtype):
@@ -129,11 +125,11 @@ def test_rows_and_pixels_have_the_same_bits(isa, dtype, eps, rng, stride):
     geometry = geometry_of(*x.shape[2:], *w.shape[2:], stride, ((2, 0), (1, 3)), (1, 2))
     dy = rng.standard_normal((2, 21, *geometry[8:])).astype(dtype)
     results = []
-    for module in (_depthwise, _depthwise_pixels):
+    for form in (_costs.FORMS["rows"], _costs.FORMS["pixels"]):
         y, dx, dw = np.full_like(dy, np.nan), np.full_like(x, np.nan), np.full_like(w, np.nan)
-        module.forward(x, w, b, y, geometry)
-        module.image_gradient(dy, w, dx, geometry)
-        module.weight_gradient(x, dy, dw, geometry)
+        _conv.forward(x, w, b, y, geometry, 21, -1, form)
+        _conv.image_gradient(dy, w, None, dx, geometry, 21, form)
+        _conv.weight_gradient(dy, x, dw, geometry, 21, form)
         results.append((y, dx, dw))
     assert np.array_equal(results[0][0], results[1][0])
     assert np.array_equal(results[0][1], results[1][1])
@@ -146,4 +142,8 @@ def test_rows_and_pixels_have_the_same_bits(isa, dtype, eps, rng, stride):
 def test_wide_padding_goes_by_rows(isa, dtype):
     """A band of pixels is as wide as the padded image: here it would take hundreds of megabytes."""
     geometry = geometry_of(3, 3, 5, 5, 1, ((0, 40), (25000, 25000)), (8, 1))
-    assert not _depthwise_pixels.pays(np.zeros((1, 16, 3, 3), dtype), geometry, _depthwise_pixels.FORWARD)
+    x, w = np.ones((1, 16, 3, 3), dtype), np.ones((16, 1, 5, 5), dtype)
+    y = np.empty((1, 16, geometry.oh, geometry.ow), dtype)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _conv.forward(x, w, None, y, geometry, 16, -1, _costs.FORMS["pixels"])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < y.nbytes // 1024 + 16 * 1024

@@ -6,7 +6,8 @@ from bounds import assert_exact, assert_near, integers
 
 import npkernels as nk
 from npkernels import reference
-from npkernels.conv import gradient as conv_gradient
+from npkernels._kernels import costs as _costs, forms as _forms
+from npkernels.conv.geometry import Geometry, geometry_of
 
 # n, c, h, w, oc, kh, kw, stride, padding, dilation, groups
 CASES = [
@@ -23,9 +24,9 @@ CASES = [
 ]
 
 
-@pytest.fixture(params=[True, False], ids=["columns", "convolutions"])
-def form(request, monkeypatch):
-    monkeypatch.setattr(conv_gradient, "_columns_pay", lambda *sizes: request.param)
+@pytest.fixture(params=["columns", "phases"])
+def form(request, take):
+    take(request.param)
 
 
 def normal(rng, shape, dtype):
@@ -84,29 +85,24 @@ def test_nan_reaches_only_the_pixels_that_its_window_sees(form, isa, dtype):
     assert np.array_equal(np.isnan(dx), hit)
 
 
-def test_the_form_depends_on_the_sizes_of_an_image_alone(monkeypatch):
-    """Unpadded small images and strides take columns, padded large ones convolutions."""
-    taken = []
-    monkeypatch.setattr(conv_gradient._image_gradient, "by_columns", lambda *arguments: taken.append(True))
-    for n in (1, 64):
-        for c, size, oc, kernel, stride, padding, columns in (
-            (64, 12, 128, 3, 2, 0, True),
-            (32, 7, 128, 7, 1, 0, True),
-            (64, 56, 64, 3, 1, 1, False),
-            (64, 14, 64, 1, 1, 0, False),
-            (32, 28, 64, 5, 2, 2, False),
-        ):
-            x, w = np.zeros((n, c, size, size), np.float32), np.zeros((oc, c, kernel, kernel), np.float32)
-            dy = nk.conv2d(x, w, stride=stride, padding=padding)
-            taken.clear()
-            nk.conv2d_backward(dy, x, w, stride=stride, padding=padding, needs=("x",))
-            assert bool(taken) is columns
-
-
-def test_columns_where_a_convolution_would_compute_the_padding():
-    # Kernels as high as the image: all but one tap of a window lie in the padding of dy, and rows are too long for the
-    # form that leaves it out (ShallowConvNet on 22 electrodes: 1551 ms, now 45).
-    for c, oc, kernel, size in ((40, 40, 22, (22, 976)), (40, 40, 64, (64, 2000)), (4, 8, 64, (64, 8000))):
-        geometry = (kernel, 1, 1, 1, 1, 1, 0, 0, 1, size[1])
-        assert conv_gradient._columns_pay(c, oc, geometry, *size)
-    assert not conv_gradient._columns_pay(64, 64, (3, 3, 1, 1, 2, 2, 2, 2, 56, 56), 56, 56)
+@pytest.mark.parametrize("n", [1, 9])
+@pytest.mark.parametrize(
+    ("c", "oc", "size", "geometry", "form"),
+    [
+        # unpadded small images and strides take columns, padded large ones convolutions
+        (64, 128, (12, 12), geometry_of(12, 12, 3, 3, 2, 0, 1), "columns"),
+        (32, 128, (7, 7), geometry_of(7, 7, 7, 7, 1, 0, 1), "columns"),
+        (64, 64, (56, 56), geometry_of(56, 56, 3, 3, 1, 1, 1), "phases"),
+        (64, 64, (14, 14), geometry_of(14, 14, 1, 1, 1, 0, 1), "phases"),
+        (64, 64, (56, 56), geometry_of(56, 56, 3, 3, 1, 2, 2), "phases"),
+        # Kernels as high as the image: all but one tap of a window lie in the padding of dy, and rows are too long for
+        # the form that leaves it out (ShallowConvNet on 22 electrodes: 1551 ms, now 45).
+        (40, 40, (22, 976), Geometry(22, 1, 1, 1, 1, 1, 0, 0, 1, 976), "columns"),
+        (4, 8, (64, 8000), Geometry(64, 1, 1, 1, 1, 1, 0, 0, 1, 8000), "columns"),
+    ],
+)
+def test_the_form_depends_on_the_sizes_of_an_image_alone(n, c, oc, size, geometry, form):
+    x, w = np.zeros((n, c, *size), np.float32), np.zeros((oc, c, geometry.kh, geometry.kw), np.float32)
+    dy = np.zeros((n, oc, geometry.oh, geometry.ow), np.float32)
+    for layout in (np.ascontiguousarray, np.asfortranarray):
+        assert _forms.chosen(x, w, layout(dy), geometry, 1)[1] == _costs.FORMS[form]

@@ -5,7 +5,7 @@ import pytest
 
 import npkernels as nk
 from npkernels import reference
-from npkernels._kernels import weight_gradient as _weight_gradient, winograd_gradient as _winograd_gradient
+from npkernels._kernels import conv as _conv, costs as _costs
 from npkernels._main_job.winograd import largest_gradient
 from npkernels.conv.geometry import geometry_of
 from npkernels.reference._common import pad_pairs
@@ -24,12 +24,9 @@ def operands(rng, shape, dtype, taps=3):
     return *(rng.standard_normal(s).astype(dtype) for s in ((n, c, h, w), (n, oc, *geometry[8:]))), padding, geometry
 
 
-def gradient(x, dy, geometry, module=_winograd_gradient):
+def gradient(x, dy, geometry, form="winograd"):
     dw = np.full((dy.shape[1], x.shape[1], *geometry[:2]), 99, x.dtype)
-    if module is _weight_gradient:
-        module.weight_gradient(x, dy, dw.reshape(1, len(dw), -1), geometry)
-    else:
-        assert module.weight_gradient(x, dy, dw.reshape(len(dw), -1), geometry)
+    _conv.weight_gradient(dy, x, dw, geometry, 1, _costs.FORMS[form])
     return dw
 
 
@@ -52,8 +49,8 @@ def test_its_error_is_near_that_of_the_direct_form(isa, rng, taps):
         x = (rng.standard_normal((8, 16, 24, 24)) + mean).astype(np.float32)
         dy = rng.standard_normal((8, 16, 24, 24)).astype(np.float32)
         geometry = geometry_of(24, 24, taps, taps, 1, taps // 2, 1)
-        wanted = gradient(x.astype(np.float64), dy.astype(np.float64), geometry, _weight_gradient)
-        winograd, direct = (gradient(x, dy, geometry, m) for m in (_winograd_gradient, _weight_gradient))
+        wanted = gradient(x.astype(np.float64), dy.astype(np.float64), geometry, "sums")
+        winograd, direct = (gradient(x, dy, geometry, form) for form in ("winograd", "sums"))
         assert abs(winograd - wanted).max() <= 8 * abs(direct - wanted).max()
 
 
@@ -61,7 +58,7 @@ def test_it_is_chosen_by_sizes(dtype, rng):
     for n, c, size, chosen in ((5, 16, 8, True), (4, 16, 8, False), (5, 15, 8, False), (9, 16, 5, False)):
         x, dy, _, geometry = operands(rng, (n, c, size, size, 16, 1), dtype)
         dw = nk.conv2d_backward(dy, x, np.zeros((16, c, 3, 3), dtype), padding=1, needs=("w",))[1]
-        assert np.array_equal(dw, gradient(x, dy, geometry, _weight_gradient)) != chosen
+        assert np.array_equal(dw, gradient(x, dy, geometry, "sums")) != chosen
         if chosen:
             assert np.array_equal(dw, gradient(x, dy, geometry))
 
@@ -86,7 +83,7 @@ def test_pixels_that_could_overflow_get_the_direct_form(isa, dtype, rng, value):
     for a, b in ((x, dy), (dy, x)):
         w = np.zeros((b.shape[1], a.shape[1], 3, 3), dtype)
         dw = nk.conv2d_backward(b, a, w, padding=padding, algorithm="winograd", needs=("w",))[1]
-        assert np.array_equal(dw, gradient(a, b, geometry, _weight_gradient), equal_nan=True)
+        assert np.array_equal(dw, gradient(a, b, geometry, "sums"), equal_nan=True)
 
 
 def test_groups_are_gradients_of_their_own(isa, dtype, rng):

@@ -4,8 +4,7 @@ import functools
 
 import numpy as np
 
-from npkernels._kernels import direct as _direct, image_gradient as _image_gradient, weight_gradient as _weight_gradient
-from npkernels.conv.forward import matrix_of
+from npkernels._kernels import conv as _conv, costs as _costs
 from npkernels.conv.geometry import geometry_of
 
 from .draw import Call, values
@@ -22,21 +21,20 @@ def layer_of(rng):
 
 
 def forward(x, w, b, form, geometry, groups):
-    y = np.empty((len(x), len(w), *geometry[8:]), x.dtype)
-    _direct.forward(x, matrix_of(w), b, y, geometry, groups, -1, _direct.FORMS[form])
+    y = np.empty((len(x), len(w), geometry.oh, geometry.ow), x.dtype)
+    _conv.forward(x, w, b, y, geometry, groups, -1, _costs.FORMS[form])
     return y
 
 
-def by_columns(dy, w, image, geometry, groups):
+def image_gradient(dy, w, form, image, geometry, groups):
     dx = np.empty((len(dy), w.shape[1] * groups, *image), dy.dtype)
-    _image_gradient.by_columns(dy, matrix_of(w), None, dx, geometry, groups)
+    _conv.image_gradient(dy, w, None, dx, geometry, groups, _costs.FORMS[form])
     return dx
 
 
-def weights(x, dy, groups, geometry):
-    taps = geometry[0] * geometry[1]
-    dw = np.empty((groups, dy.shape[1] // groups, x.shape[1] // groups * taps), x.dtype)
-    _weight_gradient.weight_gradient(x, dy, dw, geometry)
+def weight_gradient(dy, x, form, kernel, geometry, groups):
+    dw = np.empty((dy.shape[1], x.shape[1] // groups, *kernel), x.dtype)
+    _conv.weight_gradient(dy, x, dw, geometry, groups, _costs.FORMS[form])
     return dw
 
 
@@ -51,16 +49,24 @@ def draw_forward(rng, dtype, *, form):
     return Call(forward, (x, kernels(rng, layer, dtype), None, form, geometry, layer.groups), {})
 
 
-def draw_columns(rng, dtype):
+def draw_image(rng, dtype, *, form):
     layer, geometry = layer_of(rng)
     _, dy = operands(rng, layer, dtype)
-    return Call(by_columns, (dy, kernels(rng, layer, dtype), layer.image, geometry, layer.groups), {})
+    return Call(image_gradient, (dy, kernels(rng, layer, dtype), form, layer.image, geometry, layer.groups), {})
 
 
-def draw_weights(rng, dtype):
+def draw_weights(rng, dtype, *, form):
     layer, geometry = layer_of(rng)
-    return Call(weights, (*operands(rng, layer, dtype), layer.groups, geometry), {})
+    x, dy = operands(rng, layer, dtype)
+    return Call(weight_gradient, (dy, x, form, layer.kernel, geometry, layer.groups), {})
 
 
-FORMS = {f"conv2d {form}": functools.partial(draw_forward, form=form) for form in _direct.FORMS}
-FORMS |= {"image gradient by columns": draw_columns, "weight gradient": draw_weights}
+DEPTHWISE = "rows", "pixels"
+DRAWS = {
+    draw_forward: ("flat", "patches", "planes", "lanes", "images", *DEPTHWISE),
+    draw_image: ("columns", "phases", *DEPTHWISE),
+    draw_weights: ("sums", "plane_products", *DEPTHWISE),
+}
+FORMS = {
+    f"{draw.__name__} {form}": functools.partial(draw, form=form) for draw, forms in DRAWS.items() for form in forms
+}

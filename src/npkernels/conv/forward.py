@@ -1,17 +1,9 @@
 """Convolution (cross-correlation, as in every deep-learning library), its transpose in transpose.py."""
 
-import math
 from functools import lru_cache, partial
 
-import numpy as np
-
 from .. import _arguments as check
-from .._kernels import (
-    depthwise as _depthwise,
-    depthwise_pixels as _depthwise_pixels,
-    direct as _direct,
-    winograd as _winograd,
-)
+from .._kernels import conv as _conv, costs as _costs
 from ..activation.parameterless import ACTIVATIONS, fused
 from . import parts as in_parts
 from .geometry import geometry_of
@@ -114,8 +106,8 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     """
     function = -1 if activation is None else fused(activation)
     auto = type(algorithm) is str and algorithm == "auto"
-    if out is None and auto:
-        y = _direct.conv2d_plain(x, w, b, stride, padding, dilation, groups, function)
+    if out is None and auto and type(groups) is int and groups == 1:
+        y = _conv.conv2d_plain(x, w, b, stride, padding, dilation, function)
         if y is not None:
             return y
     x = check.real("x", x)
@@ -126,7 +118,7 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
         b = check.vector("b", b, oc, x)
     if not auto:
         check_algorithm(algorithm, geometry)
-    wanted = (len(x), oc, geometry[8], geometry[9])
+    wanted = (len(x), oc, geometry.oh, geometry.ow)
     if out is None:
         y = check.empty(wanted, x.dtype)
     else:
@@ -135,105 +127,26 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     return y
 
 
-LONGEST_CHAIN = 8192  # channels that Winograd's form adds up one by one: the direct form has blocks of more
-WINOGRAD_WINDOWS = (3, 3, 1, 1, 1, 1), (5, 5, 1, 1, 1, 1)  # kernel, stride, dilation
+FORMS = {"auto": _costs.FORMS["any"], "direct": _costs.FORMS["direct"], "winograd": _costs.FORMS["winograd"]}
 
 
 def check_algorithm(algorithm, geometry):
-    check.choice("algorithm", algorithm, ("auto", "direct", "winograd"))
-    if algorithm == "winograd" and not has_winograd(algorithm, geometry):
+    check.choice("algorithm", algorithm, tuple(FORMS))
+    kernel, steps = geometry[:2], geometry[2:6]
+    if algorithm == "winograd" and (kernel not in ((3, 3), (5, 5)) or steps != (1, 1, 1, 1)):
         raise ValueError(
-            f"algorithm='winograd' must have a 3x3 or 5x5 kernel and stride and dilation 1, got kernel {geometry[:2]}, "
-            f"stride {geometry[2:4]}, dilation {geometry[4:6]}"
+            f"algorithm='winograd' must have a 3x3 or 5x5 kernel and stride and dilation 1, got kernel {kernel}, "
+            f"stride {steps[:2]}, dilation {steps[2:]}"
         )
-
-
-def has_winograd(algorithm, geometry):
-    """Whether Winograd's form is asked for and exists; a part may have other windows than the whole."""
-    return algorithm == "winograd" and geometry[:6] in WINOGRAD_WINDOWS
-
-
-def winograd_tiles(geometry):
-    """Tiles of an image, of 4 x 4 pixels (2 x 2 for 5x5 kernels); 0 if less than half of their pixels are wanted or the
-    windows are others."""
-    if geometry[:6] not in WINOGRAD_WINDOWS:
-        return 0
-    step, (oh, ow) = 7 - geometry[0], geometry[8:]
-    tiles = -(-oh // step) * -(-ow // step)
-    return tiles if 2 * oh * ow >= step * step * tiles else 0
-
-
-def winograd_pays(c, oc, geometry):
-    # Below, transforming costs more than it saves.
-    outputs = 32 if geometry[0] == 3 else 16
-    if not _direct.WINOGRAD_CHANNELS <= c <= LONGEST_CHAIN or oc < outputs or geometry[8] * geometry[9] < 49:
-        return False
-    return winograd_tiles(geometry) > 0
 
 
 def convolve(x, w, b, y, geometry, groups, activation=None, algorithm="auto"):
     """y = the convolution of x with w (oc, c/groups, kh, kw), as a whole or in parts."""
+    form = FORMS[algorithm]
     parts = windows_of(geometry, *x.shape[2:])
     if parts is None:
-        function = -1 if activation is None else fused(activation)
-        _whole_convolution(x, w, b, y, geometry, groups, function, algorithm)
+        _conv.forward(x, w, b, y, geometry, groups, -1 if activation is None else fused(activation), form)
     else:
-        in_parts.convolve(parts, partial(_whole_convolution, groups=groups, algorithm=algorithm), x, w, b, y, geometry)
+        in_parts.convolve(parts, partial(_conv.forward, groups=groups, form=form), x, w, b, y, geometry)
         if activation is not None:
             ACTIVATIONS[activation](y, out=y)
-
-
-def _whole_convolution(x, w, b, y, geometry, groups, function=-1, algorithm="auto"):
-    if w.shape[1] == 1 and algorithm != "winograd" and is_depthwise(w, groups, 4, geometry):
-        depthwise_form(w, x, geometry, _depthwise_pixels.FORWARD).forward(
-            x, np.ascontiguousarray(w), b, y, geometry, function
-        )
-    else:
-        correlate(x, matrix_of(w), b, y, geometry, groups, function, algorithm)
-
-
-def correlate(x, matrix, b, y, geometry, groups=1, function=-1, algorithm="auto"):
-    """y = the convolution of x with the kernels (oc, c/groups * kh * kw) by the form that pays or is asked for."""
-    c, oc = x.shape[1] // groups, y.shape[1] // groups
-    if algorithm == "auto":
-        winograd = winograd_pays(c, oc, geometry)
-    else:
-        winograd = has_winograd(algorithm, geometry)
-    if winograd and x.size and y.size and c <= LONGEST_CHAIN:
-        kernels = matrix.reshape(groups, oc, c, -1)
-
-        def direct(x, group, b, y):
-            _direct.forward(x, matrix[group * oc : (group + 1) * oc], b, y, geometry, 1, function)
-
-        by_tiles(x, kernels, False, direct, b, y, geometry, function)
-    else:
-        _direct.forward(x, matrix, b, y, geometry, groups, function)
-
-
-def by_tiles(x, kernels, turned, direct, b, y, geometry, function=-1):
-    """Winograd's form with kernels (groups, oc, c, kh * kw), `turned` if their taps count from the last to the first.
-
-    Images that are not even enough for it take the direct form, `direct(x, group, b, y)`.
-    """
-    groups, oc, c, _ = kernels.shape
-    for g in range(groups):
-        inner, outer = slice(g * c, (g + 1) * c), slice(g * oc, (g + 1) * oc)
-        bias = None if b is None else b[outer]
-        undone = _winograd.forward(x[:, inner], kernels[g], turned, bias, y[:, outer], geometry, function)
-        for i in np.flatnonzero(undone):
-            direct(x[i : i + 1, inner], g, bias, y[i : i + 1, outer])
-
-
-def is_depthwise(w, groups, outputs, geometry):
-    """One input channel and at most so many outputs a group: fewer than fill a tile of the product."""
-    return w.shape[1] == 1 and w.shape[0] <= outputs * groups and _depthwise.fits(geometry)
-
-
-def depthwise_form(w, x, geometry, result):
-    """The module that is faster: channels in the lanes, or rows of a plane, which several outputs a channel need."""
-    return _depthwise_pixels if len(w) == x.shape[1] and _depthwise_pixels.pays(x, geometry, result) else _depthwise
-
-
-def matrix_of(w):
-    """(oc, c, kh, kw) -> (oc, c * kh * kw); small weights are copied if their axes do not fold."""
-    return w.reshape(len(w), -1 if w.size else math.prod(w.shape[1:]))

@@ -49,6 +49,21 @@ def conv_output_size(size, kernel_size, *, stride=1, padding=0, dilation=1, ceil
     )
 
 
+class Geometry(NamedTuple):
+    """The windows of a convolution as kernels take them: kernel, stride, dilation, leading pads, size of the result."""
+
+    kh: int
+    kw: int
+    sh: int
+    sw: int
+    dh: int
+    dw: int
+    top: int
+    left: int
+    oh: int
+    ow: int
+
+
 class ReceptiveField(NamedTuple):
     """What an element of a layer's output sees of the input: the number of its pixels, their distance from those of the
     next element, and the centre of the first element, in pixels from the input's edge."""
@@ -112,7 +127,7 @@ def receptive_field(layers):
 
 
 def geometry_of(h, w, kh, kw, stride, padding, dilation, name="w"):
-    """Kernel, stride, dilation, leading pads and output size, as the kernels take them; `name` has the kernel."""
+    """The `Geometry` of windows over images of h x w pixels; `name` has the kernel."""
     sh, sw = check.pair("stride", stride, 1)
     dh, dw = check.pair("dilation", dilation, 1)
     if isinstance(padding, str):
@@ -128,4 +143,4 @@ def geometry_of(h, w, kh, kw, stride, padding, dilation, name="w"):
     # A step that is never taken is a short one: of what parts.py leaves whole no number overflows.
     sh, sw = sh if oh > 1 else min(sh, max(1, h)), sw if ow > 1 else min(sw, max(1, w))
     dh, dw = dh if kh > 1 else 1, dw if kw > 1 else 1
-    return kh, kw, sh, sw, dh, dw, top, left, oh, ow
+    return Geometry(kh, kw, sh, sw, dh, dw, top, left, oh, ow)

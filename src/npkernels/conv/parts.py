@@ -80,11 +80,13 @@ def image_gradient(parts, form, dy, w, b, dx):
 
 
 def weight_gradient(parts, form, dy, x, dw, geometry):
-    """dw, part by part by `form(dy, x, shape, geometry)`; a tap that no window shows a pixel has the gradient 0."""
+    """dw, part by part by `form(dy, x, dw, geometry)`; a tap that no window shows a pixel has the gradient 0."""
     dw[...] = 0
     for part in parts:
         to = part.of(dw, "taps")
-        to[...] = form(part.of(dy, "windows"), part.of(x, "pixels"), to.shape, part.geometry)
+        result = np.empty(to.shape, x.dtype)
+        form(part.of(dy, "windows"), part.of(x, "pixels"), result, part.geometry)
+        to[...] = result
     outputs = np.flatnonzero(~np.isfinite(dy).all(axis=(0, 2, 3)))
     for o, a, b in itertools.product(outputs, range(dw.shape[2]), range(dw.shape[3])):
         outside = np.ones(dy.shape[2:], bool)

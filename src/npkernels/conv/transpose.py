@@ -5,6 +5,7 @@ import numpy as np
 from .. import _arguments as check
 from .._kernels import global_pool as _global_pool
 from .forward import convolve
+from .geometry import Geometry
 from .gradient import image_gradient, weight_gradient
 
 
@@ -40,7 +41,7 @@ def _geometry(x, w, stride, padding, output_padding, dilation, groups):
     dilation = tuple(d if k > 1 else 1 for d, k in zip(dilation, kernel, strict=True))
     # A step that is never taken is a short one, as in geometry.py.
     stride = tuple(s if n > 1 else min(s, m) for s, n, m in zip(stride, x.shape[2:], size, strict=True))
-    return groups, (w.shape[1] * groups, *size), (*kernel, *stride, *dilation, top, left, *x.shape[2:])
+    return groups, (w.shape[1] * groups, *size), Geometry(*kernel, *stride, *dilation, top, left, *x.shape[2:])
 
 
 def conv_transpose2d(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1, out=None):
@@ -152,7 +153,8 @@ def conv_transpose2d_backward(
         dx = check.empty(x.shape, x.dtype)
         convolve(dy, w, None, dx, geometry, groups)
     if need_w:
-        dw = weight_gradient(x, dy, w.shape, geometry, groups)
+        dw = check.empty(w.shape, x.dtype)
+        weight_gradient(x, dy, dw, geometry, groups)
     if need_b:
         db = np.empty(shape[0], x.dtype)
         _global_pool.bias_gradient(dy, db)

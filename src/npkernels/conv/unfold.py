@@ -42,7 +42,7 @@ def im2col(x, kernel_size, *, stride=1, padding=0, dilation=1, out=None):
     kh, kw = check.pair("kernel_size", kernel_size, 1)
     n, c, h, w = x.shape
     geometry = geometry_of(h, w, kh, kw, stride, check.pads("padding", padding), dilation, "kernel_size")
-    wanted = (n, c * kh * kw, geometry[8] * geometry[9])
+    wanted = (n, c * kh * kw, geometry.oh * geometry.ow)
     cols = check.output(out, wanted, x.dtype, {"x": x})
     parts = windows_of(geometry, h, w)
     if parts is None:
@@ -95,7 +95,7 @@ def col2im(cols, output_size, kernel_size, *, stride=1, padding=0, dilation=1, o
     n, k, _ = cols.shape
     if k % (kh * kw):
         raise ValueError(f"cols must have shape (n, c*{kh * kw}, oh*ow), got {cols.shape}")
-    check.shape("cols", cols, (n, k, geometry[8] * geometry[9]))
+    check.shape("cols", cols, (n, k, geometry.oh * geometry.ow))
     x = check.output(out, (n, k // (kh * kw), h, w), cols.dtype, {"cols": cols})
     parts = windows_of(geometry, h, w)
     if parts is None:
