@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from fuzz.sharing import shared_by
 
 import npkernels as nk
 from npkernels._kernels import costs as _costs
@@ -59,7 +60,7 @@ def same_for_any_threads():
     def check(function):
         results = []
         for n in (1, 2, 3, 7):
-            with nk.threads(n):
+            with shared_by(n):
                 results.append(function())
         first = results[0] if isinstance(results[0], tuple) else (results[0],)
         for other in results[1:]:

@@ -10,7 +10,8 @@
 #include <arm_neon.h>
 #endif
 
-typedef double vdouble __attribute__((vector_size(VECTOR_BYTES))); /* as many numbers in double precision as a register holds */
+/* as many numbers in double precision as a register holds */
+typedef double vdouble __attribute__((vector_size(VECTOR_BYTES)));
 
 /* a b + c */
 #if defined __AVX512F__

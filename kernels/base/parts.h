@@ -46,6 +46,7 @@ INLINE ptrdiff_t to_boundary(ptrdiff_t count, const real *p)
 INLINE int may_stream(int wanted, const real *p) { return wanted && (uintptr_t)p % VECTOR_BYTES == 0; }
 INLINE void put(real *p, vreal v, int streamed)
 {
+    assert(!streamed || (uintptr_t)p % VECTOR_BYTES == 0);
     if (streamed)
         vstream(p, v);
     else
@@ -143,12 +144,14 @@ INLINE void add_to_lanes(double *lanes, vreal v)
 {
     vdouble wide[LANES / DOUBLE_LANES];
     widen(v, wide);
-    UNROLL for (int i = 0; i < LANES / DOUBLE_LANES; i++) *(vdouble_memory *)(lanes + i * DOUBLE_LANES) += wide[i];
+    vdouble_memory *const to = (vdouble_memory *)lanes;
+    UNROLL for (int i = 0; i < LANES / DOUBLE_LANES; i++) to[i] += wide[i];
 }
 
 /* The sum of `terms` vectors, `step` bytes from one to the next, of which `count` lanes are in use. */
 INLINE vreal sum_of_vectors(const char *x, ptrdiff_t step, ptrdiff_t terms, ptrdiff_t count)
 {
+    assert(terms >= 0 && count >= 0);
     vwide total = {0};
     for (ptrdiff_t first = 0; first < terms; first += LONGEST_CHAIN) {
         vreal sum = {0};
@@ -163,8 +166,7 @@ INLINE double double_sum(vdouble v)
 {
     double lanes[DOUBLE_LANES];
     memcpy(lanes, &v, sizeof lanes);
-    UNROLL for (int half = DOUBLE_LANES / 2; half > 0; half /= 2)
-        UNROLL for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
+    UNROLL for (int h = DOUBLE_LANES / 2; h > 0; h /= 2) UNROLL for (int l = 0; l < h; l++) lanes[l] += lanes[l + h];
     return lanes[0];
 }
 

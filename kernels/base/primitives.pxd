@@ -61,6 +61,7 @@ cdef extern from "primitives.h" nogil:
 
 cdef extern from "primitives.h" nogil:
     enum:
+        ACTIVATION_arsinh
         ACTIVATION_COUNT
         ACTIVATION_PARAMETERS
     ctypedef struct activation_options:

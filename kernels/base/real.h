@@ -146,21 +146,28 @@ INLINE vreal vgather_offsets(const char *p, const int32_t offsets[LANES], unsign
 #endif
 
 /* The first `count` lanes, 0 <= count <= LANES; the others are 0 and their memory is not touched. */
-INLINE vreal vload_part(const real *p, ptrdiff_t count) { return vload_mask(p, (1u << count) - 1); }
+INLINE vreal vload_part(const real *p, ptrdiff_t count)
+{
+    assert(count >= 0 && count <= LANES);
+    return vload_mask(p, (1u << count) - 1);
+}
 
 #if defined __AVX512F__ && REAL_BITS == 32
 INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
 {
+    assert(count >= 0 && count <= LANES);
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), v);
 }
 #elif defined __AVX512F__
 INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
 {
+    assert(count >= 0 && count <= LANES);
     _mm512_mask_storeu_pd(p, (__mmask8)((1u << count) - 1), v);
 }
 #else
 INLINE void vstore_part(real *p, vreal v, ptrdiff_t count)
 {
+    assert(count >= 0 && count <= LANES);
     number lanes[LANES];
     vstore(lanes, v);
     for (ptrdiff_t i = 0; i < count; i++)
@@ -220,15 +227,9 @@ INLINE vreal vmin(vreal a, vreal b)
  * (half the instructions). */
 #ifdef __AVX512F__
 #if REAL_BITS == 32
-INLINE vreal vmax_or_nan(vreal a, vreal b)
-{
-    return _mm512_mask_max_ps(a, _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q), a, b);
-}
+INLINE vreal vmax_or_nan(vreal a, vreal b) { return _mm512_mask_max_ps(a, _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q), a, b); }
 #else
-INLINE vreal vmax_or_nan(vreal a, vreal b)
-{
-    return _mm512_mask_max_pd(a, _mm512_cmp_pd_mask(a, a, _CMP_ORD_Q), a, b);
-}
+INLINE vreal vmax_or_nan(vreal a, vreal b) { return _mm512_mask_max_pd(a, _mm512_cmp_pd_mask(a, a, _CMP_ORD_Q), a, b); }
 #endif
 #else
 INLINE vreal vmax_or_nan(vreal a, vreal b) { return vselect((a > b) | (a != a), a, b); }
@@ -343,5 +344,6 @@ INLINE int vany_below(vreal a, vreal b) { return vany(a < b); }
 
 INLINE ptrdiff_t min_size(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 INLINE ptrdiff_t max_size(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
+INLINE ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; } /* a >= 0 */
 
 #endif

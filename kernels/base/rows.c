@@ -6,6 +6,7 @@
 
 INLINE double row_sum(ptrdiff_t count, const real *x)
 {
+    assert(count >= 0);
     enum { CHAINS = 4 };
     vreal chain[CHAINS] = {{0}};
     ptrdiff_t i = 0;
@@ -26,6 +27,7 @@ static double sum(ptrdiff_t count, const real *x) { return row_sum(count, x); }
 
 static void means(ptrdiff_t rows, ptrdiff_t count, const real *x, ptrdiff_t stride, real *y)
 {
+    assert(rows >= 0 && count >= 1);
     for (ptrdiff_t r = 0; r < rows; r++)
         y[r] = (number)(row_sum(count, (const real *)((const char *)x + r * stride)) / (double)count);
 }
@@ -33,13 +35,15 @@ static void means(ptrdiff_t rows, ptrdiff_t count, const real *x, ptrdiff_t stri
 /* LANES rows at a time, which lie in the lanes: a row may be shorter than a vector. */
 static void maxima(ptrdiff_t rows, ptrdiff_t count, const real *x, ptrdiff_t stride, real *y)
 {
+    assert(rows >= 0 && count >= 1);
     for (ptrdiff_t r = 0; r < rows; r += LANES) {
         const ptrdiff_t lines = min_size(rows - r, LANES);
         vreal most = vsplat(-(number)INFINITY);
         for (ptrdiff_t i = 0; i < count; i += LANES) {
             const ptrdiff_t numbers = min_size(count - i, LANES);
             vreal block[LANES];
-            load_transposed(block, (const char *)x + r * stride + i * (ptrdiff_t)sizeof(number), stride, lines, numbers);
+            load_transposed(block, (const char *)x + r * stride + i * (ptrdiff_t)sizeof(number), stride, lines,
+                            numbers);
             for (ptrdiff_t q = 0; q < numbers; q++)
                 most = vmax_or_nan(most, block[q]);
         }
@@ -73,4 +77,5 @@ static void narrow(ptrdiff_t count, const double *x, real *y)
         y[i] = (number)x[i];
 }
 
-const row_primitives NAME(rows) = {.sum = sum, .means = means, .maxima = maxima, .add = add, .add_to_doubles = add_to_doubles, .narrow = narrow};
+const row_primitives NAME(rows) = {
+    .sum = sum, .means = means, .maxima = maxima, .add = add, .add_to_doubles = add_to_doubles, .narrow = narrow};

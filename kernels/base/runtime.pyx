@@ -3,6 +3,7 @@ cimport numpy as cnp
 from libc.string cimport memset
 
 from npkernels._kernels.primitives cimport primitives, primitives_of
+from npkernels._kernels.scalars cimport round_to_line
 
 cdef extern from "cpu.h" nogil:
     ctypedef struct cpu_caches:
@@ -19,6 +20,12 @@ cdef extern from "threads.h" nogil:
     void threads_set(int n)
     void threads_override(int n)
     void threads_init(int n)
+
+cdef extern from "worth.h" nogil:
+    int threads_worth(double ns, Py_ssize_t tasks, int most)
+    Py_ssize_t grain_worth(double ns, Py_ssize_t count, int threads)
+    void threads_missed(double ns)
+    void threads_always(int always)
 
 cdef extern from "pages.h" nogil:
     int pages_are_untouched(const void* array, size_t bytes)
@@ -65,6 +72,35 @@ cdef int num_threads() noexcept nogil:
     return min(threads_get(), most_threads)
 
 
+cdef int threads_for(double work, Py_ssize_t tasks) noexcept nogil:
+    return threads_worth(work, tasks, num_threads())
+
+
+cdef int team_begin(Team* team, double work, Py_ssize_t tasks, size_t shared_bytes, size_t slot_bytes) except -1 nogil:
+    cdef size_t shared = round_to_line(shared_bytes), threads
+    team.threads = threads_for(work, tasks)
+    team.slot_bytes, threads = round_to_line(slot_bytes), <size_t>team.threads
+    team.shared = NULL
+    if max(shared_bytes, slot_bytes) < (<size_t>-1) // (2 * (threads + 1)):
+        team.shared = <char*>c_workspace(shared + threads * team.slot_bytes)
+    if team.shared == NULL:
+        with gil:
+            raise MemoryError(f"no memory for {shared_bytes} bytes and {slot_bytes} for each of {threads} threads")
+    team.slots = team.shared + shared
+    return 0
+
+
+cdef void team_run(const Team* team, task_fn f, void* context, Py_ssize_t count, double work) noexcept nogil:
+    cdef int threads = 1 if team.threads == 1 else threads_worth(work, count, team.threads)
+    c_parallel_for(f, context, count, grain_worth(work, count, threads), threads)
+    if threads == 1:
+        threads_missed(work)
+
+
+cdef void team_end() noexcept nogil:
+    workspace_trim()
+
+
 cdef void parallel_for(task_fn f, void* context, Py_ssize_t count, Py_ssize_t grain, int threads) noexcept nogil:
     c_parallel_for(f, context, count, grain, threads)
 
@@ -89,6 +125,11 @@ def poison(int byte):
     global poison_byte
     poison_byte = byte
     workspace_poison(byte)
+
+
+def share_always(bint always):
+    """For tests: all threads take part in all work, however little."""
+    threads_always(always)
 
 
 def available_isas():

@@ -28,5 +28,18 @@ cdef inline void put(const primitives* table, char* x, Py_ssize_t i, double valu
         (<double_memory*>x)[i] = value
 
 
+cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef inline Py_ssize_t round_up(Py_ssize_t a, Py_ssize_t unit) noexcept nogil:
+    return (a + unit - 1) // unit * unit
+
+
 cdef inline size_t round_to_line(size_t bytes) noexcept nogil:
     return (bytes + 63) & ~<size_t>63
+
+
+cdef inline Py_ssize_t odd_lines(Py_ssize_t elements) noexcept nogil:
+    # The distance of planes that are read or written side by side: an odd number of cache lines, else they share a set
+    return (elements // 16 + 1 | 1) * 16

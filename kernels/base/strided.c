@@ -23,7 +23,7 @@ INLINE void copy_run(const int direction, char *at, ptrdiff_t stride, ptrdiff_t 
 /* An odometer over the axes, whose innermost wheel turns a run at a time. */
 INLINE void walk(const int direction, const strided *array, ptrdiff_t first, ptrdiff_t count, char *row)
 {
-    assert(array->axes >= 1 && first >= 0 && count >= 0);
+    assert(array->axes >= 1 && array->axes <= STRIDED_AXES && first >= 0 && count >= 0);
     const int inner = array->axes - 1;
     const ptrdiff_t *const shape = array->shape, *const strides = array->strides;
     ptrdiff_t index[STRIDED_AXES];
@@ -33,6 +33,7 @@ INLINE void walk(const int direction, const strided *array, ptrdiff_t first, ptr
         first /= shape[axis];
         at += index[axis] * strides[axis];
     }
+    assert(count == 0 || first == 0); /* it lay in the array */
     while (count > 0) {
         const ptrdiff_t run = min_size(count, shape[inner] - index[inner]);
         copy_run(direction, at, strides[inner], run, row);

@@ -8,7 +8,7 @@ enum { STRIDED_AXES = 64 }; /* NumPy's limit */
 
 typedef struct {
     char *data;
-    int axes; /* at least 1; neighbours that step alike are merged */
+    int axes;                                             /* at least 1; neighbours that step alike are merged */
     ptrdiff_t shape[STRIDED_AXES], strides[STRIDED_AXES]; /* outermost first, strides in bytes */
 } strided;
 

@@ -8,13 +8,15 @@ cimport numpy as cnp
 
 from npkernels._kernels.layout cimport MOST_AXES, read_strides
 from npkernels._kernels.primitives cimport strided
-from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
+from npkernels._kernels.runtime cimport (
+    primitives_for, slot_of, team_begin, team_end, team_run, worth_streaming,
+)
+from npkernels._kernels.scalars cimport ceil_div
 
 cnp.import_array()
 
 cdef enum:
     CHUNK = 2048          # elements; four operands of float64 are 64 kB
-    GRAIN = 8             # chunks; below, waking a thread costs more than it brings
 
 
 cdef void extent(cnp.ndarray array, size_t* low, size_t* high) noexcept:
@@ -48,9 +50,9 @@ def extent_of(cnp.ndarray array):
     return low, high
 
 
-cdef void elementwise_begin(Elementwise* e, cnp.ndarray like, row_fn row, const void* context) noexcept:
+cdef void elementwise_begin(Elementwise* e, cnp.ndarray like, double flops, row_fn row, const void* context) noexcept:
     e.table = primitives_for(cnp.PyArray_TYPE(like))
-    e.size = cnp.PyArray_SIZE(like)
+    e.size, e.flops = cnp.PyArray_SIZE(like), flops
     e.row, e.sum, e.context = row, NULL, context
     e.operands, e.strided = 0, False
 
@@ -128,7 +130,7 @@ cdef void run_chunks(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
     cdef const Elementwise* e = <const Elementwise*>context
     first, last = first * CHUNK, min(last * CHUNK, e.size)
     if e.strided or e.sum != NULL:
-        run_pieces(e, first, last, e.scratch + slot * e.scratch_bytes)
+        run_pieces(e, first, last, slot_of(&e.team, slot))
     else:
         run_contiguous(e, first, last)
 
@@ -144,26 +146,21 @@ cdef bint elementwise_streams(const Elementwise* e) noexcept:
     return True
 
 
-cdef int elementwise_run(Elementwise* e) except -1:
-    cdef Py_ssize_t chunks = (e.size + CHUNK - 1) // CHUNK
-    cdef int threads = 1 if chunks <= GRAIN else num_threads()
-    cdef size_t sums = 0 if e.sum == NULL else <size_t>(chunks + 8) // 8 * 64
-    if e.size == 0:
-        return 0
-    e.scratch_bytes = <size_t>(e.operands * CHUNK * e.table.itemsize) if e.strided else 0
-    if e.strided or sums > 0:
-        e.scratch = <char*>workspace(sums + e.scratch_bytes * <size_t>threads)
-        if e.scratch == NULL:
-            raise MemoryError("no memory to gather strided operands or to sum their parts")
-        e.sums = <double*>e.scratch
-        e.scratch += sums
+cdef int run_team(Elementwise* e) except -1:
+    cdef Py_ssize_t chunks = ceil_div(e.size, CHUNK)
+    cdef double work = elementwise_work(e)
+    team_begin(&e.team, work, chunks, 0 if e.sum == NULL else <size_t>chunks * sizeof(double),
+               <size_t>(e.operands * CHUNK * e.table.itemsize) if e.strided else 0)
+    e.sums = <double*>e.team.shared
     with nogil:
-        if threads == 1:
-            run_chunks(e, 0, chunks, 0)
-        else:
-            parallel_for(run_chunks, e, chunks, GRAIN, threads)
-    if e.strided and sums == 0:
-        workspace_done()
+        team_run(&e.team, run_chunks, e, chunks, work)
+    return 0
+
+
+cdef int elementwise_run(Elementwise* e) except -1:
+    if e.size > 0:
+        run_team(e)
+        team_end()
     return 0
 
 
@@ -183,7 +180,7 @@ cdef int elementwise_sum(Elementwise* e, sum_fn sum, double* total) except -1:
     total[0] = 0
     if e.size > 0:
         e.sum = sum
-        elementwise_run(e)
-        total[0] = pairwise_sum(e.sums, (e.size + CHUNK - 1) // CHUNK)
-        workspace_done()
+        run_team(e)
+        total[0] = pairwise_sum(e.sums, ceil_div(e.size, CHUNK))
+        team_end()
     return 0

@@ -38,24 +38,22 @@ enum { PART = 128 / REAL_BITS, PARTS = VECTOR_BYTES / 16 };
  * row and place. Stone, "Parallel Processing with the Perfect Shuffle", IEEE Trans. Computers C-20(2), 1971. */
 INLINE void shuffle_places(const vreal from[LANES], vreal to[LANES])
 {
-    UNROLL for (int i = 0; i < LANES; i += PART)
-        UNROLL for (int j = 0; j < PART / 2; j++)
-        {
-            to[i + 2 * j] = __builtin_shufflevector(from[i + j], from[i + j + PART / 2], PARTS_LOW);
-            to[i + 2 * j + 1] = __builtin_shufflevector(from[i + j], from[i + j + PART / 2], PARTS_HIGH);
-        }
+    UNROLL for (int i = 0; i < LANES; i += PART) UNROLL for (int j = 0; j < PART / 2; j++)
+    {
+        to[i + 2 * j] = __builtin_shufflevector(from[i + j], from[i + j + PART / 2], PARTS_LOW);
+        to[i + 2 * j + 1] = __builtin_shufflevector(from[i + j], from[i + j + PART / 2], PARTS_HIGH);
+    }
 }
 
 /* The way back of that shuffle, of whole parts: log2(PARTS) rounds exchange i and q of part q of row i PART + j. */
 INLINE void shuffle_parts(const vreal from[LANES], vreal to[LANES])
 {
-    UNROLL for (int i = 0; i < PARTS / 2; i++)
-        UNROLL for (int j = 0; j < PART; j++)
-        {
-            const vreal a = from[2 * i * PART + j], b = from[(2 * i + 1) * PART + j];
-            to[i * PART + j] = __builtin_shufflevector(a, b, PARTS_EVEN);
-            to[(i + PARTS / 2) * PART + j] = __builtin_shufflevector(a, b, PARTS_ODD);
-        }
+    UNROLL for (int i = 0; i < PARTS / 2; i++) UNROLL for (int j = 0; j < PART; j++)
+    {
+        const vreal a = from[2 * i * PART + j], b = from[(2 * i + 1) * PART + j];
+        to[i * PART + j] = __builtin_shufflevector(a, b, PARTS_EVEN);
+        to[(i + PARTS / 2) * PART + j] = __builtin_shufflevector(a, b, PARTS_ODD);
+    }
 }
 
 INLINE void transpose(vreal x[LANES])
@@ -74,6 +72,7 @@ INLINE void transpose(vreal x[LANES])
 /* block[i][q] = x[i, q] for i < lines, q < count, else 0, transposed; lines of x are `line_stride` bytes apart. */
 INLINE void load_transposed(vreal block[LANES], const char *x, ptrdiff_t line_stride, ptrdiff_t lines, ptrdiff_t count)
 {
+    assert(lines >= 0 && lines <= LANES && count >= 0 && count <= LANES);
     if (lines == LANES && count == LANES) {
         UNROLL for (int i = 0; i < LANES; i++) block[i] = vload((const real *)(x + i * line_stride));
     } else {

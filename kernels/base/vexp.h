@@ -29,7 +29,8 @@ INLINE vreal vscale(vreal y, vreal n)
     const vreal limit = vsplat(27 - EXPONENT_BIAS);
     if (__builtin_expect(!vany_below(n, limit), 1))
         return vscale_normal(y, n);
-    const vreal whole = vsplat((bits)1 << MANTISSA_BITS), multiple = vscale_normal(y, n + (EXPONENT_BIAS - 1 + MANTISSA_BITS));
+    const vreal whole = vsplat((bits)1 << MANTISSA_BITS);
+    const vreal multiple = vscale_normal(y, n + (EXPONENT_BIAS - 1 + MANTISSA_BITS));
     const vint tiny = (n < limit) & (vabs(multiple) < whole);
     const vreal rounded = (vreal)((vbits)(vabs(multiple) + whole) - (vbits)whole);
     return vselect(tiny, vcopysign(rounded, y), vscale_normal(vselect(tiny, (vreal){0}, y), n));
@@ -54,10 +55,12 @@ static const number exp_series[EXP_TERMS] = {
 };
 #else
 enum { EXP_TERMS = 12 };
+/* clang-format off */
 static const number exp_series[EXP_TERMS] = {
     1, 1, 0.5000000000000011, 0.1666666666666641, 0.04166666666653029, 0.00833333333349544, 0.0013888888943606851,
     0.0001984126950468951, 2.4801493114786734e-05, 2.755758786251247e-06, 2.763024481372879e-07, 2.4999645835686095e-08,
 };
+/* clang-format on */
 #endif
 
 /* e^r - 1 */
@@ -130,9 +133,9 @@ INLINE vreal vtanh(vreal x)
                                -5.704764196e-03f};
 #else
     static const number c[] = {
-        -0.33333333333332854, 0.13333333333262035, -0.053968253931240294, 0.021869487575459215, -0.008863220994230779,
-        0.003591989105561523, -0.001454958525355906, 0.000586315378821498, -0.0002285618496890762,
-        7.71416668249488e-05, -1.60712421872225e-05,
+        -0.33333333333332854,   0.13333333333262035,  -0.053968253931240294, 0.021869487575459215,
+        -0.008863220994230779,  0.003591989105561523, -0.001454958525355906, 0.000586315378821498,
+        -0.0002285618496890762, 7.71416668249488e-05, -1.60712421872225e-05,
     };
 #endif
     const vreal size = vabs(x), square = x * x, e = vexp_decay(2 * x);
@@ -160,6 +163,7 @@ INLINE vreal vsigmoid(vreal x)
  * For t <= NORMAL_END, whose Q is 0 also times t. */
 INLINE vreal vnormal_tail(vreal t, vreal factor, vreal *p, vreal *n)
 {
+    /* clang-format off */
 #if REAL_BITS == 32
     static const number above[] = {
         7.499999993e-01f, 8.213699627e-01f, 4.314338965e-01f, 1.312750239e-01f, 2.316089294e-02f, 1.962196943e-03f,
@@ -179,6 +183,7 @@ INLINE vreal vnormal_tail(vreal t, vreal factor, vreal *p, vreal *n)
         1.1538045794946239e-06,
     };
 #endif
+    /* clang-format on */
     const vreal r = vexp_square(-0.5, t, n);
     const vreal rise = r * vpolynomial(r, EXP_TERMS - 1, exp_series + 1); /* p - 1 */
     *p = 1 + rise;

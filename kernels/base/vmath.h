@@ -28,8 +28,8 @@ enum { MANTISSA_BITS = 23, EXPONENT_BIAS = 127 };
 static const number SMALLEST_NORMAL = 0x1p-126f;
 static const number LN2_HIGH = 0x1.62e4p-1f; /* 16 bits: its product with an exponent is exact */
 static const number LN2_LOW = 0x1.7f7d1cf79abcap-20f;
-static const number EXP_LOWEST = -174; /* e^x is 0, also times a number below 2^100; n still fits vscale */
-static const number EXP_HIGHEST = 89;  /* e^x is inf */
+static const number EXP_LOWEST = -174;  /* e^x is 0, also times a number below 2^100; n still fits vscale */
+static const number EXP_HIGHEST = 89;   /* e^x is inf */
 static const number NORMAL_END = 18.6f; /* e^(-x^2/2) likewise */
 #else
 enum { MANTISSA_BITS = 52, EXPONENT_BIAS = 1023 };

@@ -84,6 +84,7 @@ static void round_mean(ptrdiff_t d, real *mean, double deviation)
 static int centre(ptrdiff_t k, ptrdiff_t d, const real *c, const real *low, real *mean, real *scale, real *packed,
                   real *start)
 {
+    assert(k >= 1 && d >= 1);
     enum { LARGEST = REAL_BITS == 32 ? 126 : 1022 }; /* 2^LARGEST and its inverse are normal */
     int finite, exponent;
     mean_of_rows(k, d, c, mean);
@@ -183,6 +184,7 @@ typedef void (*score_fn)(ptrdiff_t d, const real *c, const real *start, ptrdiff_
 #define SCORES(rows) SCORE(rows, 1) SCORE(rows, 2)
 #define ROW(rows) {score_##rows##x1, score_##rows##x2}
 #endif
+/* clang-format off */
 SCORES(1) SCORES(2) SCORES(3) SCORES(4) SCORES(5) SCORES(6)
 #if TILE_ROWS == 8
 SCORES(7) SCORES(8)
@@ -190,18 +192,19 @@ static const score_fn scores[][TILE_VECTORS] = {ROW(1), ROW(2), ROW(3), ROW(4), 
 #else
 static const score_fn scores[][TILE_VECTORS] = {ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6)};
 #endif
+/* clang-format on */
 
 static ptrdiff_t scratch_reals(ptrdiff_t count, ptrdiff_t d)
 {
-    return (count + LANES - 1) / LANES * LANES * (d + 2); /* panels, best score, place */
+    return ceil_div(count, LANES) * LANES * (d + 2); /* panels, best score, place */
 }
 
 static int nearest(ptrdiff_t count, ptrdiff_t following, ptrdiff_t d, ptrdiff_t k, const char *x, ptrdiff_t row_stride,
                    ptrdiff_t column_stride, const real *mean, const real *scale, const real *packed, const real *start,
                    real *scratch, int32_t *labels)
 {
-    assert(count >= 1 && d >= 1 && k >= 1);
-    const ptrdiff_t samples = (count + LANES - 1) / LANES * LANES, tiles = tile_count(k);
+    assert(count >= 1 && following >= 0 && d >= 1 && k >= 1);
+    const ptrdiff_t samples = ceil_div(count, LANES) * LANES, tiles = tile_count(k);
     real *best = scratch, *panels = scratch + 2 * samples;
     integer *place = (integer *)(scratch + samples);
     for (ptrdiff_t i = 0; i < samples; i += LANES) {
@@ -218,7 +221,7 @@ static int nearest(ptrdiff_t count, ptrdiff_t following, ptrdiff_t d, ptrdiff_t 
         const ptrdiff_t j = tile_start(k, q), rows = tile_start(k, q + 1) - j;
         for (ptrdiff_t i = 0; i < samples; i += PANEL) {
             scores[rows - 1][min_size(samples - i, PANEL) / LANES - 1](d, packed + j * d, start + j, j, panels + i * d,
-                                                                      best + i, place + i, ahead < end ? ahead : NULL);
+                                                                       best + i, place + i, ahead < end ? ahead : NULL);
             ahead += d / STEP * STEP_LINES * LINE;
         }
     }
@@ -292,13 +295,12 @@ INLINE void distances_of(const int split, ptrdiff_t count, ptrdiff_t d, const ch
             for (int l = 0; l < LANES; l++) {
                 const ptrdiff_t c = l < lines ? (ptrdiff_t)labels[i + l] * d : 0;
                 const real *row = (const real *)(x + (i + l) * row_stride);
-                sums[l] = l < lines ? squared_difference(split, d, row, centroids + c, split ? low + c : NULL)
-                                    : (vreal){0};
+                sums[l] =
+                    l < lines ? squared_difference(split, d, row, centroids + c, split ? low + c : NULL) : (vreal){0};
             }
         }
         transpose(sums); /* lane l of every vector is a part of sample l: a tree of sums */
-        UNROLL for (int half = LANES / 2; half > 0; half /= 2)
-            UNROLL for (int l = 0; l < half; l++) sums[l] += sums[l + half];
+        UNROLL for (int h = LANES / 2; h > 0; h /= 2) UNROLL for (int l = 0; l < h; l++) sums[l] += sums[l + h];
         vstore_part(distances + i, sums[0], lines);
     }
 }
@@ -306,6 +308,7 @@ INLINE void distances_of(const int split, ptrdiff_t count, ptrdiff_t d, const ch
 static void squared_distances(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const real *centroids,
                               const real *low, const int32_t *labels, real *distances)
 {
+    assert(count >= 0 && d >= 1);
     if (low)
         distances_of(1, count, d, x, row_stride, centroids, low, labels, distances);
     else
@@ -315,6 +318,7 @@ static void squared_distances(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdi
 static void add_samples(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride, const int32_t *labels,
                         const double *weights, double *sums, ptrdiff_t pitch)
 {
+    assert(count >= 0 && pitch >= d);
     for (ptrdiff_t i = 0; i < count; i++, x += row_stride) {
         const double weight = weights ? weights[i] : 1;
         const real *restrict row = (const real *)x;
@@ -327,6 +331,7 @@ static void add_samples(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t r
 static void add_weights(ptrdiff_t count, const int32_t *labels, const double *weights, const real *distances,
                         double *counts, double *inertia)
 {
+    assert(count >= 0 && (inertia == NULL || distances != NULL));
     for (ptrdiff_t i = 0; i < count; i++)
         counts[labels[i]] += weights ? weights[i] : 1;
     if (!inertia)

@@ -10,7 +10,10 @@ cimport numpy as cnp
 from npkernels._kernels.centroids cimport split
 from npkernels._kernels.layout cimport read_strides
 from npkernels._kernels.primitives cimport primitives
-from npkernels._kernels.runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.runtime cimport (
+    Team, cache_sizes, primitives_for, slot_of, team_begin, team_end, team_run, work_of,
+)
+from npkernels._kernels.scalars cimport ceil_div, round_to_line
 
 cnp.import_array()
 
@@ -34,22 +37,17 @@ cdef struct Clusters:
     double* counts                           # (parts, k)
     double* inertia                          # (parts,), or NULL: not wanted
     Py_ssize_t parts, ranges
-    # Memory of the call: both parts of exact, what `centre` writes, then for every thread a line for its flag, and its
-    # scratch.
+    # Memory of the call: both parts of exact, what `centre` writes, and for every thread a line for its flag and its scratch.
+    Team team
     Py_ssize_t group                         # samples
     char* mean
     char* scale
     char* packed
     char* start
-    char* scratch
-    size_t nearest_bytes, rows_bytes, scratch_bytes
+    size_t nearest_bytes, rows_bytes
 
 
-cdef inline size_t lines(Py_ssize_t bytes) noexcept nogil:
-    return <size_t>((bytes + LINE - 1) // LINE * LINE)
-
-
-cdef int begin(Clusters* v, cnp.ndarray x, cnp.ndarray centroids, cnp.ndarray labels, distances) except -1:
+cdef int begin_clusters(Clusters* v, cnp.ndarray x, cnp.ndarray centroids, cnp.ndarray labels, distances) except -1:
     cdef cnp.npy_intp strides[2]
     memset(v, 0, sizeof(Clusters))
     v.table = primitives_for(cnp.PyArray_TYPE(x))
@@ -77,25 +75,21 @@ cdef void choose_group(Clusters* v) noexcept nogil:
     v.group = min(v.group, max(<Py_ssize_t>1, v.n))
 
 
-cdef int reserve(Clusters* v, int threads) noexcept nogil:
-    cdef size_t whole = lines(v.k * v.d * v.size), parts = 0 if v.exact == NULL else 2 * whole
-    cdef size_t shared = parts + lines(v.d * v.size) + LINE + whole + lines(v.k * v.size)
-    cdef char* memory
-    v.nearest_bytes = lines(v.table.cluster.scratch_reals(v.group, v.d) * v.size)
-    v.rows_bytes = 0 if v.column == v.size else lines(v.group * v.d * v.size)
-    v.scratch_bytes = LINE + v.nearest_bytes + v.rows_bytes + lines(v.group * v.size)
-    memory = <char*>workspace(shared + v.scratch_bytes * <size_t>threads)
-    if memory == NULL:
-        return -1
-    v.mean = memory + parts
-    v.scale = v.mean + lines(v.d * v.size)
+cdef int reserve(Clusters* v, double work, Py_ssize_t tasks) except -1 nogil:
+    cdef size_t whole = round_to_line(v.k * v.d * v.size), parts = 0 if v.exact == NULL else 2 * whole
+    cdef size_t mean = round_to_line(v.d * v.size)
+    v.nearest_bytes = round_to_line(v.table.cluster.scratch_reals(v.group, v.d) * v.size)
+    v.rows_bytes = 0 if v.column == v.size else round_to_line(v.group * v.d * v.size)
+    team_begin(&v.team, work, tasks, parts + mean + LINE + whole + round_to_line(v.k * v.size),
+               LINE + v.nearest_bytes + v.rows_bytes + round_to_line(v.group * v.size))
+    v.mean = v.team.shared + parts
+    v.scale = v.mean + mean
     v.packed = v.scale + LINE
     v.start = v.packed + whole
-    v.scratch = memory + shared
     if v.exact != NULL:
-        v.centroids = memory
-        if split(v.exact, v.k * v.d, <float*>memory, <float*>(memory + whole)):
-            v.low = memory + whole
+        v.centroids = v.team.shared
+        if split(v.exact, v.k * v.d, <float*>v.team.shared, <float*>(v.team.shared + whole)):
+            v.low = v.team.shared + whole
     return 0
 
 
@@ -142,7 +136,7 @@ cdef int run_group(const Clusters* v, Py_ssize_t i, Py_ssize_t count, Py_ssize_t
 
 cdef void run_groups(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Clusters* v = <const Clusters*>context
-    cdef char* scratch = v.scratch + <size_t>slot * v.scratch_bytes
+    cdef char* scratch = slot_of(&v.team, slot)
     cdef Py_ssize_t i
     for i in range(first, last):
         if not run_group(v, i * v.group, min(v.group, v.n - i * v.group), 0, scratch + LINE):
@@ -151,7 +145,7 @@ cdef void run_groups(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
 
 cdef void run_parts(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Clusters* v = <const Clusters*>context
-    cdef char* scratch = v.scratch + <size_t>slot * v.scratch_bytes
+    cdef char* scratch = slot_of(&v.team, slot)
     cdef const char* x
     cdef Py_ssize_t task, part, p0, p1, i, j, end, count, row
     for task in range(first, last):
@@ -175,26 +169,24 @@ cdef void run_parts(void* context, Py_ssize_t first, Py_ssize_t last, int slot) 
             i += count
 
 
-cdef int run(Clusters* v) except -1 nogil:
-    # Returns whether all is finite. About 2 (d + 4) (k + 8) operations a sample; pieces of a few dozen microseconds.
-    cdef int threads = num_threads(), finite, slot
-    cdef Py_ssize_t groups, grain, tasks = v.parts * v.ranges
+cdef int run_clusters(Clusters* v) except -1 nogil:
+    # Returns whether all is finite. About 2 (d + 4) (k + 8) operations a sample.
+    cdef int finite, slot
+    cdef Py_ssize_t groups, tasks = v.parts * v.ranges
+    cdef double work = work_of(v.table, 2.0 * v.n * (v.d + 4) * (v.k + 8), v.n * v.d * v.size)
     choose_group(v)
-    groups = (v.n + v.group - 1) // v.group
-    grain = <Py_ssize_t>(2e6 / (2.0 * v.group * (v.d + 4) * (v.k + 8))) + 1
-    threads = <int>max(<Py_ssize_t>1, min(<Py_ssize_t>threads, max(tasks, (groups + grain - 1) // grain)))
-    if reserve(v, threads) < 0:
-        raise MemoryError("no memory for the packed samples and centroids of k-means")
-    for slot in range(threads):
-        v.scratch[<size_t>slot * v.scratch_bytes] = 0
+    groups = ceil_div(v.n, v.group)
+    reserve(v, work, max(tasks, groups))
+    for slot in range(v.team.threads):
+        slot_of(&v.team, slot)[0] = 0
     finite = v.table.cluster.centre(v.k, v.d, v.centroids, v.low, v.mean, v.scale, v.packed, v.start)
     if finite and (v.parts == 0 or v.ranges > 1):
-        parallel_for(run_groups, v, groups, grain, threads)
+        team_run(&v.team, run_groups, v, groups, work)
     if finite and v.parts > 0:
-        parallel_for(run_parts, v, tasks, 1, threads)
-    for slot in range(threads):
-        finite &= not v.scratch[<size_t>slot * v.scratch_bytes]
-    workspace_done()
+        team_run(&v.team, run_parts, v, tasks, work)
+    for slot in range(v.team.threads):
+        finite &= not slot_of(&v.team, slot)[0]
+    team_end()
     return finite
 
 
@@ -207,9 +199,9 @@ def assign(
     """Returns whether everything is finite; if not, centroids, samples or scores are not."""
     cdef Clusters v
     cdef int finite
-    begin(&v, x, centroids, labels, distances)
+    begin_clusters(&v, x, centroids, labels, distances)
     with nogil:
-        finite = run(&v)
+        finite = run_clusters(&v)
     return bool(finite)
 
 
@@ -227,7 +219,7 @@ def accumulate(
     """Returns whether everything is finite; if not, centroids, samples or scores are not."""
     cdef Clusters v
     cdef int finite
-    begin(&v, x, centroids, labels, distances)
+    begin_clusters(&v, x, centroids, labels, distances)
     if weights is not None:
         v.weights = <const double*>cnp.PyArray_DATA(weights)
     if sums is not None:
@@ -236,5 +228,5 @@ def accumulate(
         v.inertia = <double*>cnp.PyArray_DATA(inertia)
     v.counts, v.parts, v.ranges = <double*>cnp.PyArray_DATA(counts), cnp.PyArray_DIMS(counts)[0], ranges
     with nogil:
-        finite = run(&v)
+        finite = run_clusters(&v)
     return bool(finite)

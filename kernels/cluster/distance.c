@@ -5,6 +5,7 @@
 
 static void pack(ptrdiff_t k, ptrdiff_t d, const real *points, real *packed)
 {
+    assert(k >= 1 && d >= 1);
     for (ptrdiff_t q = 0; q < tile_count(k); q++) {
         const ptrdiff_t j = tile_start(k, q), rows = tile_start(k, q + 1) - j;
         for (ptrdiff_t p = 0; p < d; p++)
@@ -39,8 +40,8 @@ INLINE void tile_distances(const int split, const int rows, const int vectors, p
             }
         }
     } while (next_piece(rows, vectors, p, d, acc, totals));
-    UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int v = 0; v < vectors; v++) vstore(distances + i * pitch + v * LANES, acc[i][v]);
+    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++)
+        vstore(distances + i * pitch + v * LANES, acc[i][v]);
 }
 
 typedef void (*distance_fn)(ptrdiff_t d, const real *points, const real *low, const real *panel, real *distances,
@@ -62,6 +63,7 @@ typedef void (*distance_fn)(ptrdiff_t d, const real *points, const real *low, co
 #define TILES(rows) TILE(rows, 1) TILE(rows, 2)
 #define ROW(rows) {tile_##rows##x1, tile_##rows##x2}
 #endif
+/* clang-format off */
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #if TILE_ROWS == 8
 TILES(7) TILES(8)
@@ -69,6 +71,7 @@ static const distance_fn tiles[][2] = {ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), R
 #else
 static const distance_fn tiles[][2] = {ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6)};
 #endif
+/* clang-format on */
 
 static ptrdiff_t panel_reals(ptrdiff_t d) { return PANEL * d; }
 
@@ -76,7 +79,7 @@ static void distances_to(ptrdiff_t count, ptrdiff_t d, ptrdiff_t k, const char *
                          ptrdiff_t column_stride, const real *packed, const real *low, const real *zero, real *panel,
                          real *distances, ptrdiff_t pitch)
 {
-    assert(count <= pitch && pitch % LANES == 0);
+    assert(count >= 0 && count <= pitch && pitch % LANES == 0 && d >= 1 && k >= 1);
     for (ptrdiff_t i = 0; i < count;) {
         const int whole = count - i > PANEL - LANES;
         const ptrdiff_t vectors = whole ? TILE_VECTORS : 1;
@@ -107,6 +110,7 @@ INLINE void add_lanes(ptrdiff_t lines, vreal values, const double *weights, doub
 static int lower(ptrdiff_t count, ptrdiff_t k, const real *distances, ptrdiff_t pitch, const double *weights,
                  real *nearest, double *sums)
 {
+    assert(count >= 0 && count <= pitch && pitch % LANES == 0 && k >= 0);
     vint finite = ~(vint){0};
     for (ptrdiff_t i = 0; i < count; i += LANES) {
         const ptrdiff_t lines = min_size(count - i, LANES);
@@ -143,6 +147,7 @@ static ptrdiff_t draw(ptrdiff_t count, const real *nearest, const double *weight
 
 static void roots(ptrdiff_t count, ptrdiff_t k, const real *distances, ptrdiff_t pitch, real *to, ptrdiff_t row)
 {
+    assert(count <= pitch && pitch % LANES == 0 && row >= k);
     for (ptrdiff_t i = 0; i < count; i += LANES) {
         const ptrdiff_t lines = min_size(count - i, LANES);
         for (ptrdiff_t j = 0; j < k; j++) {

@@ -11,7 +11,10 @@ cimport numpy as cnp
 from npkernels._kernels.centroids cimport split
 from npkernels._kernels.layout cimport read_strides
 from npkernels._kernels.primitives cimport primitives
-from npkernels._kernels.runtime cimport cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.runtime cimport (
+    Team, cache_sizes, primitives_for, slot_of, team_begin, team_end, team_run, work_of,
+)
+from npkernels._kernels.scalars cimport ceil_div, round_to_line
 
 cnp.import_array()
 
@@ -31,8 +34,8 @@ cdef struct Distances:
     Py_ssize_t group, pitch                  # samples at a time
     char* zero                               # (d,)
     char* packed
-    char* scratch
-    size_t panel_bytes, distances_bytes, scratch_bytes
+    Team team
+    size_t panel_bytes, distances_bytes
     # for k-means++
     const double* weights                    # (n,), or NULL: 1
     char* nearest                            # (n,), squared distance to the nearest centroid but the last
@@ -50,11 +53,7 @@ cdef struct Distances:
     Py_ssize_t first, together               # centroids
 
 
-cdef inline size_t lines(Py_ssize_t bytes) noexcept nogil:
-    return <size_t>((bytes + LINE - 1) // LINE * LINE)
-
-
-cdef void begin(Distances* v, cnp.ndarray x, Py_ssize_t k) noexcept:
+cdef void begin_distances(Distances* v, cnp.ndarray x, Py_ssize_t k) noexcept:
     cdef cnp.npy_intp strides[2]
     memset(v, 0, sizeof(Distances))
     v.table = primitives_for(cnp.PyArray_TYPE(x))
@@ -70,22 +69,25 @@ cdef inline const double* weights_from(const Distances* v, Py_ssize_t i) noexcep
     return v.weights + i
 
 
-cdef int reserve(Distances* v, Py_ssize_t points, size_t shared, int threads) noexcept nogil:
+cdef inline double pass_work(const Distances* v, Py_ssize_t samples, Py_ssize_t points) noexcept nogil:
+    return work_of(v.table, 8.0 * samples * (v.d + 4) * points, samples * v.d * v.size)
+
+
+cdef int reserve(Distances* v, Py_ssize_t points, double work, size_t shared) except -1 nogil:
     # Distances of a group to `points` points take a quarter of L2. `shared` bytes follow what all threads read.
     cdef Py_ssize_t lanes = v.table.lanes
-    cdef size_t whole = lines(v.d * v.size) + lines(points * v.d * v.size) + shared
+    cdef size_t zero = round_to_line(v.d * v.size)
     v.group = cache_sizes().l2 // 4 // (points * v.size) // lanes * lanes
     v.group = max(lanes, min(v.group, <Py_ssize_t>PART))
     v.pitch = v.group
-    v.panel_bytes = lines(v.table.distance.panel_reals(v.d) * v.size)
-    v.distances_bytes = lines(points * v.pitch * v.size)
-    v.scratch_bytes = LINE + v.panel_bytes + v.distances_bytes + lines(points * lanes * <Py_ssize_t>sizeof(double))
-    v.zero = <char*>workspace(whole + v.scratch_bytes * <size_t>threads)
-    if v.zero == NULL:
-        return -1
+    v.panel_bytes = round_to_line(v.table.distance.panel_reals(v.d) * v.size)
+    v.distances_bytes = round_to_line(points * v.pitch * v.size)
+    team_begin(&v.team, work, ceil_div(v.n, v.group),
+               zero + round_to_line(points * v.d * v.size) + shared,
+               LINE + v.panel_bytes + v.distances_bytes + <size_t>(points * lanes) * sizeof(double))
+    v.zero = v.team.shared
     memset(v.zero, 0, <size_t>(v.d * v.size))
-    v.packed = v.zero + lines(v.d * v.size)
-    v.scratch = v.zero + whole
+    v.packed = v.zero + zero
     return 0
 
 
@@ -113,7 +115,7 @@ cdef int pass_part(const Distances* v, Py_ssize_t part, Py_ssize_t points, doubl
 
 cdef void pass_parts(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Distances* v = <const Distances*>context
-    cdef char* scratch = v.scratch + <size_t>slot * v.scratch_bytes
+    cdef char* scratch = slot_of(&v.team, slot)
     cdef Py_ssize_t part
     for part in range(first, last):
         if not pass_part(v, part, v.points, v.potentials + part * v.points, scratch):
@@ -171,7 +173,7 @@ cdef void lower_parts(void* context, Py_ssize_t first, Py_ssize_t last, int slot
         for i in range(j):
             done |= v.candidates[i].part == v.candidates[j].part
         if not done:
-            pass_part(v, v.candidates[j].part, 1, &unused, v.scratch + <size_t>slot * v.scratch_bytes)
+            pass_part(v, v.candidates[j].part, 1, &unused, slot_of(&v.team, slot))
 
 
 cdef Py_ssize_t draw_sample(const Distances* v, const Candidate* candidate, double u) noexcept nogil:
@@ -188,33 +190,32 @@ cdef void copy_sample(const Distances* v, Py_ssize_t i, char* to) noexcept nogil
     v.table.pack.rows(1, v.d, v.x + i * v.row, v.row, v.column, to)
 
 
-cdef int choose(Distances* v, const double* draws, Py_ssize_t trials, Py_ssize_t* chosen, int threads) noexcept nogil:
+cdef int choose(Distances* v, const double* draws, Py_ssize_t trials, Py_ssize_t* chosen) noexcept nogil:
     # Returns whether all distances are finite.
-    cdef Py_ssize_t c, j, best = 0, grain = max(1, 200000 // (PART * v.d * (trials + 1)))
-    cdef Py_ssize_t lower_grain = max(1, 100000 // (PART * v.d))
+    cdef Py_ssize_t c, j, best = 0
     cdef double value, total = 0
     cdef int finite = True, slot
     chosen[0] = draw_weight(v, draws[0])
     draws += 1 - trials
-    for slot in range(threads):
-        v.scratch[<size_t>slot * v.scratch_bytes] = 0
+    for slot in range(v.team.threads):
+        slot_of(&v.team, slot)[0] = 0
     for c in range(1, v.k):
         copy_sample(v, chosen[c - 1], v.rows)
         v.table.distance.pack(1, v.d, v.rows, v.packed)
         if c == 1:                           # there are no distances yet
             v.points = 1
-            parallel_for(pass_parts, v, v.parts, grain, threads)
+            team_run(&v.team, pass_parts, v, v.parts, pass_work(v, v.n, v.points))
             total = total_potential(v, 0)
         draws += trials
         for j in range(trials):
             draw_part(v, best, draws[j] * total, &v.candidates[j])
-        parallel_for(lower_parts, v, trials, lower_grain, threads)
+        team_run(&v.team, lower_parts, v, trials, pass_work(v, trials * PART, 1))
         for j in range(trials):
             v.candidates[j].sample = draw_sample(v, &v.candidates[j], draws[j])
             copy_sample(v, v.candidates[j].sample, v.rows + (j + 1) * v.d * v.size)
         v.points = trials + 1
         v.table.distance.pack(v.points, v.d, v.rows, v.packed)
-        parallel_for(pass_parts, v, v.parts, grain, threads)
+        team_run(&v.team, pass_parts, v, v.parts, pass_work(v, v.n, v.points))
         best = 1
         total = total_potential(v, 1)
         for j in range(2, v.points):
@@ -222,8 +223,8 @@ cdef int choose(Distances* v, const double* draws, Py_ssize_t trials, Py_ssize_t
             if value < total:
                 best, total = j, value
         chosen[c] = v.candidates[best - 1].sample
-    for slot in range(threads):
-        finite &= not v.scratch[<size_t>slot * v.scratch_bytes]
+    for slot in range(v.team.threads):
+        finite &= not slot_of(&v.team, slot)[0]
     return finite
 
 
@@ -237,29 +238,28 @@ def plus_plus(
 ):
     """Returns whether everything is finite, which is not known of a single centroid."""
     cdef Distances v
-    cdef int threads = num_threads(), finite
-    cdef Py_ssize_t rows
-    cdef size_t shared
-    begin(&v, x, cnp.PyArray_DIMS(chosen)[0])
+    cdef int finite
+    cdef size_t rows, candidates, shared
+    begin_distances(&v, x, cnp.PyArray_DIMS(chosen)[0])
     if weights is not None:
         v.weights = <const double*>cnp.PyArray_DATA(weights)
-    v.nearest, v.parts = <char*>cnp.PyArray_DATA(nearest), (v.n + PART - 1) // PART
-    rows = lines((trials + 1) * v.d * v.size)
-    shared = rows + lines(trials * <Py_ssize_t>sizeof(Candidate)) + lines(v.parts * (trials + 1) * <Py_ssize_t>sizeof(double))
+    v.nearest, v.parts = <char*>cnp.PyArray_DATA(nearest), ceil_div(v.n, PART)
+    rows = round_to_line((trials + 1) * v.d * v.size)
+    candidates = round_to_line(<size_t>trials * sizeof(Candidate))
+    shared = rows + candidates + <size_t>(v.parts * (trials + 1)) * sizeof(double)
     with nogil:
-        if reserve(&v, trials + 1, shared, threads) < 0:
-            raise MemoryError("no memory for the distances of k-means++")
+        reserve(&v, trials + 1, v.k * pass_work(&v, v.n, trials + 1), shared)
         v.rows = v.packed + rows
         v.candidates = <Candidate*>(v.rows + rows)
-        v.potentials = <double*>(v.rows + rows + lines(trials * <Py_ssize_t>sizeof(Candidate)))
-        finite = choose(&v, <const double*>cnp.PyArray_DATA(draws), trials, <Py_ssize_t*>cnp.PyArray_DATA(chosen), threads)
-        workspace_done()
+        v.potentials = <double*>(v.rows + rows + candidates)
+        finite = choose(&v, <const double*>cnp.PyArray_DATA(draws), trials, <Py_ssize_t*>cnp.PyArray_DATA(chosen))
+        team_end()
     return bool(finite)
 
 
 cdef void root_groups(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Distances* v = <const Distances*>context
-    cdef char* panel = v.scratch + <size_t>slot * v.scratch_bytes + LINE
+    cdef char* panel = slot_of(&v.team, slot) + LINE
     cdef char* distances = panel + v.panel_bytes
     cdef Py_ssize_t g, i, count
     for g in range(first, last):
@@ -290,20 +290,17 @@ def distances(
     cnp.ndarray out,         # OUT (n, k), C-contiguous: out[i, j] = |x_i - c_j|
 ):
     cdef Distances v
-    cdef int threads = num_threads()
-    begin(&v, x, cnp.PyArray_DIMS(centroids)[0])
+    begin_distances(&v, x, cnp.PyArray_DIMS(centroids)[0])
     v.centroids, v.out = <const char*>cnp.PyArray_DATA(centroids), <char*>cnp.PyArray_DATA(out)
     cdef Py_ssize_t points = min(<Py_ssize_t>TOGETHER, v.k)
-    cdef size_t part = lines(points * v.d * v.size)
+    cdef size_t part = round_to_line(points * v.d * v.size)
     if cnp.PyArray_TYPE(centroids) != cnp.PyArray_TYPE(x):
         v.exact = <const double*>v.centroids
     with nogil:
-        if reserve(&v, points, 0 if v.exact == NULL else 3 * part, threads) < 0:
-            raise MemoryError("no memory for the packed samples and centroids")
+        reserve(&v, points, pass_work(&v, v.n, v.k), 0 if v.exact == NULL else 3 * part)
         v.high, v.low = v.packed + part, v.packed + 2 * part
         while v.first < v.k:
             pack_next(&v)
-            parallel_for(root_groups, &v, (v.n + v.group - 1) // v.group,
-                         max(1, 200000 // (v.group * v.d * v.together)), threads)
+            team_run(&v.team, root_groups, &v, ceil_div(v.n, v.group), pass_work(&v, v.n, v.together))
             v.first += v.together
-        workspace_done()
+        team_end()

@@ -8,7 +8,7 @@
 enum { PANEL = TILE_VECTORS * LANES }; /* the most samples of a tile */
 
 /* Centroids are split evenly into tiles of at most TILE_ROWS. */
-INLINE ptrdiff_t tile_count(ptrdiff_t k) { return (k + TILE_ROWS - 1) / TILE_ROWS; }
+INLINE ptrdiff_t tile_count(ptrdiff_t k) { return ceil_div(k, TILE_ROWS); }
 INLINE ptrdiff_t tile_start(ptrdiff_t k, ptrdiff_t q) { return k * q / tile_count(k); }
 
 /* The sums of a tile over more features than a chain may have: those of pieces are added in double. `next_piece` returns
@@ -24,12 +24,11 @@ INLINE bool next_piece(const int rows, const int vectors, ptrdiff_t p, ptrdiff_t
 {
     if (d <= LONGEST_CHAIN)
         return false;
-    UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int v = 0; v < vectors; v++)
-        {
-            totals[i][v] += vwiden(acc[i][v]);
-            acc[i][v] = p < d ? (vreal){0} : vnarrow(totals[i][v]);
-        }
+    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++)
+    {
+        totals[i][v] += vwiden(acc[i][v]);
+        acc[i][v] = p < d ? (vreal){0} : vnarrow(totals[i][v]);
+    }
     return p < d;
 }
 
@@ -62,9 +61,8 @@ INLINE void load_short_lines(const int d, vreal *features, const real *x)
 
 INLINE void store_centred(int count, const vreal *features, const real *mean, number scale, real *to, ptrdiff_t width)
 {
-    UNROLL for (int q = 0; q < LANES; q++)
-        if (q < count)
-            vstore(to + q * width, (features[q] - vsplat(mean[q])) * scale);
+    UNROLL for (int q = 0; q < LANES; q++) if (q < count)
+        vstore(to + q * width, (features[q] - vsplat(mean[q])) * scale);
 }
 
 /* One vector of samples whose features are contiguous, `lines` of them in use. */
@@ -107,6 +105,7 @@ INLINE void pack_lines(ptrdiff_t lines, ptrdiff_t d, const char *x, ptrdiff_t ro
 static inline void pack_panel(ptrdiff_t count, ptrdiff_t vectors, ptrdiff_t d, const char *x, ptrdiff_t row_stride,
                               ptrdiff_t column_stride, const real *mean, number scale, real *panel)
 {
+    assert(count > (vectors - 1) * LANES && count <= vectors * LANES && d >= 1);
     const ptrdiff_t width = vectors * LANES;
     for (ptrdiff_t v = 0; v < vectors; v++, x += LANES * row_stride, panel += LANES) {
         const ptrdiff_t lines = min_size(count - v * LANES, LANES);

@@ -26,6 +26,7 @@ INLINE void fetch(const real *p, int streamed)
 
 INLINE void forward_row(value_fn f, ptrdiff_t count, const real *x, real *y, activation_options o)
 {
+    assert(count >= 0 && (!o.streamed || x != y));
     ptrdiff_t i = to_boundary(count, y);
     const int streamed = may_stream(o.streamed, y + i);
     if (i > 0)
@@ -42,6 +43,7 @@ INLINE void forward_row(value_fn f, ptrdiff_t count, const real *x, real *y, act
 
 INLINE void backward_row(gradient_fn f, ptrdiff_t count, const real *dy, const real *x, real *dx, activation_options o)
 {
+    assert(count >= 0 && (!o.streamed || (dy != dx && x != dx)));
     ptrdiff_t i = to_boundary(count, dx);
     const int streamed = may_stream(o.streamed, dx + i);
     if (i > 0)

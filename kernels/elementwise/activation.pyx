@@ -3,7 +3,7 @@ cimport numpy as cnp
 
 from npkernels._kernels.plain cimport is_plain
 from npkernels._kernels.primitives cimport (
-    ACTIVATION_COUNT, activation_fn, activation_gradient_fn, activation_names, activation_options,
+    ACTIVATION_arsinh, ACTIVATION_COUNT, activation_fn, activation_gradient_fn, activation_names, activation_options,
 )
 from npkernels._kernels.runtime cimport empty_array
 from npkernels._kernels.strided cimport (
@@ -15,13 +15,13 @@ cnp.import_array()
 # The number of each function: its place in the tables of kernels/elementwise/activation.h.
 FUNCTIONS = {activation_names[i].decode(): i for i in range(ACTIVATION_COUNT)}
 
-cdef struct Call:
+cdef struct Activation:
     activation_fn forward
     activation_gradient_fn backward
     activation_options options
 
 
-cdef int set_parameters(Call* call, tuple parameters) except -1:
+cdef int set_parameters(Activation* call, tuple parameters) except -1:
     cdef Py_ssize_t i
     if parameters is not None:
         for i in range(len(parameters)):
@@ -29,13 +29,18 @@ cdef int set_parameters(Call* call, tuple parameters) except -1:
     return 0
 
 
+cdef inline double flops_of(int function) noexcept:
+    # The first functions of the list take a few operations, the others a series.
+    return 4 if function < ACTIVATION_arsinh else 32
+
+
 cdef void forward_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
-    cdef const Call* call = <const Call*>e.context
+    cdef const Activation* call = <const Activation*>e.context
     call.forward(count, at[0], at[1], &call.options)
 
 
 cdef void backward_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
-    cdef const Call* call = <const Call*>e.context
+    cdef const Activation* call = <const Activation*>e.context
     call.backward(count, at[0], at[1], at[2], &call.options)
 
 
@@ -47,9 +52,9 @@ cpdef forward(
 ):
     # y = f(x)
     cdef Elementwise e
-    cdef Call call
+    cdef Activation call
     set_parameters(&call, parameters)
-    elementwise_begin(&e, y, forward_row, &call)
+    elementwise_begin(&e, y, flops_of(function), forward_row, &call)
     call.forward = e.table.activation.forward[function]
     elementwise_operand(&e, x, READ)
     elementwise_operand(&e, y, WRITE)
@@ -80,9 +85,9 @@ def backward(
 ):
     # dx = dy f'(x)
     cdef Elementwise e
-    cdef Call call
+    cdef Activation call
     set_parameters(&call, parameters)
-    elementwise_begin(&e, dx, backward_row, &call)
+    elementwise_begin(&e, dx, flops_of(function), backward_row, &call)
     call.backward = e.table.activation.backward[function]
     elementwise_operand(&e, dy, READ)
     elementwise_operand(&e, x, READ)

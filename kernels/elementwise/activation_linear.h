@@ -14,10 +14,7 @@ INLINE vreal identity_value(vreal x, const double *c) { return x; }
 INLINE vreal identity_gradient(vreal dy, vreal x, const double *c) { return dy; }
 
 /* 0 for x < 0, else 1 */
-INLINE vreal binary_step_value(vreal x, const double *c)
-{
-    return vselect(x == x, vselect(x < 0, zero, vsplat(1)), x);
-}
+INLINE vreal binary_step_value(vreal x, const double *c) { return vselect(x == x, vselect(x < 0, zero, vsplat(1)), x); }
 INLINE vreal binary_step_gradient(vreal dy, vreal x, const double *c) { return zero; }
 
 /* max(0, x) */
@@ -29,10 +26,7 @@ INLINE vreal leaky_relu_value(vreal x, const double *c) { return vselect(x <= 0,
 INLINE vreal leaky_relu_gradient(vreal dy, vreal x, const double *c) { return vselect(x > 0, dy, (number)c[0] * dy); }
 
 /* low, x or high */
-INLINE vreal clip_value(vreal x, const double *c)
-{
-    return vmin(vsplat((number)c[1]), vmax(vsplat((number)c[0]), x));
-}
+INLINE vreal clip_value(vreal x, const double *c) { return vmin(vsplat((number)c[1]), vmax(vsplat((number)c[0]), x)); }
 INLINE vreal clip_gradient(vreal dy, vreal x, const double *c)
 {
     return vselect((x <= (number)c[0]) | (x >= (number)c[1]), zero, dy);

@@ -75,24 +75,26 @@ typedef struct {
     value_fn value;
     gradient_fn gradient;
     int parameters, step, sums;
-} form;
+} channel_form;
 
 /* Parameters of one channel are loaded once a row, the others for every vector. */
-INLINE void parameters_of(const form form, const channel_parameters *c, int step, ptrdiff_t i, ptrdiff_t rest, vreal *p)
+INLINE void parameters_of(const channel_form form, const channel_parameters *c, int step, ptrdiff_t i, ptrdiff_t rest,
+                          vreal *p)
 {
     if (form.step == step)
         UNROLL for (int k = 0; k < form.parameters; k++) p[k] = parameter(c, step, k, i, rest);
 }
 
-INLINE void forward_vector(const form form, ptrdiff_t i, ptrdiff_t rest, const real *x, real *y,
+INLINE void forward_vector(const channel_form form, ptrdiff_t i, ptrdiff_t rest, const real *x, real *y,
                            const channel_parameters *c, vreal *p)
 {
     parameters_of(form, c, 1, i, rest, p);
     store_some(y + i, form.value(load_some(x + i, rest), p), rest);
 }
 
-INLINE void forward_row(const form form, ptrdiff_t count, const real *x, real *y, const channel_parameters *c)
+INLINE void forward_row(const channel_form form, ptrdiff_t count, const real *x, real *y, const channel_parameters *c)
 {
+    assert(count >= 0 && c->count == form.parameters && c->step == form.step);
     vreal p[MOST];
     ptrdiff_t i = to_boundary(count, y);
     parameters_of(form, c, 0, 0, count, p);
@@ -108,8 +110,8 @@ INLINE void forward_row(const form form, ptrdiff_t count, const real *x, real *y
 
 /* No vector depends on where the row lies in memory, for the order of the sums would. Lanes behind the end of the row
  * hold 0 in x and dy: their terms are 0. */
-INLINE void backward_vector(const form form, ptrdiff_t i, ptrdiff_t rest, const real *dy, const real *x, real *dx,
-                            const channel_parameters *c, vreal *p, vdouble_sum *totals)
+INLINE void backward_vector(const channel_form form, ptrdiff_t i, ptrdiff_t rest, const real *dy, const real *x,
+                            real *dx, const channel_parameters *c, vreal *p, vdouble_sum *totals)
 {
     vreal terms[MOST];
     parameters_of(form, c, 1, i, rest, p);
@@ -118,9 +120,10 @@ INLINE void backward_vector(const form form, ptrdiff_t i, ptrdiff_t rest, const 
         UNROLL for (int k = 0; k < form.parameters; k++) add(c, form.step, k, i, rest, terms[k], &totals[k]);
 }
 
-INLINE void backward_row(const form form, ptrdiff_t count, const real *dy, const real *x, real *dx,
+INLINE void backward_row(const channel_form form, ptrdiff_t count, const real *dy, const real *x, real *dx,
                          const channel_parameters *c)
 {
+    assert(count >= 0 && c->count == form.parameters && c->step == form.step);
     vreal p[MOST];
     vdouble_sum totals[MOST] = {0};
     ptrdiff_t i = 0;
@@ -140,20 +143,20 @@ INLINE void backward_row(const form form, ptrdiff_t count, const real *dy, const
     static void name##_forward(ptrdiff_t count, const real *x, real *y, const channel_parameters *c)                   \
     {                                                                                                                  \
         if (c->step)                                                                                                   \
-            forward_row((form){name##_value, name##_gradient, parameters, 1, 0}, count, x, y, c);                      \
+            forward_row((channel_form){name##_value, name##_gradient, parameters, 1, 0}, count, x, y, c);              \
         else                                                                                                           \
-            forward_row((form){name##_value, name##_gradient, parameters, 0, 0}, count, x, y, c);                      \
+            forward_row((channel_form){name##_value, name##_gradient, parameters, 0, 0}, count, x, y, c);              \
     }                                                                                                                  \
     static void name##_backward(ptrdiff_t count, const real *dy, const real *x, real *dx, const channel_parameters *c) \
     {                                                                                                                  \
         if (c->sums == NULL && c->step)                                                                                \
-            backward_row((form){name##_value, name##_gradient, parameters, 1, 0}, count, dy, x, dx, c);                \
+            backward_row((channel_form){name##_value, name##_gradient, parameters, 1, 0}, count, dy, x, dx, c);        \
         else if (c->sums == NULL)                                                                                      \
-            backward_row((form){name##_value, name##_gradient, parameters, 0, 0}, count, dy, x, dx, c);                \
+            backward_row((channel_form){name##_value, name##_gradient, parameters, 0, 0}, count, dy, x, dx, c);        \
         else if (c->step)                                                                                              \
-            backward_row((form){name##_value, name##_gradient, parameters, 1, 1}, count, dy, x, dx, c);                \
+            backward_row((channel_form){name##_value, name##_gradient, parameters, 1, 1}, count, dy, x, dx, c);        \
         else                                                                                                           \
-            backward_row((form){name##_value, name##_gradient, parameters, 0, 1}, count, dy, x, dx, c);                \
+            backward_row((channel_form){name##_value, name##_gradient, parameters, 0, 1}, count, dy, x, dx, c);        \
     }
 ROWS(prelu, 1)
 ROWS(brelu, 1)
@@ -169,6 +172,7 @@ INLINE vreal piece(const channel_parameters *c, int k, ptrdiff_t i, ptrdiff_t re
  * networks", arXiv:1412.6830, 2014. */
 static void apl_forward(ptrdiff_t count, const real *x, real *y, const channel_parameters *c)
 {
+    assert(count >= 0 && c->count >= 2 && c->count % 2 == 0);
     const int pieces = c->count / 2;
     for (ptrdiff_t i = 0; i < count; i += LANES) {
         const ptrdiff_t rest = count - i;
@@ -198,6 +202,7 @@ static void apl_sums(ptrdiff_t count, const real *dy, const real *x, int s, cons
 /* f' = H(x) - sum of a_s H(b_s - x). The sums come first, for dx may lie on dy or x. */
 static void apl_backward(ptrdiff_t count, const real *dy, const real *x, real *dx, const channel_parameters *c)
 {
+    assert(count >= 0 && c->count >= 2 && c->count % 2 == 0);
     const int pieces = c->count / 2;
     for (int s = 0; c->sums != NULL && s < pieces; s++)
         apl_sums(count, dy, x, s, c);

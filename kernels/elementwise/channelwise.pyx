@@ -15,11 +15,13 @@ from npkernels._kernels.layout cimport MOST_AXES, read_strides
 from npkernels._kernels.primitives cimport (
     CHANNELWISE_APL, CHANNELWISE_BRELU, CHANNELWISE_PRELU, CHANNELWISE_SRELU, channel_parameters, primitives, strided,
 )
-from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
-from npkernels._kernels.scalars cimport real_at
+from npkernels._kernels.runtime cimport (
+    Team, primitives_for, slot_of, team_begin, team_end, team_run, work_of,
+)
+from npkernels._kernels.scalars cimport ceil_div, real_at, round_to_line
 from npkernels._kernels.strided cimport (
-    READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_read, elementwise_run, merge_array,
-    merge_axes,
+    READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_read, elementwise_run, elementwise_work,
+    merge_array, merge_axes,
 )
 
 cnp.import_array()
@@ -34,9 +36,9 @@ cdef enum:
     CHUNK = 2048            # elements; their sums, and what is gathered, stay in the first-level cache
     LONG_CHUNK = 32768      # where there is neither
     SHORT = 512             # elements of a row across channels, if there are so many: its sums are to stay in that cache, too
+    FLOPS = 4               # of an element
     LONG = 128              # neighbours of a channel, from which on a row is of one channel
     BLOCKS = 32             # of rows, at least, if there are so many
-    SHARED = 16384          # elements; below, waking a thread costs more than it brings
 
 cdef struct Walk:
     Elementwise arrays      # x, y or dy, x, dx; the last one C-contiguous
@@ -47,11 +49,10 @@ cdef struct Walk:
     Py_ssize_t row, rows    # elements of a row, rows
     Py_ssize_t chunk, chunks, block, tasks       # elements of a chunk, chunks of a row, rows of a task, tasks
     double* sums            # (tasks, parameters, parameters.sums_pitch), or NULL
-    char* scratch
-    size_t scratch_bytes    # of a thread
+    Team team
 
 
-cdef void plan(Walk* w, Py_ssize_t size, Py_ssize_t channels, Py_ssize_t inner) noexcept nogil:
+cdef void plan_walk(Walk* w, Py_ssize_t size, Py_ssize_t channels, Py_ssize_t inner) noexcept nogil:
     cdef channel_parameters* c = &w.parameters
     cdef Py_ssize_t blocks
     w.channels, w.inner = channels, inner
@@ -61,13 +62,13 @@ cdef void plan(Walk* w, Py_ssize_t size, Py_ssize_t channels, Py_ssize_t inner) 
     if c.step:
         w.row = channels * inner
         w.row *= max(min(<Py_ssize_t>SHORT if w.backward else <Py_ssize_t>CHUNK, size) // w.row, <Py_ssize_t>1)
-    w.rows = (size + w.row - 1) // w.row
-    w.chunks = (w.row + w.chunk - 1) // w.chunk
+    w.rows = ceil_div(size, w.row)
+    w.chunks = ceil_div(w.row, w.chunk)
     c.pitch = w.row if c.step else channels
     c.sums_pitch = CHUNK if c.step else channels
-    blocks = min(w.rows, (BLOCKS + w.chunks - 1) // w.chunks)
-    w.block = (w.rows + blocks - 1) // blocks
-    w.tasks = (w.rows + w.block - 1) // w.block * w.chunks
+    blocks = min(w.rows, ceil_div(BLOCKS, w.chunks))
+    w.block = ceil_div(w.rows, blocks)
+    w.tasks = ceil_div(w.rows, w.block) * w.chunks
 
 
 cdef void write_parameters(const Walk* w, const char* parameters, char* to) noexcept nogil:
@@ -119,7 +120,7 @@ cdef void run_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) 
             start = row * w.row + chunk
             end = min(min(start + w.chunk, (row + 1) * w.row), w.arrays.size)
             if start < end:
-                run_row(w, &c, start, end - start, w.scratch + slot * w.scratch_bytes)
+                run_row(w, &c, start, end - start, slot_of(&w.team, slot))
 
 
 cdef void add_sums(const Walk* w, double* total) noexcept nogil:
@@ -148,30 +149,24 @@ cdef void add_sums(const Walk* w, double* total) noexcept nogil:
                 channel = channel + 1 if channel + 1 < w.channels else 0
 
 
-cdef int run(Walk* w, cnp.ndarray parameters, double* total) except -1:
+cdef int run_walk(Walk* w, cnp.ndarray parameters, double* total) except -1:
     # parameters (count, channels); total (count, channels) is added to, or NULL
     cdef Elementwise* e = &w.arrays
     cdef channel_parameters* c = &w.parameters
-    cdef int threads = 1 if e.size < SHARED else num_threads()
-    cdef size_t written = <size_t>(c.count * w.row * e.table.itemsize) if c.step else 0
+    cdef double work = elementwise_work(e)
+    cdef size_t written = round_to_line(<size_t>(c.count * w.row * e.table.itemsize)) if c.step else 0
     cdef size_t summed = <size_t>(w.tasks * c.count * c.sums_pitch) * sizeof(double) if total != NULL else 0
-    cdef char* memory
-    written += (0 - written) % 64
-    w.scratch_bytes = <size_t>(2 * CHUNK * e.table.itemsize) if e.strided else 0
-    memory = <char*>workspace(written + summed + w.scratch_bytes * <size_t>threads)
-    if memory == NULL:
-        raise MemoryError("no memory for parameters and sums by channel")
+    team_begin(&w.team, work, w.tasks, written + summed, <size_t>(2 * CHUNK * e.table.itemsize) if e.strided else 0)
     c.parameters = cnp.PyArray_DATA(parameters)
-    w.sums = <double*>(memory + written) if total != NULL else NULL
-    w.scratch = memory + written + summed
+    w.sums = <double*>(w.team.shared + written) if total != NULL else NULL
     with nogil:
         if c.step:
-            write_parameters(w, <char*>c.parameters, memory)
-            c.parameters = memory
-        parallel_for(run_tasks, w, w.tasks, max(w.tasks // (8 * threads), <Py_ssize_t>1), threads)
+            write_parameters(w, <char*>c.parameters, w.team.shared)
+            c.parameters = w.team.shared
+        team_run(&w.team, run_tasks, w, w.tasks, work)
         if total != NULL:
             add_sums(w, total)
-    workspace_done()
+    team_end()
     return 0
 
 
@@ -184,14 +179,14 @@ def forward(
 ):
     # y = f(x; parameters of the channel)
     cdef Walk w
-    elementwise_begin(&w.arrays, y, NULL, NULL)
+    elementwise_begin(&w.arrays, y, FLOPS, NULL, NULL)
     if w.arrays.size == 0:
         return
     elementwise_operand(&w.arrays, x, READ)
     elementwise_operand(&w.arrays, y, WRITE)
     w.function, w.backward, w.parameters.count = function, False, <int>cnp.PyArray_DIM(parameters, 0)
-    plan(&w, w.arrays.size, cnp.PyArray_DIM(parameters, 1), inner)
-    run(&w, parameters, NULL)
+    plan_walk(&w, w.arrays.size, cnp.PyArray_DIM(parameters, 1), inner)
+    run_walk(&w, parameters, NULL)
 
 
 def backward(
@@ -205,15 +200,15 @@ def backward(
 ):
     # dx = dy f'(x);  sums[k, j] += sum over the elements of channel j of dy df/dparameter k
     cdef Walk w
-    elementwise_begin(&w.arrays, dx, NULL, NULL)
+    elementwise_begin(&w.arrays, dx, FLOPS, NULL, NULL)
     if w.arrays.size == 0:
         return
     elementwise_operand(&w.arrays, dy, READ)
     elementwise_operand(&w.arrays, x, READ)
     elementwise_operand(&w.arrays, dx, WRITE)
     w.function, w.backward, w.parameters.count = function, True, <int>cnp.PyArray_DIM(parameters, 0)
-    plan(&w, w.arrays.size, cnp.PyArray_DIM(parameters, 1), inner)
-    run(&w, parameters, NULL if sums is None else <double*>cnp.PyArray_DATA(sums))
+    plan_walk(&w, w.arrays.size, cnp.PyArray_DIM(parameters, 1), inner)
+    run_walk(&w, parameters, NULL if sums is None else <double*>cnp.PyArray_DATA(sums))
 
 
 cdef struct Maxout:
@@ -224,14 +219,13 @@ cdef struct Maxout:
     bint gathered           # whether it is not
     char* data              # y or dy
     int32_t* which
-    char* scratch
-    size_t scratch_bytes    # of a thread
+    Team team
 
 
 cdef void maxout_chunks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Maxout* m = <const Maxout*>context
     cdef Py_ssize_t chunk, start, count, piece, size = m.table.itemsize
-    cdef char* row = m.scratch + slot * m.scratch_bytes
+    cdef char* row = slot_of(&m.team, slot)
     cdef strided view = m.first
     for chunk in range(first, last):
         start = chunk * CHUNK
@@ -246,7 +240,7 @@ cdef void maxout_chunks(void* context, Py_ssize_t first, Py_ssize_t last, int sl
 cdef void maxout_backward_chunks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Maxout* m = <const Maxout*>context
     cdef Py_ssize_t chunk, start, count, piece, size = m.table.itemsize
-    cdef char* row = m.scratch + slot * m.scratch_bytes
+    cdef char* row = slot_of(&m.team, slot)
     cdef char* dy
     cdef strided view = m.first
     for chunk in range(first, last):
@@ -265,8 +259,9 @@ cdef void maxout_backward_chunks(void* context, Py_ssize_t first, Py_ssize_t las
 cdef int maxout_run(Maxout* m, bint backward, cnp.ndarray pieces_of, int axis, Py_ssize_t pieces, cnp.ndarray which) except -1:
     cdef cnp.npy_intp shape[MOST_AXES]
     cdef cnp.npy_intp strides[MOST_AXES]
-    cdef int i, axes = cnp.PyArray_NDIM(pieces_of), threads
+    cdef int i, axes = cnp.PyArray_NDIM(pieces_of)
     cdef Py_ssize_t chunks
+    cdef double work
     read_strides(pieces_of, strides)
     for i in range(axes):
         shape[i] = cnp.PyArray_DIM(pieces_of, i)
@@ -279,15 +274,12 @@ cdef int maxout_run(Maxout* m, bint backward, cnp.ndarray pieces_of, int axis, P
     if m.size == 0:
         return 0
     merge_axes(&m.first, <char*>cnp.PyArray_DATA(pieces_of), axes, shape, strides)
-    chunks = (m.size + CHUNK - 1) // CHUNK
-    threads = 1 if cnp.PyArray_SIZE(pieces_of) < SHARED else num_threads()
-    m.scratch_bytes = <size_t>(2 * CHUNK * m.table.itemsize)
-    m.scratch = <char*>workspace(m.scratch_bytes * <size_t>threads)
-    if m.scratch == NULL:
-        raise MemoryError("no memory to gather channels")
+    chunks = ceil_div(m.size, CHUNK)
+    work = work_of(m.table, 0, 8.0 * pieces * m.size * m.table.itemsize)     # twice through the gathered elements, and `which`
+    team_begin(&m.team, work, chunks, 0, <size_t>(2 * CHUNK * m.table.itemsize))
     with nogil:
-        parallel_for(maxout_backward_chunks if backward else maxout_chunks, m, chunks, 2, threads)
-    workspace_done()
+        team_run(&m.team, maxout_backward_chunks if backward else maxout_chunks, m, chunks, work)
+    team_end()
     return 0
 
 
@@ -338,7 +330,7 @@ def scaled(
 ):
     # y = slopes x for x < 0, else x
     cdef Elementwise e
-    elementwise_begin(&e, y, scaled_row, NULL)
+    elementwise_begin(&e, y, FLOPS, scaled_row, NULL)
     elementwise_operand(&e, x, READ)
     elementwise_operand(&e, slopes, READ)
     elementwise_operand(&e, y, WRITE)
@@ -353,7 +345,7 @@ def scaled_backward(
 ):
     # dx = slopes dy for x < 0, else dy
     cdef Elementwise e
-    elementwise_begin(&e, dx, scaled_backward_row, NULL)
+    elementwise_begin(&e, dx, FLOPS, scaled_backward_row, NULL)
     elementwise_operand(&e, dy, READ)
     elementwise_operand(&e, x, READ)
     elementwise_operand(&e, slopes, READ)

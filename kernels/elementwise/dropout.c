@@ -18,11 +18,20 @@ static const uint64_t LOW = 0xffffffff;
 
 /* The products of the low halves: one instruction, for which compilers take several. */
 #if defined __AVX512F__
-INLINE vwords low_product(vwords a, uint64_t b) { return (vwords)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64((int64_t)b)); }
+INLINE vwords low_product(vwords a, uint64_t b)
+{
+    return (vwords)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64((int64_t)b));
+}
 #elif defined __AVX2__
-INLINE vwords low_product(vwords a, uint64_t b) { return (vwords)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x((int64_t)b)); }
+INLINE vwords low_product(vwords a, uint64_t b)
+{
+    return (vwords)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x((int64_t)b));
+}
 #elif defined __SSE2__
-INLINE vwords low_product(vwords a, uint64_t b) { return (vwords)_mm_mul_epu32((__m128i)a, _mm_set1_epi64x((int64_t)b)); }
+INLINE vwords low_product(vwords a, uint64_t b)
+{
+    return (vwords)_mm_mul_epu32((__m128i)a, _mm_set1_epi64x((int64_t)b));
+}
 #else
 INLINE vwords low_product(vwords a, uint64_t b) { return (a & LOW) * b; }
 #endif
@@ -63,7 +72,7 @@ INLINE void draw_group(uint64_t key, uint64_t kept, uint64_t group, uint8_t mask
 
 static void draw(uint64_t key, uint64_t kept, ptrdiff_t first, ptrdiff_t count, uint8_t *mask)
 {
-    assert(first % DROPOUT_GROUP == 0);
+    assert(first >= 0 && first % DROPOUT_GROUP == 0 && count >= 0 && kept <= LOW + 1);
     uint64_t group = (uint64_t)first / DROPOUT_GROUP;
     for (; count >= DROPOUT_GROUP; count -= DROPOUT_GROUP, mask += DROPOUT_GROUP)
         draw_group(key, kept, group++, mask);
@@ -85,6 +94,7 @@ INLINE vreal kept_or_zero(vreal x, const uint8_t *mask, number scale)
 
 static void apply(ptrdiff_t count, const real *x, const uint8_t *mask, double scale, real *y)
 {
+    assert(count >= 0);
     const number factor = (number)scale;
     ptrdiff_t i = 0;
     for (; i + LANES <= count; i += LANES)

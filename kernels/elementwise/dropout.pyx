@@ -11,6 +11,7 @@ from npkernels._kernels.strided cimport (
 cnp.import_array()
 
 cdef enum:
+    DRAW = 100               # operations of a random number
     PIECE = 1024             # elements whose mask is made or gathered at a time, whole groups of random numbers
 
 cdef struct Dropout:
@@ -43,7 +44,7 @@ def forward(
     cdef Dropout v
     v.key, v.kept, v.scale = key, <uint64_t>((1 - p) * <double>(<uint64_t>1 << 32) + 0.5), 1 / (1 - p)
     v.mask = <uint8_t*>cnp.PyArray_DATA(mask)
-    elementwise_begin(&e, x, forward_row, &v)
+    elementwise_begin(&e, x, DRAW, forward_row, &v)
     elementwise_operand(&e, x, READ)
     elementwise_operand(&e, y, WRITE)
     elementwise_run(&e)
@@ -76,7 +77,7 @@ def backward(
     if not cnp.PyArray_IS_C_CONTIGUOUS(mask):
         merge_array(&v.gathered, mask)
         v.mask = NULL
-    elementwise_begin(&e, dy, backward_row, &v)
+    elementwise_begin(&e, dy, 4, backward_row, &v)
     elementwise_operand(&e, dy, READ)
     elementwise_operand(&e, dx, WRITE)
     elementwise_run(&e)

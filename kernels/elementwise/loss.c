@@ -4,66 +4,66 @@
 
 typedef struct {
     vreal loss, slope;
-} lanes;
+} loss_lanes;
 
 /* Without a difference of large numbers: with t = |x| and l = ln(1 + e^-t),
  * loss = t (1 - y) + (1 - y + w y) l for x >= 0, t w y + the same below; slope = (1 - y) s - w y (1 - s). */
-INLINE lanes binary_cross_entropy_with_logits_lanes(vreal x, vreal y, vreal w, const int weighted, number c)
+INLINE loss_lanes binary_cross_entropy_with_logits_lanes(vreal x, vreal y, vreal w, const int weighted, number c)
 {
     (void)c;
     const vreal e = vexp_decay(x), l = vselect(e < TINY, e, vlog1p_inner(e)), one = vsplat(1);
     const vint negative = x < 0;
     const vreal on = weighted ? w * y : y, off = 1 - y;
-    return (lanes){
+    return (loss_lanes){
         .loss = vfma(weighted ? off + on : one, l, vabs(x) * vselect(negative, on, off)),
         .slope = vfnma(on, vselect(negative, one, e), off * vselect(negative, e, one)) / (1 + e),
     };
 }
 
-INLINE lanes mse_loss_lanes(vreal x, vreal y, vreal w, const int weighted, number c)
+INLINE loss_lanes mse_loss_lanes(vreal x, vreal y, vreal w, const int weighted, number c)
 {
     (void)w, (void)weighted, (void)c;
     const vreal d = x - y;
-    return (lanes){.loss = d * d, .slope = 2 * d};
+    return (loss_lanes){.loss = d * d, .slope = 2 * d};
 }
 
-INLINE lanes l1_loss_lanes(vreal x, vreal y, vreal w, const int weighted, number c)
+INLINE loss_lanes l1_loss_lanes(vreal x, vreal y, vreal w, const int weighted, number c)
 {
     (void)w, (void)weighted, (void)c;
     const vreal d = x - y, size = vabs(d);
-    return (lanes){.loss = size, .slope = vselect(size > 0, vcopysign(vsplat(1), d), d)};
+    return (loss_lanes){.loss = size, .slope = vselect(size > 0, vcopysign(vsplat(1), d), d)};
 }
 
-INLINE lanes huber_loss_lanes(vreal x, vreal y, vreal w, const int weighted, number c)
+INLINE loss_lanes huber_loss_lanes(vreal x, vreal y, vreal w, const int weighted, number c)
 {
     (void)w, (void)weighted;
     const vreal d = x - y, size = vabs(d);
     const vint far = size > c;
-    return (lanes){
+    return (loss_lanes){
         .loss = vselect(far, c * (size - (number)0.5 * c), (number)0.5 * d * d),
         .slope = vselect(far, vcopysign(vsplat(c), d), d),
     };
 }
 
-INLINE lanes kl_div_lanes(vreal x, vreal y, vreal w, const int weighted, number c)
+INLINE loss_lanes kl_div_lanes(vreal x, vreal y, vreal w, const int weighted, number c)
 {
     (void)w, (void)weighted, (void)c;
-    return (lanes){.loss = vselect(y == 0, vsplat(0), y * (vlog(y) - x)), .slope = -y};
+    return (loss_lanes){.loss = vselect(y == 0, vsplat(0), y * (vlog(y) - x)), .slope = -y};
 }
 
-typedef lanes (*lanes_fn)(vreal x, vreal y, vreal w, const int weighted, number c);
+typedef loss_lanes (*lanes_fn)(vreal x, vreal y, vreal w, const int weighted, number c);
 
 /* What a row is made of: constants where they are used, so that what is not wanted is not computed. */
 typedef struct {
     lanes_fn f;
     int weighted, slopes;
-} form;
+} loss_form;
 
-INLINE vreal losses_at(const form form, ptrdiff_t count, ptrdiff_t i, const real *x, const real *y, const real *weight,
-                       number c, number scale, real *losses, real *gradient)
+INLINE vreal losses_at(const loss_form form, ptrdiff_t count, ptrdiff_t i, const real *x, const real *y,
+                       const real *weight, number c, number scale, real *losses, real *gradient)
 {
     const vreal w = form.weighted ? load_some(weight + i, count) : (vreal){0};
-    const lanes v = form.f(load_some(x + i, count), load_some(y + i, count), w, form.weighted, c);
+    const loss_lanes v = form.f(load_some(x + i, count), load_some(y + i, count), w, form.weighted, c);
     if (losses)
         store_some(losses + i, v.loss, count);
     if (form.slopes)
@@ -71,9 +71,10 @@ INLINE vreal losses_at(const form form, ptrdiff_t count, ptrdiff_t i, const real
     return v.loss;
 }
 
-INLINE double row(const form form, ptrdiff_t count, const real *x, const real *y, const real *weight, double c,
+INLINE double row(const loss_form form, ptrdiff_t count, const real *x, const real *y, const real *weight, double c,
                   double scale, real *losses, real *gradient)
 {
+    assert(count >= 0 && (!form.weighted || weight != NULL) && (!form.slopes || gradient != NULL));
     enum { CHAINS = 2 };
     const number parameter = (number)c, factor = (number)scale;
     vdouble_sum sum[CHAINS] = {0};
@@ -90,18 +91,18 @@ INLINE double row(const form form, ptrdiff_t count, const real *x, const real *y
 }
 
 #define LOSS(name)                                                                                                     \
-    static double name(ptrdiff_t count, const real *x, const real *y, const real *weight, double c, double scale,     \
+    static double name(ptrdiff_t count, const real *x, const real *y, const real *weight, double c, double scale,      \
                        real *losses, real *gradient)                                                                   \
     {                                                                                                                  \
         const lanes_fn f = name##_lanes;                                                                               \
         const int weights = LOSS_##name == LOSS_binary_cross_entropy_with_logits;                                      \
         if (weights && weight && gradient)                                                                             \
-            return row((form){f, 1, 1}, count, x, y, weight, c, scale, losses, gradient);                              \
+            return row((loss_form){f, 1, 1}, count, x, y, weight, c, scale, losses, gradient);                         \
         if (weights && weight)                                                                                         \
-            return row((form){f, 1, 0}, count, x, y, weight, c, scale, losses, gradient);                              \
+            return row((loss_form){f, 1, 0}, count, x, y, weight, c, scale, losses, gradient);                         \
         if (gradient)                                                                                                  \
-            return row((form){f, 0, 1}, count, x, y, weight, c, scale, losses, gradient);                              \
-        return row((form){f, 0, 0}, count, x, y, weight, c, scale, losses, gradient);                                  \
+            return row((loss_form){f, 0, 1}, count, x, y, weight, c, scale, losses, gradient);                         \
+        return row((loss_form){f, 0, 0}, count, x, y, weight, c, scale, losses, gradient);                             \
     }
 LOSSES(LOSS)
 

@@ -40,7 +40,7 @@ def loss(
     cdef double total
     cdef float narrow
     v.parameter, v.scale = parameter, 1 / divisor
-    elementwise_begin(&e, x, NULL, &v)
+    elementwise_begin(&e, x, 16, NULL, &v)
     v.f = e.table.loss.losses[kind]
     elementwise_operand(&e, x, READ)
     elementwise_operand(&e, y, READ)

@@ -4,7 +4,7 @@
 /* A vector of the parameters, their gradient and the states of the optimiser. */
 typedef struct {
     vreal p, g, first, second;
-} lanes;
+} step_lanes;
 
 /* The settings in the number type. */
 typedef struct {
@@ -13,17 +13,17 @@ typedef struct {
 } numbers;
 
 /* g' = g + weight_decay p; without weight decay g' is g, also where p is infinite. */
-INLINE vreal decayed(const lanes *v, const numbers *c)
+INLINE vreal decayed(const step_lanes *v, const numbers *c)
 {
     return c->weight_decay != 0 ? vfma(vsplat(c->weight_decay), v->p, v->g) : v->g;
 }
 
 /* p -= lr g' */
-INLINE void sgd_vector(lanes *v, const numbers *c) { v->p = vfnma(vsplat(c->lr), decayed(v, c), v->p); }
+INLINE void sgd_vector(step_lanes *v, const numbers *c) { v->p = vfnma(vsplat(c->lr), decayed(v, c), v->p); }
 
 /* velocity = momentum velocity + g'; p -= lr velocity, or by Nesterov lr (g' + momentum velocity). Sutskever et al., "On
  * the importance of initialization and momentum in deep learning", ICML 2013, in the form of torch.optim.SGD. */
-INLINE void momentum_vector(lanes *v, const numbers *c)
+INLINE void momentum_vector(step_lanes *v, const numbers *c)
 {
     const vreal g = decayed(v, c);
     v->first = vfma(vsplat(c->first), v->first, g);
@@ -31,7 +31,7 @@ INLINE void momentum_vector(lanes *v, const numbers *c)
 }
 
 /* sum_sq += g'^2; p -= lr g' / (sqrt(sum_sq) + eps). Duchi, Hazan, Singer, "Adaptive subgradient methods", JMLR 2011. */
-INLINE void adagrad_vector(lanes *v, const numbers *c)
+INLINE void adagrad_vector(step_lanes *v, const numbers *c)
 {
     const vreal g = decayed(v, c);
     v->first = vfma(g, g, v->first);
@@ -39,7 +39,7 @@ INLINE void adagrad_vector(lanes *v, const numbers *c)
 }
 
 /* mean_sq = alpha mean_sq + (1 - alpha) g'^2; p -= lr g' / (sqrt(mean_sq) + eps). Tieleman and Hinton, 2012. */
-INLINE void rmsprop_vector(lanes *v, const numbers *c)
+INLINE void rmsprop_vector(step_lanes *v, const numbers *c)
 {
     const vreal g = decayed(v, c);
     v->first = vfma(vsplat(c->first), v->first, c->first_rest * (g * g));
@@ -48,7 +48,7 @@ INLINE void rmsprop_vector(lanes *v, const numbers *c)
 
 /* m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2, both divided by 1 - beta^step;
  * p -= lr m / (sqrt(v) + eps). Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015. */
-INLINE void moments_vector(lanes *v, vreal g, const numbers *c)
+INLINE void moments_vector(step_lanes *v, vreal g, const numbers *c)
 {
     v->first = vfma(vsplat(c->first), v->first, c->first_rest * g);
     v->second = vfma(vsplat(c->second), v->second, c->second_rest * (g * g));
@@ -56,17 +56,17 @@ INLINE void moments_vector(lanes *v, vreal g, const numbers *c)
 }
 
 /* with g' */
-INLINE void adam_vector(lanes *v, const numbers *c) { moments_vector(v, decayed(v, c), c); }
+INLINE void adam_vector(step_lanes *v, const numbers *c) { moments_vector(v, decayed(v, c), c); }
 
 /* p -= lr weight_decay p before, and g. Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019. */
-INLINE void adamw_vector(lanes *v, const numbers *c)
+INLINE void adamw_vector(step_lanes *v, const numbers *c)
 {
     if (c->weight_decay != 0)
         v->p = vfnma(v->p, vsplat(c->decay_step), v->p);
     moments_vector(v, v->g, c);
 }
 
-typedef void (*vector_fn)(lanes *v, const numbers *c);
+typedef void (*vector_fn)(step_lanes *v, const numbers *c);
 
 INLINE numbers numbers_of(const optim_settings *s)
 {
@@ -87,7 +87,7 @@ INLINE numbers numbers_of(const optim_settings *s)
 INLINE void step_at(vector_fn f, const int states, ptrdiff_t count, real *p, const real *g, real *first, real *second,
                     const numbers *c)
 {
-    lanes v = {.p = load_some(p, count), .g = load_some(g, count)};
+    step_lanes v = {.p = load_some(p, count), .g = load_some(g, count)};
     if (states > 0)
         v.first = load_some(first, count);
     if (states > 1)
@@ -105,6 +105,7 @@ INLINE void step_at(vector_fn f, const int states, ptrdiff_t count, real *p, con
 INLINE void row(vector_fn f, const int states, ptrdiff_t count, real *p, const real *g, real *first, real *second,
                 const optim_settings *s)
 {
+    assert(count >= 0 && (states < 1 || first != NULL) && (states < 2 || second != NULL));
     const numbers c = numbers_of(s);
     ptrdiff_t i = count < 16 * LANES ? 0 : (ptrdiff_t)(-(uintptr_t)p % VECTOR_BYTES / sizeof(number));
     if (i > 0)
@@ -123,9 +124,9 @@ INLINE void row(vector_fn f, const int states, ptrdiff_t count, real *p, const r
 }
 
 #define STEP(name, states)                                                                                             \
-    static void name(ptrdiff_t count, real *p, const real *g, real *first, real *second, const optim_settings *s)     \
+    static void name(ptrdiff_t count, real *p, const real *g, real *first, real *second, const optim_settings *s)      \
     {                                                                                                                  \
-        row(name##_vector, states, count, p, g, first, second, s);                                                    \
+        row(name##_vector, states, count, p, g, first, second, s);                                                     \
     }
 OPTIMISERS(STEP)
 

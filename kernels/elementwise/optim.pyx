@@ -53,7 +53,7 @@ def step(
     if count > 0:
         s.settings.m_scale = -1 / expm1(count * log(keep_first))
         s.settings.root_scale = sqrt(-1 / expm1(count * log(keep_second)))
-    elementwise_begin(&e, p, step_row, &s)
+    elementwise_begin(&e, p, 16, step_row, &s)
     s.f = e.table.optim.steps[kind]
     s.first, s.second = 0 if first is None else 2, 0 if second is None else 3
     elementwise_operand(&e, p, READ | WRITE)
@@ -105,7 +105,7 @@ def squares(
     """The sum of (scale g)^2."""
     cdef Elementwise e
     cdef double total
-    elementwise_begin(&e, g, NULL, &scale)
+    elementwise_begin(&e, g, 4, NULL, &scale)
     elementwise_operand(&e, g, READ)
     elementwise_sum(&e, square_row, &total)
     return total
@@ -121,6 +121,6 @@ def scale(
 ):
     # g *= factor
     cdef Elementwise e
-    elementwise_begin(&e, g, scale_row, &factor)
+    elementwise_begin(&e, g, 1, scale_row, &factor)
     elementwise_operand(&e, g, READ | WRITE)
     elementwise_run(&e)

@@ -66,7 +66,10 @@ INLINE number exp_piece(ptrdiff_t c, const real *x, const real *b, number m, num
     }
     return lane_sum(sum[0] + sum[1]);
 }
-INLINE number row_exp(ptrdiff_t c, const real *x, number m, real *y) { return row_total(exp_piece, c, x, NULL, m, 0, y); }
+INLINE number row_exp(ptrdiff_t c, const real *x, number m, real *y)
+{
+    return row_total(exp_piece, c, x, NULL, m, 0, y);
+}
 
 /* The sum of a_j b_j, of a_j, of a_j (m - b_j). */
 INLINE number product_piece(ptrdiff_t c, const real *a, const real *b, number m, number n, real *y)
@@ -113,12 +116,15 @@ INLINE vreal finished(const int based, vreal e, number factor, vreal base, numbe
     return based ? vfms(e, vsplat(factor), base) * scale : e * (factor * scale);
 }
 
-INLINE void finish_part(const int based, ptrdiff_t count, const real *e, number factor, const real *base, number scale, real *y)
+INLINE void finish_part(const int based, ptrdiff_t count, const real *e, number factor, const real *base, number scale,
+                        real *y)
 {
-    vstore_part(y, finished(based, vload_part(e, count), factor, based ? vload_part(base, count) : vsplat(0), scale), count);
+    vstore_part(y, finished(based, vload_part(e, count), factor, based ? vload_part(base, count) : vsplat(0), scale),
+                count);
 }
 
-INLINE void finish_row(const int based, ptrdiff_t c, const real *e, number factor, const real *base, number scale, real *y)
+INLINE void finish_row(const int based, ptrdiff_t c, const real *e, number factor, const real *base, number scale,
+                       real *y)
 {
     ptrdiff_t j = e == y ? 0 : to_boundary(c, y);
     const int streamed = may_stream(e != y, y + j);
@@ -142,6 +148,7 @@ INLINE number log_of(number x) { return vlog(vsplat(x))[0]; }
 
 static void rows_softmax(ptrdiff_t count, ptrdiff_t c, const char *x, ptrdiff_t x_bytes, real *y, real *scratch)
 {
+    assert(count >= 0 && c >= 1);
     for (; count > 0; count--, x += x_bytes, y += c) {
         real *const e = scratch ? scratch : y;
         const number sum = row_exp(c, (const real *)x, row_max(c, (const real *)x), e);
@@ -165,6 +172,7 @@ INLINE void row_less(ptrdiff_t c, const real *x, number max, number log_sum, int
 /* One logarithm, which takes as long as a short row, for the sums of several rows that stay in the cache. */
 static void rows_log_softmax(ptrdiff_t count, ptrdiff_t c, const char *x, ptrdiff_t x_bytes, real *y, real *scratch)
 {
+    assert(count >= 0 && c >= 1);
     enum { CACHED = 16384 / sizeof(number) };
     const ptrdiff_t most = c * LANES <= CACHED ? LANES : c <= CACHED ? CACHED / c : 1;
     number max[LANES], sum[LANES] = {0};
@@ -183,6 +191,7 @@ static void rows_log_softmax(ptrdiff_t count, ptrdiff_t c, const char *x, ptrdif
 
 static void row_softmax_backward(ptrdiff_t c, const real *dy, const real *y, real *dx)
 {
+    assert(c >= 1);
     const number total = row_total(product_piece, c, dy, y, 0, 0, NULL);
     for (ptrdiff_t j = 0; j < c; j += LANES)
         store_some(dx + j, load_or(y + j, c - j, 0) * (load_or(dy + j, c - j, 0) - total), c - j);
@@ -190,6 +199,7 @@ static void row_softmax_backward(ptrdiff_t c, const real *dy, const real *y, rea
 
 static void row_log_softmax_backward(ptrdiff_t c, const real *dy, const real *y, real *dx)
 {
+    assert(c >= 1);
     const number total = row_total(plain_piece, c, dy, NULL, 0, 0, NULL);
     for (ptrdiff_t j = 0; j < c; j += LANES)
         store_some(dx + j, vfnma(vsplat(total), vexp(load_or(y + j, c - j, 0)), load_or(dy + j, c - j, 0)), c - j);
@@ -198,6 +208,7 @@ static void row_log_softmax_backward(ptrdiff_t c, const real *dy, const real *y,
 static void row_cross_entropy(ptrdiff_t c, const real *x, const real *base, double base_sum,
                               const sample_target *target, real *dx, real *loss, real *scratch)
 {
+    assert(c >= 1 && target->target >= TARGET_IGNORED && target->target < c);
     if (target->target == TARGET_IGNORED) {
         *loss = 0;
         if (dx)
@@ -225,6 +236,7 @@ static void row_cross_entropy(ptrdiff_t c, const real *x, const real *base, doub
 
 static double row_base(ptrdiff_t c, const real *target, const real *weight, double keep, double even, real *base)
 {
+    assert(c >= 1);
     return row_total(base_piece, c, target, weight, (number)keep, (number)even, base);
 }
 

@@ -15,7 +15,7 @@ typedef struct {
 } sample_target;
 enum { TARGET_NONE = -1, TARGET_IGNORED = -2 }; /* ignored: loss and gradient are 0, whatever the logits */
 
-typedef void (*softmax_fn)(ptrdiff_t c, const real *x, real *y);                            /* y may be x */
+typedef void (*softmax_fn)(ptrdiff_t c, const real *x, real *y); /* y may be x */
 /* `count` samples, x_bytes from one to the next, any alignment; those of y one behind the other. No sample depends on
  * another one. NULL, or c elements of scratch: then y is written past the caches, and `fence` is due when all is written. */
 typedef void (*softmax_rows_fn)(ptrdiff_t count, ptrdiff_t c, const char *x, ptrdiff_t x_bytes, real *y, real *scratch);

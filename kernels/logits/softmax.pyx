@@ -11,14 +11,18 @@ from npkernels._kernels.layout cimport read_strides
 from npkernels._kernels.primitives cimport (
     TARGET_IGNORED, TARGET_NONE, primitives, sample_target, softmax_fn, softmax_gradient_fn, softmax_rows_fn,
 )
-from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
-from npkernels._kernels.scalars cimport int64_memory, load_once, real_at
+from npkernels._kernels.runtime cimport (
+    Team, primitives_for, slot_of, task_fn, team_begin, team_end, team_run, work_of, worth_streaming,
+)
+from npkernels._kernels.scalars cimport ceil_div, int64_memory, load_once, real_at
 
 cnp.import_array()
 
 cdef enum:
     ROW_CLASSES = 33         # from so many contiguous classes on, a sample fills vectors on its own
     MOST_LANES = 16
+    ROW_FLOPS = 32           # of a class in a row
+    BLOCK_FLOPS = 96          # and in a block, into which it is transposed and out of which again
 
 cdef struct Axis:
     # (outer, c, inner), bytes; NULL where there is no such array
@@ -30,8 +34,7 @@ cdef struct Softmax:
     Py_ssize_t outer, c, inner
     Axis first, second, result
     bint log, streamed                   # streamed: the result goes past the caches
-    char* scratch
-    size_t scratch_bytes
+    Team team
     # cross-entropy: `first` are the logits, `second` probabilities or NULL, `result` dlogits or NULL
     const int64_memory* classes          # (outer, inner) or NULL
     const char* weight                   # (c,) or NULL
@@ -49,7 +52,7 @@ cdef void set_axis(Axis* axis, cnp.ndarray x) noexcept:
     axis.inner = s[2] if cnp.PyArray_NDIM(x) == 3 else 0
 
 
-cdef void begin(Softmax* v, cnp.ndarray x) noexcept:
+cdef void begin_softmax(Softmax* v, cnp.ndarray x) noexcept:
     v.table = primitives_for(cnp.PyArray_TYPE(x))
     v.outer, v.c = cnp.PyArray_DIMS(x)[0], cnp.PyArray_DIMS(x)[1]
     v.inner = cnp.PyArray_DIMS(x)[2] if cnp.PyArray_NDIM(x) == 3 else 1
@@ -73,24 +76,21 @@ cdef Py_ssize_t task_count(const Softmax* v) noexcept nogil:
     if by_rows(v):
         return v.outer
     if v.inner == 1:
-        return (v.outer + lanes - 1) // lanes
-    return v.outer * ((v.inner + lanes - 1) // lanes)
+        return ceil_div(v.outer, lanes)
+    return v.outer * ceil_div(v.inner, lanes)
 
 
-cdef int run(Softmax* v, void (*task)(void*, Py_ssize_t, Py_ssize_t, int) noexcept nogil, int buffers) except -1 nogil:
-    # A task is a row, or a block of lanes; each thread has `buffers` of its size. Small work stays on this thread.
+cdef int run_softmax(Softmax* v, task_fn task, int buffers) except -1 nogil:
+    # A task is a row, or a block of lanes; each thread has `buffers` of its size and a line between them.
     cdef Py_ssize_t width = 1 if by_rows(v) else v.table.lanes, tasks = task_count(v)
-    cdef Py_ssize_t grain = max(<Py_ssize_t>1, 16384 // max(<Py_ssize_t>1, v.c * width))
-    cdef int threads = num_threads()
-    if v.outer * v.c * v.inner == 0:
+    cdef double elements = <double>v.outer * v.c * v.inner
+    cdef double work = work_of(v.table, elements * (ROW_FLOPS if by_rows(v) else BLOCK_FLOPS),
+                               buffers * elements * v.table.itemsize)
+    if elements == 0:
         return 0
-    threads = <int>min(<Py_ssize_t>threads, (tasks + grain - 1) // grain)
-    v.scratch_bytes = (<size_t>(buffers * v.c * width * v.table.itemsize) + 127) & ~<size_t>63
-    v.scratch = <char*>workspace(v.scratch_bytes * <size_t>threads)
-    if v.scratch == NULL:
-        raise MemoryError("no memory for the scratch rows of softmax")
-    parallel_for(task, v, tasks, grain, threads)
-    workspace_done()
+    team_begin(&v.team, work, tasks, 0, <size_t>(buffers * v.c * width * v.table.itemsize + 64))
+    team_run(&v.team, task, v, tasks, work)
+    team_end()
     return 0
 
 
@@ -108,7 +108,7 @@ cdef struct Block:
 
 cdef inline Block block_of(const Softmax* v, Py_ssize_t task) noexcept nogil:
     cdef Block b
-    cdef Py_ssize_t lanes = v.table.lanes, per_outer = (v.inner + lanes - 1) // lanes
+    cdef Py_ssize_t lanes = v.table.lanes, per_outer = ceil_div(v.inner, lanes)
     if v.inner == 1:
         b.outer, b.inner = task * lanes, 0
         b.count = min(lanes, v.outer - b.outer)
@@ -135,7 +135,7 @@ cdef inline void store_block(const Softmax* v, const Axis* axis, Block b, const 
 
 cdef void forward_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Softmax* v = <const Softmax*>context
-    cdef char* buffer = v.scratch + <size_t>slot * v.scratch_bytes
+    cdef char* buffer = slot_of(&v.team, slot)
     cdef softmax_rows_fn rows = v.table.softmax.rows_log_softmax if v.log else v.table.softmax.rows_softmax
     cdef softmax_fn f
     cdef Py_ssize_t task
@@ -165,17 +165,17 @@ def forward(
     bint log,
 ):
     cdef Softmax v
-    begin(&v, x)
+    begin_softmax(&v, x)
     set_result(&v, y)
     v.log = log
     with nogil:
-        run(&v, forward_tasks, 1)
+        run_softmax(&v, forward_tasks, 1)
 
 
 cdef void backward_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Softmax* v = <const Softmax*>context
-    cdef char* buffer = v.scratch + <size_t>slot * v.scratch_bytes
-    cdef char* other = buffer + v.scratch_bytes // 2 // 64 * 64
+    cdef char* buffer = slot_of(&v.team, slot)
+    cdef char* other = buffer + v.team.slot_bytes // 2 // 64 * 64
     cdef softmax_gradient_fn f
     cdef Py_ssize_t task
     cdef Block b
@@ -201,12 +201,12 @@ def backward(
     bint log,
 ):
     cdef Softmax v
-    begin(&v, dy)
+    begin_softmax(&v, dy)
     set_axis(&v.second, y)
     set_axis(&v.result, dx)
     v.log = log
     with nogil:
-        run(&v, backward_tasks, 3)
+        run_softmax(&v, backward_tasks, 3)
 
 
 cdef inline sample_target target_of(const Softmax* v, Py_ssize_t sample) noexcept nogil:
@@ -243,8 +243,8 @@ cdef void entropy_rows(const Softmax* v, Py_ssize_t first, Py_ssize_t last, char
 
 cdef void entropy_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Softmax* v = <const Softmax*>context
-    cdef char* buffer = v.scratch + <size_t>slot * v.scratch_bytes
-    cdef char* base = buffer + v.scratch_bytes // 2 // 64 * 64
+    cdef char* buffer = slot_of(&v.team, slot)
+    cdef char* base = buffer + v.team.slot_bytes // 2 // 64 * 64
     cdef const char* used = v.base
     cdef sample_target targets[MOST_LANES]
     cdef double sums[MOST_LANES]
@@ -303,7 +303,7 @@ def cross_entropy(
     cdef Softmax v
     cdef Py_ssize_t i, samples
     cdef double divisor, total = 0
-    begin(&v, x)
+    begin_softmax(&v, x)
     samples = v.outer * v.inner
     v.has_ignored = ignored is not None
     v.ignored = 0 if ignored is None else ignored
@@ -328,7 +328,7 @@ def cross_entropy(
     if dx is not None:
         set_result(&v, dx)
     with nogil:
-        run(&v, entropy_tasks, 3)
+        run_softmax(&v, entropy_tasks, 3)
         for i in range(samples):
             total += real_at(v.table, v.losses, i)
     return total, divisor, -1

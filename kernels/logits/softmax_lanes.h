@@ -9,6 +9,7 @@
 
 INLINE vreal lanes_max(ptrdiff_t c, const real *x)
 {
+    assert(c >= 1);
     vreal most = vsplat(-INFINITY);
     for (ptrdiff_t j = 0; j < c; j++)
         most = vmax(vload(x + j * LANES), most);
@@ -25,8 +26,8 @@ INLINE vreal lanes_total(lanes_fn piece, ptrdiff_t c, const real *a, const real 
         return piece(c, a, b, step, m, y);
     vwide total = {0};
     for (ptrdiff_t j = 0; j < c; j += PIECE)
-        total += vwiden(piece(min_size(c - j, PIECE), a + j * LANES, b ? b + j * step : NULL, step, m,
-                              y ? y + j * LANES : NULL));
+        total += vwiden(
+            piece(min_size(c - j, PIECE), a + j * LANES, b ? b + j * step : NULL, step, m, y ? y + j * LANES : NULL));
     return vnarrow(total);
 }
 
@@ -42,7 +43,10 @@ INLINE vreal lanes_exp_piece(ptrdiff_t c, const real *x, const real *b, ptrdiff_
     }
     return sum;
 }
-INLINE vreal lanes_exp(ptrdiff_t c, const real *x, vreal m, real *y) { return lanes_total(lanes_exp_piece, c, x, NULL, 0, m, y); }
+INLINE vreal lanes_exp(ptrdiff_t c, const real *x, vreal m, real *y)
+{
+    return lanes_total(lanes_exp_piece, c, x, NULL, 0, m, y);
+}
 
 /* a_j b_j, a_j, (m - a_j) b_j */
 INLINE vreal lanes_product_piece(ptrdiff_t c, const real *a, const real *b, ptrdiff_t step, vreal m, real *y)
@@ -105,9 +109,11 @@ static void lanes_cross_entropy(ptrdiff_t c, ptrdiff_t count, const real *x, con
     const vreal m = lanes_max(c, x);
     number total[LANES] = {0}, factor[LANES] = {0}, scale[LANES] = {0};
     vreal terms = {0};
-    for (ptrdiff_t l = 0; l < count; l++)
+    for (ptrdiff_t l = 0; l < count; l++) {
+        assert(targets[l].target >= TARGET_IGNORED && targets[l].target < c);
         if (targets[l].target >= 0)
             total[l] = m[l] - x[targets[l].target * LANES + l];
+    }
     if (base)
         terms = lanes_total(lanes_difference_piece, c, x, base, shared ? 1 : LANES, m, NULL);
     const vreal sum = lanes_exp(c, x, m, dx), log_sum = vlog(sum);

@@ -8,14 +8,14 @@ cimport numpy as cnp
 
 from npkernels._kernels.layout cimport read_strides
 from npkernels._kernels.primitives cimport START_C, START_ZERO, primitives, tile_fn
-from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.runtime cimport Team, primitives_for, slot_of, team_begin, team_end, team_run, work_of
+from npkernels._kernels.scalars cimport ceil_div, round_to_line
 
 cnp.import_array()
 
 cdef enum:
     BLOCK = 256                              # rows that are packed at a time
     CHAIN = 1024                             # rows whose products are one chain of multiply-adds
-    LINE = 64                                # bytes of a cache line
 
 cdef struct Gram:
     const primitives* table
@@ -27,12 +27,8 @@ cdef struct Gram:
     double* totals                           # (parts, d, d)
     Py_ssize_t parts, ranges
     Py_ssize_t width, panels                 # columns of a panel; panels
-    char* scratch
-    size_t sums_bytes, panels_bytes, scratch_bytes
-
-
-cdef inline size_t lines(Py_ssize_t bytes) noexcept nogil:
-    return <size_t>((bytes + LINE - 1) // LINE * LINE)
+    Team team
+    size_t sums_bytes, panels_bytes
 
 
 cdef Py_ssize_t bound(const Gram* v, Py_ssize_t r) noexcept nogil:
@@ -48,7 +44,7 @@ cdef inline Py_ssize_t panel_columns(const Gram* v, Py_ssize_t q) noexcept nogil
 
 
 cdef inline Py_ssize_t whole_vectors(const Gram* v, Py_ssize_t columns) noexcept nogil:
-    return (columns + v.table.lanes - 1) // v.table.lanes
+    return ceil_div(columns, v.table.lanes)
 
 
 cdef void pack_block(const Gram* v, Py_ssize_t i, Py_ssize_t count, Py_ssize_t last, char* panels, double* sums) noexcept nogil:
@@ -72,7 +68,7 @@ cdef void multiply_panels(const Gram* v, Py_ssize_t a, Py_ssize_t b, Py_ssize_t 
     cdef const char* pa = panels + a * v.width * BLOCK * v.size
     cdef const char* pb = panels + b * v.width * BLOCK * v.size
     cdef const tile_fn* heights = v.table.tile.tiles
-    tiles = (m + v.table.tile.rows - 1) // v.table.tile.rows
+    tiles = ceil_div(m, v.table.tile.rows)
     for t in range(tiles):
         i, rows = m * t // tiles, m * (t + 1) // tiles - m * t // tiles
         heights[(rows - 1) * v.table.tile.vectors + vectors - 1](
@@ -105,9 +101,9 @@ cdef void add_chain(const Gram* v, Py_ssize_t i, Py_ssize_t end, Py_ssize_t firs
             c += v.width * v.width * v.size
 
 
-cdef void run_tasks(void* context, Py_ssize_t begin, Py_ssize_t finish, int slot) noexcept nogil:
+cdef void gram_tasks(void* context, Py_ssize_t begin, Py_ssize_t finish, int slot) noexcept nogil:
     cdef const Gram* v = <const Gram*>context
-    cdef char* scratch = v.scratch + <size_t>slot * v.scratch_bytes
+    cdef char* scratch = slot_of(&v.team, slot)
     cdef double* sums = <double*>scratch
     cdef Py_ssize_t task, part, r, i, end, j
     for task in range(begin, finish):
@@ -144,7 +140,7 @@ def triangle(
 ):
     cdef Gram v
     cdef cnp.npy_intp strides[2]
-    cdef int threads = num_threads()
+    cdef double work
     memset(&v, 0, sizeof(Gram))
     v.table = primitives_for(cnp.PyArray_TYPE(x))
     v.size, v.width = v.table.itemsize, v.table.tile.vectors * v.table.lanes
@@ -154,13 +150,12 @@ def triangle(
     if near is not None:
         v.near, v.sums = <const char*>cnp.PyArray_DATA(near), <double*>cnp.PyArray_DATA(sums)
     v.totals, v.parts, v.ranges = <double*>cnp.PyArray_DATA(totals), cnp.PyArray_DIMS(totals)[0], ranges
-    v.panels = (v.d + v.width - 1) // v.width
+    v.panels = ceil_div(v.d, v.width)
     with nogil:
-        v.sums_bytes = lines(v.d * <Py_ssize_t>sizeof(double))
-        v.panels_bytes = lines(v.panels * v.width * BLOCK * v.size)
-        v.scratch_bytes = v.sums_bytes + v.panels_bytes + lines(most_products(&v) * v.width * v.width * v.size)
-        v.scratch = <char*>workspace(v.scratch_bytes * <size_t>threads)
-        if v.scratch == NULL:
-            raise MemoryError("no memory for the packed operand of a product with itself")
-        parallel_for(run_tasks, &v, v.parts * v.ranges, 1, threads)
-        workspace_done()
+        v.sums_bytes = round_to_line(<size_t>v.d * sizeof(double))
+        v.panels_bytes = round_to_line(v.panels * v.width * BLOCK * v.size)
+        work = work_of(v.table, <double>v.n * v.d * (v.d + v.width), v.n * v.d * v.size)
+        team_begin(&v.team, work, v.parts * v.ranges, 0,
+                   v.sums_bytes + v.panels_bytes + <size_t>(most_products(&v) * v.width * v.width * v.size))
+        team_run(&v.team, gram_tasks, &v, v.parts * v.ranges, work)
+        team_end()

@@ -2,8 +2,8 @@
 #include "transpose.h"
 
 /* Element-wise, for strides that allow no vector: to[i * to_stride + j] = x[i, j]. */
-static void copy_strided(ptrdiff_t rows, ptrdiff_t columns, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride,
-                         real *to, ptrdiff_t to_stride)
+static void copy_strided(ptrdiff_t rows, ptrdiff_t columns, const char *x, ptrdiff_t row_stride,
+                         ptrdiff_t column_stride, real *to, ptrdiff_t to_stride)
 {
     for (ptrdiff_t i = 0; i < rows; i++)
         for (ptrdiff_t j = 0; j < columns; j++)
@@ -24,11 +24,11 @@ INLINE void transpose_block(const char *x, ptrdiff_t line_stride, ptrdiff_t line
     }
 }
 
-INLINE void pack_panel(const int chains, ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width, const char *x, ptrdiff_t k_stride,
-                       ptrdiff_t column_stride, real *to)
+INLINE void pack_panel(const int chains, ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width, const char *x,
+                       ptrdiff_t k_stride, ptrdiff_t column_stride, real *to)
 {
-    assert(columns >= 1 && columns <= width && width % LANES == 0 && width - columns < LANES);
-    const ptrdiff_t chain = (k + chains - 1) / chains * width; /* numbers of a chain in the panel */
+    assert(k >= 0 && columns >= 1 && columns <= width && width % LANES == 0 && width - columns < LANES);
+    const ptrdiff_t chain = ceil_div(k, chains) * width; /* numbers of a chain in the panel */
     if (k_stride == sizeof(number) && column_stride != sizeof(number)) {
         /* LANES columns at a time, each read in one go: as many streams as the prefetcher follows. */
         for (ptrdiff_t j = 0; j < columns; j += LANES)
@@ -77,6 +77,7 @@ static void chained_panel(ptrdiff_t k, ptrdiff_t columns, ptrdiff_t width, const
 
 static void rows(ptrdiff_t count, ptrdiff_t k, const char *x, ptrdiff_t row_stride, ptrdiff_t k_stride, real *to)
 {
+    assert(count >= 0 && k >= 0);
     if (k_stride == sizeof(number))
         for (ptrdiff_t i = 0; i < count; i++)
             memcpy(to + i * k, x + i * row_stride, (size_t)k * sizeof(number));
@@ -87,6 +88,7 @@ static void rows(ptrdiff_t count, ptrdiff_t k, const char *x, ptrdiff_t row_stri
 static void scatter(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t x_stride, char *to,
                     ptrdiff_t row_stride, ptrdiff_t column_stride)
 {
+    assert(rows >= 0 && columns >= 0 && (rows <= 1 || x_stride >= columns));
     for (ptrdiff_t i = 0; i < rows; i++, x += x_stride, to += row_stride)
         if (column_stride == sizeof(number))
             memcpy(to, x, (size_t)columns * sizeof(number));
@@ -98,6 +100,7 @@ static void scatter(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t 
 static void turn(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t taps, const char *x, ptrdiff_t row_stride,
                  ptrdiff_t column_stride, const ptrdiff_t *offsets, real *to, ptrdiff_t row)
 {
+    assert(rows >= 0 && columns >= 0 && taps >= 0 && (columns <= 1 || row >= rows * taps));
     for (ptrdiff_t i = 0; i < rows; i++)
         for (ptrdiff_t j = 0; j < columns; j++) {
             const char *const from = x + i * row_stride + j * column_stride;
@@ -110,11 +113,13 @@ static void turn(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t taps, const char *
 static void transpose_matrix(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t x_stride, real *to,
                              ptrdiff_t to_stride)
 {
+    assert(rows >= 0 && columns >= 0 && (columns <= 1 || to_stride >= rows));
     for (ptrdiff_t j = 0; j < columns; j += LANES)
         for (ptrdiff_t i = 0; i < rows; i += LANES) {
             const ptrdiff_t lines = min_size(rows - i, LANES), count = min_size(columns - j, LANES);
             vreal block[LANES];
-            load_transposed(block, (const char *)(x + i * x_stride + j), x_stride * (ptrdiff_t)sizeof(number), lines, count);
+            load_transposed(block, (const char *)(x + i * x_stride + j), x_stride * (ptrdiff_t)sizeof(number), lines,
+                            count);
             if (lines == LANES && count == LANES)
                 UNROLL for (int q = 0; q < LANES; q++) vstore(to + (j + q) * to_stride + i, block[q]);
             else
@@ -123,4 +128,10 @@ static void transpose_matrix(ptrdiff_t rows, ptrdiff_t columns, const real *x, p
         }
 }
 
-const pack_primitives NAME(pack) = {.panel = panel, .chained_panel = chained_panel, .panels = panels, .rows = rows, .scatter = scatter, .turn = turn, .transpose = transpose_matrix};
+const pack_primitives NAME(pack) = {.panel = panel,
+                                    .chained_panel = chained_panel,
+                                    .panels = panels,
+                                    .rows = rows,
+                                    .scatter = scatter,
+                                    .turn = turn,
+                                    .transpose = transpose_matrix};

@@ -1,5 +1,7 @@
 """The blocked matrix product C = activation(bias + A B): one loop nest for every operation that has a product."""
 from npkernels._kernels.primitives cimport activation_fn, primitives
+from npkernels._kernels.runtime cimport Team
+from npkernels._kernels.scalars cimport ceil_div, odd_lines
 
 # The two operands may be matrices of any strides or come out of a packer; the result goes to a matrix or to an epilogue.
 # Packers and epilogues are called from any thread, for parts that do not overlap.
@@ -20,7 +22,6 @@ ctypedef char* (*place_fn)(const Product* product, Py_ssize_t j0, Py_ssize_t col
 
 cdef enum:
     SERIAL_FLOP = 3000000         # below, a second thread costs more than it brings
-    FLOP_PER_BYTE = 4             # in the time that a byte takes from beyond L2
     CHAINED_VECTORS = 32          # of k: below, more rows lose more to adding the chains than one row gains
     SUM_BLOCK = 8192              # products whose sum may be one chain: its error grows with its length
 
@@ -53,8 +54,11 @@ cdef struct Product:
     Py_ssize_t k_block, column_block, sliver, row_tasks, column_tasks
     bint a_in_place, a_by_columns, b_in_place, by_lines, thin
     size_t a_bytes, b_bytes, c_bytes, sum_bytes, scratch_bytes
-    char* scratch
+    char* scratch                 # of callers that are parallel over products
+    Team team
 
+# The nanoseconds that one thread takes.
+cdef double product_work(const Product* product) noexcept nogil
 cdef void product_begin(Product* product, int typenum, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k) noexcept nogil
 # Scratch bytes that one thread needs.
 cdef size_t product_plan(Product* product, int threads) noexcept nogil
@@ -62,12 +66,3 @@ cdef size_t product_plan(Product* product, int threads) noexcept nogil
 cdef void product_serial(const Product* product, char* scratch) noexcept nogil
 # Plans and runs on all threads; -1 without a byte written when memory cannot be had.
 cdef int product_run(Product* product) except -1 nogil
-
-
-cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
-
-
-cdef inline Py_ssize_t odd_lines(Py_ssize_t elements) noexcept nogil:
-    # The distance of planes that are read or written side by side: an odd number of cache lines, else they share a set
-    return (elements // 16 + 1 | 1) * 16

@@ -5,9 +5,9 @@ from npkernels._kernels.primitives cimport (
     primitives, tile_fn,
 )
 from npkernels._kernels.runtime cimport (
-    CacheSizes, cache_sizes, num_threads, parallel_for, primitives_for, workspace, workspace_done,
+    CacheSizes, cache_sizes, primitives_for, slot_of, team_begin, team_end, team_run, threads_for, work_of,
 )
-from npkernels._kernels.scalars cimport round_to_line
+from npkernels._kernels.scalars cimport ceil_div, round_to_line, round_up
 
 cdef Py_ssize_t SCRATCH_LIMIT = 8 << 20
 cdef float ONE32 = 1
@@ -43,9 +43,8 @@ cdef void plan_tasks(Product* g, int threads) noexcept nogil:
     # is slower.
     cdef const primitives* t = g.table
     cdef Py_ssize_t vectors = ceil_div(g.n, t.lanes), wanted = threads if g.by_lines and g.m == 1 else 3 * threads
-    cdef double flop = 2.0 * g.m * g.n * g.k, elements = <double>g.m * g.k + <double>g.k * g.n + <double>g.m * g.n
     g.row_tasks = g.column_tasks = 1
-    if threads <= 1 or flop + FLOP_PER_BYTE * elements * t.itemsize < SERIAL_FLOP:
+    if threads == 1:
         return
     if g.k > t.tile.rows or g.m <= 2 * t.tile.rows:
         g.column_tasks = clamp(vectors // t.tile.vectors, 1, wanted)
@@ -62,10 +61,10 @@ cdef void plan_blocks(Product* g) noexcept nogil:
     cdef Py_ssize_t k = min(g.k, g.sum_block)
     if g.chained:                             # part of what an element is: follows k alone
         k_most = CHAIN_STEPS * t.lanes
-        g.k_block = ceil_div(ceil_div(k, max(1, ceil_div(k, k_most))), t.lanes) * t.lanes
+        g.k_block = round_up(ceil_div(k, max(1, ceil_div(k, k_most))), t.lanes)
     else:
         k_most = clamp(cache.l1d // ((2 if g.unit_runs else 3) * t.tile.rows * size), 64, 1024) & ~<Py_ssize_t>7
-        g.k_block = ceil_div(ceil_div(k, max(1, ceil_div(k, k_most))), g.k_unit) * g.k_unit
+        g.k_block = round_up(ceil_div(k, max(1, ceil_div(k, k_most))), g.k_unit)
     if g.unit_runs > 0:
         plan_runs(g, cache.l2 // 2, widest)
     else:
@@ -73,7 +72,7 @@ cdef void plan_blocks(Product* g) noexcept nogil:
         if g.k_block * size * widest > SCRATCH_LIMIT:
             g.column_block = t.lanes
     # blocks of like size
-    g.column_block = ceil_div(ceil_div(columns, ceil_div(columns, g.column_block)), t.lanes) * t.lanes
+    g.column_block = round_up(ceil_div(columns, ceil_div(columns, g.column_block)), t.lanes)
     g.run_length = ((g.column_block + g.run_extra) // t.lanes + 1 | 1) * t.lanes   # odd: no two runs share a cache set
 
 
@@ -113,7 +112,7 @@ cdef size_t product_plan(Product* g, int threads) noexcept nogil:
         g.k_block = min(g.k, <Py_ssize_t>LINE_BLOCK)
         g.column_block = clamp(cache_sizes().l2 // 2 // size // t.lanes * t.lanes, t.lanes, columns)
     g.a_bytes = 0 if g.a_in_place else round_to_line(
-        <size_t>(g.k_block * (ceil_div(rows, t.lanes) * t.lanes if g.a_by_columns else rows) * size))
+        <size_t>(g.k_block * (round_up(rows, t.lanes) if g.a_by_columns else rows) * size))
     g.b_bytes = 0 if (g.by_lines and not g.chained) or g.thin else round_to_line(<size_t>(g.k_block * g.column_block * size))
     if g.unit_runs > 0:
         g.b_bytes = <size_t>(g.k_block // g.k_unit * g.unit_runs * g.run_length * size)
@@ -128,18 +127,21 @@ cdef size_t product_plan(Product* g, int threads) noexcept nogil:
     return g.scratch_bytes
 
 
+cdef double product_work(const Product* g) noexcept nogil:
+    cdef double elements = <double>g.m * g.k + <double>g.k * g.n + <double>g.m * g.n
+    return work_of(g.table, 2.0 * g.m * g.n * g.k, elements * g.table.itemsize)
+
+
 cdef int product_run(Product* g) except -1 nogil:
-    cdef int threads = num_threads()
+    cdef double work = product_work(g)
+    cdef Py_ssize_t tasks
     if g.m == 0 or g.n == 0:
         return 0
-    product_plan(g, threads)
-    cdef Py_ssize_t tasks = g.row_tasks * g.column_tasks
-    threads = <int>min(<Py_ssize_t>threads, tasks)
-    g.scratch = <char*>workspace(max(<size_t>64, g.scratch_bytes * <size_t>threads))
-    if g.scratch == NULL:
-        raise MemoryError("no memory for the packed operands of a product")
-    parallel_for(run_tasks, g, tasks, 1, threads)
-    workspace_done()
+    product_plan(g, threads_for(work, g.m * g.n))
+    tasks = g.row_tasks * g.column_tasks
+    team_begin(&g.team, work, tasks, 0, g.scratch_bytes)
+    team_run(&g.team, product_tasks, g, tasks, work)
+    team_end()
     return 0
 
 
@@ -148,14 +150,14 @@ cdef void product_serial(const Product* g, char* scratch) noexcept nogil:
         run_block(g, 0, g.m, 0, g.n, scratch)
 
 
-cdef void run_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+cdef void product_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Product* g = <const Product*>context
     cdef Py_ssize_t task, row, column, vectors = ceil_div(g.n, g.table.lanes), lanes = g.table.lanes
     for task in range(first, last):
         row, column = task // g.column_tasks, task % g.column_tasks
         run_block(g, g.m * row // g.row_tasks, g.m * (row + 1) // g.row_tasks,
                   vectors * column // g.column_tasks * lanes, min(g.n, vectors * (column + 1) // g.column_tasks * lanes),
-                  g.scratch + <size_t>slot * g.scratch_bytes)
+                  slot_of(&g.team, slot))
 
 
 cdef void run_block(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t j0, Py_ssize_t j1, char* scratch) noexcept nogil:
@@ -216,7 +218,7 @@ cdef inline bint panel_in_place(const Product* g, Py_ssize_t columns) noexcept n
 
 cdef inline char* panel_of_b(const Product* g, Py_ssize_t start, Py_ssize_t k_count, char* scratch) noexcept nogil:
     if g.chained:
-        k_count = ceil_div(k_count, g.table.lanes) * g.table.lanes     # chains of one length each
+        k_count = round_up(k_count, g.table.lanes)     # chains of one length each
     return scratch + g.a_bytes + start * k_count * g.table.itemsize
 
 
@@ -286,7 +288,7 @@ cdef inline const char* sliver_of_a(const Product* g, Py_ssize_t i, Py_ssize_t r
         stride[0] = g.a_row // g.table.itemsize
         return a
     if g.a_by_columns:
-        stride[0] = ceil_div(rows, lanes) * lanes
+        stride[0] = round_up(rows, lanes)
         g.table.pack.panel(k_count, rows, stride[0], a, g.a_k, g.a_row, scratch)
     else:
         stride[0] = k_count

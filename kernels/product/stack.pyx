@@ -1,6 +1,6 @@
 """Products of many matrices of the same sizes and strides."""
-from npkernels._kernels.product cimport FLOP_PER_BYTE, SERIAL_FLOP, Product, product_plan, product_run, product_serial
-from npkernels._kernels.runtime cimport num_threads, parallel_for, workspace, workspace_done
+from npkernels._kernels.product cimport Product, product_plan, product_run, product_serial, product_work
+from npkernels._kernels.runtime cimport slot_of, team_begin, team_end, team_run, threads_for
 from npkernels._kernels.strided cimport offset_of
 
 cdef enum:
@@ -16,22 +16,17 @@ cdef int stack_run(Stack* v, Py_ssize_t count) except -1 nogil:
     cdef Product* g = &v.g
     cdef Product one = v.g
     cdef Py_ssize_t i
-    cdef double flop = 2.0 * g.m * g.n * g.k
-    cdef double work = flop + FLOP_PER_BYTE * g.table.itemsize * (<double>g.m * g.k + <double>g.k * g.n + <double>g.m * g.n)
-    cdef int threads = num_threads()
-    if work >= SERIAL_FLOP and count < STACK_TASKS * threads:
+    cdef double work = product_work(g)
+    cdef int threads = threads_for(work, g.m * g.n)
+    if threads > 1 and count < STACK_TASKS * threads:
         for i in range(count):
             set_matrices(&one, v, i)
             product_run(&one)
         return 0
-    threads = 1 if work * count < SERIAL_FLOP else <int>min(<Py_ssize_t>threads, count)
     product_plan(g, 1)
-    g.scratch = <char*>workspace(max(<size_t>64, g.scratch_bytes * <size_t>threads))
-    if g.scratch == NULL:
-        raise MemoryError("no memory for the packed operands of a product")
-    parallel_for(run_matrices, v, count, <Py_ssize_t>max(1.0, min(SERIAL_FLOP / (8 * work + 1), count / (3.0 * threads))),
-                 threads)
-    workspace_done()
+    team_begin(&g.team, work * count, count, 0, g.scratch_bytes)
+    team_run(&g.team, run_matrices, v, count, work * count)
+    team_end()
     return 0
 
 
@@ -41,4 +36,4 @@ cdef void run_matrices(void* context, Py_ssize_t first, Py_ssize_t last, int slo
     cdef Py_ssize_t i
     for i in range(first, last):
         set_matrices(&g, v, i)
-        product_serial(&g, v.g.scratch + <size_t>slot * v.g.scratch_bytes)
+        product_serial(&g, slot_of(&v.g.team, slot))

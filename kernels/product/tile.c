@@ -5,6 +5,7 @@
 INLINE void start_accumulators(const int rows, const int vectors, vreal acc[TILE_ROWS][TILE_VECTORS], const real *c,
                                ptrdiff_t c_stride, ptrdiff_t last, int start, const real *bias)
 {
+    assert((start != START_ROW_BIAS && start != START_COLUMN_BIAS) || bias != NULL);
     const int end = vectors - 1;
     if (start == START_ZERO || start == ADD_TO_C) {
         UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = (vreal){0};
@@ -42,10 +43,10 @@ INLINE void store_accumulators(const int rows, const int vectors, vreal acc[TILE
 }
 
 INLINE void tile(const int rows, const int vectors, const bool by_runs, ptrdiff_t k, const real *a, ptrdiff_t a_row,
-                 ptrdiff_t a_step, const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs, real *c, ptrdiff_t c_stride,
-                 ptrdiff_t columns, int start, const real *bias)
+                 ptrdiff_t a_step, const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs, real *c,
+                 ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias)
 {
-    assert(k >= 0 && columns > (vectors - 1) * LANES && columns <= vectors * LANES);
+    assert(k >= 0 && columns > (vectors - 1) * LANES && columns <= vectors * LANES && (!by_runs || runs != NULL));
     const ptrdiff_t last = columns - (vectors - 1) * LANES; /* lanes in use in the last vector of a row */
     vreal acc[TILE_ROWS][TILE_VECTORS];
     start_accumulators(rows, vectors, acc, c, c_stride, last, start, bias);
@@ -69,7 +70,7 @@ INLINE void tile(const int rows, const int vectors, const bool by_runs, ptrdiff_
 INLINE void tile_taps(const int rows, const int vectors, const window_taps *taps, const real *a, ptrdiff_t a_row,
                       const real *b, real *c, ptrdiff_t c_stride, int start, const real *bias)
 {
-    assert(taps->group >= 1 && taps->count >= 0);
+    assert(taps->channels >= 0 && taps->group >= 1 && taps->count >= 0 && taps->places != NULL && taps->lines != NULL);
     vreal acc[TILE_ROWS][TILE_VECTORS];
     start_accumulators(rows, vectors, acc, c, c_stride, LANES, start, bias);
     for (ptrdiff_t left = taps->channels; left > 0; left -= taps->group, a += taps->a_group, b += taps->b_group) {
@@ -95,6 +96,7 @@ INLINE void tile_lines(const int rows, const int vectors, const picture_pixels *
 {
     assert(columns > (vectors - 1) * LANES && columns <= vectors * LANES);
     assert(start == START_ZERO || start == START_C || start == ADD_TO_C);
+    assert(pixels->pictures >= 0 && pixels->lines >= 0 && pixels->width >= 0);
     const ptrdiff_t last = columns - (vectors - 1) * LANES;
     const picture_pixels k = *pixels;
     vreal acc[TILE_ROWS][TILE_VECTORS];
@@ -121,8 +123,9 @@ enum {
     ROW_LINES = 4,   /* lines of B at a time; 8 that lie a power of 2 apart crowd the cache where B is not aligned */
 };
 
-INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride,
-                      const ptrdiff_t *runs, real *c, ptrdiff_t columns, int start, const real *bias)
+INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a_step, const real *b,
+                      ptrdiff_t b_stride, const ptrdiff_t *runs, real *c, ptrdiff_t columns, int start,
+                      const real *bias)
 {
     const ptrdiff_t last = columns - (vectors - 1) * LANES;
     vreal acc[ROW_VECTORS];
@@ -142,10 +145,10 @@ INLINE void row_block(const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a
     store_some(c + (vectors - 1) * LANES, positive_zeros(acc[vectors - 1]), last);
 }
 
-INLINE void row(ptrdiff_t k, const real *a, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs, real *c,
-                ptrdiff_t columns, int start, const real *bias)
+INLINE void row(ptrdiff_t k, const real *a, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride, const ptrdiff_t *runs,
+                real *c, ptrdiff_t columns, int start, const real *bias)
 {
-    const ptrdiff_t vectors = (columns + LANES - 1) / LANES, blocks = panel_count(vectors, ROW_VECTORS);
+    const ptrdiff_t vectors = ceil_div(columns, LANES), blocks = panel_count(vectors, ROW_VECTORS);
     for (ptrdiff_t q = 0; q < blocks; q++) {
         const ptrdiff_t first = panel_start(vectors, blocks, q), end = panel_start(vectors, blocks, q + 1);
         const ptrdiff_t j = first * LANES, count = min_size(end * LANES, columns) - j;
@@ -170,8 +173,8 @@ static void row_runs(ptrdiff_t k, const real *a, const real *b, const ptrdiff_t 
     row(k, a, 1, b, 0, runs, c, columns, start, bias);
 }
 
-INLINE void lines_part(const int lines, const vreal *factor, const real *b, ptrdiff_t b_stride, real *c, ptrdiff_t count,
-                       int start, const real *bias)
+INLINE void lines_part(const int lines, const vreal *factor, const real *b, ptrdiff_t b_stride, real *c,
+                       ptrdiff_t count, int start, const real *bias)
 {
     vreal sum = start == START_ZERO       ? (vreal){0}
                 : start == START_ROW_BIAS ? vsplat(bias[0])
@@ -210,7 +213,8 @@ INLINE void few_lines(const int lines, const real *a, ptrdiff_t a_step, const re
         vstore(c + j + LANES, positive_zeros(right));
     }
     for (; j < columns; j += LANES)
-        lines_part(lines, factor, b + j, b_stride, c + j, min_size(columns - j, LANES), start, by_column ? bias + j : bias);
+        lines_part(lines, factor, b + j, b_stride, c + j, min_size(columns - j, LANES), start,
+                   by_column ? bias + j : bias);
 }
 
 static void row_lines(ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride,
@@ -234,29 +238,33 @@ static void row_lines(ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_s
 }
 
 INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step,
-                 const real *b, ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias)
+                 const real *b, ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start,
+                 const real *bias)
 {
     assert(k >= 0 && columns > (vectors - 1) * LANES && columns <= vectors * LANES);
     const ptrdiff_t last = columns - (vectors - 1) * LANES;
     vreal acc[TILE_ROWS][TILE_VECTORS];
     start_accumulators(rows, vectors, acc, c, c_stride, last, start, bias);
     /* LANES lines of B at a time: more would be more streams than the caches have ways for lines a power of 2 apart. */
-    UNROLL for (int v = 0; v < vectors; v++)
-        for (ptrdiff_t p = 0; p < k; p += LANES) {
-            const ptrdiff_t count = min_size(k - p, LANES);
-            vreal block[LANES];
-            load_transposed(block, (const char *)(b + v * LANES * b_stride + p), b_stride * (ptrdiff_t)sizeof(number),
-                            v < vectors - 1 ? LANES : last, count);
-            if (count == LANES) {
-                UNROLL for (int q = 0; q < LANES; q++)
-                    UNROLL for (int i = 0; i < rows; i++)
-                        acc[i][v] = vfma(vsplat(a[i * a_row + (p + q) * a_step]), block[q], acc[i][v]);
-            } else {
-                for (int q = 0; q < count; q++)
-                    UNROLL for (int i = 0; i < rows; i++)
-                        acc[i][v] = vfma(vsplat(a[i * a_row + (p + q) * a_step]), block[q], acc[i][v]);
+    UNROLL for (int v = 0; v < vectors; v++) for (ptrdiff_t p = 0; p < k; p += LANES)
+    {
+        const ptrdiff_t count = min_size(k - p, LANES);
+        vreal block[LANES];
+        load_transposed(block, (const char *)(b + v * LANES * b_stride + p), b_stride * (ptrdiff_t)sizeof(number),
+                        v < vectors - 1 ? LANES : last, count);
+        if (count == LANES) {
+            UNROLL for (int q = 0; q < LANES; q++) UNROLL for (int i = 0; i < rows; i++)
+            {
+                acc[i][v] = vfma(vsplat(a[i * a_row + (p + q) * a_step]), block[q], acc[i][v]);
             }
+        } else {
+            for (int q = 0; q < count; q++)
+                UNROLL for (int i = 0; i < rows; i++)
+                {
+                    acc[i][v] = vfma(vsplat(a[i * a_row + (p + q) * a_step]), block[q], acc[i][v]);
+                }
         }
+    }
     store_accumulators(rows, vectors, acc, c, c_stride, last, start);
 }
 
@@ -292,7 +300,7 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
                                         ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, \
                                         const real *bias)                                                              \
     {                                                                                                                  \
-        thin(rows, vectors, k, a, a_row, a_step, b, b_stride, c, c_stride, columns, start, bias);                           \
+        thin(rows, vectors, k, a, a_row, a_step, b, b_stride, c, c_stride, columns, start, bias);                      \
     }
 #if TILE_VECTORS == 3
 #define THINS(rows) THIN(rows, 1) THIN(rows, 2) THIN(rows, 3)
@@ -305,6 +313,7 @@ INLINE void thin(const int rows, const int vectors, ptrdiff_t k, const real *a, 
 #define EACH(LAYOUT, rows) LAYOUT(rows, 1) LAYOUT(rows, 2)
 #define ROW(layout, rows) {layout##_##rows##x1, layout##_##rows##x2}
 #endif
+/* clang-format off */
 THINS(1) THINS(2) THINS(3) THINS(4) THINS(5) THINS(6)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #if TILE_ROWS == 8
@@ -318,6 +327,7 @@ TILES(7) TILES(8)
 #endif
 
 static const tile_fn tiles[TILE_ROWS][TILE_VECTORS] = ROWS(tile);
+/* clang-format on */
 
 static const tile_runs_fn runs[TILE_ROWS][TILE_VECTORS] = ROWS(runs);
 
@@ -327,7 +337,15 @@ static const tile_lines_fn lines[TILE_ROWS][TILE_VECTORS] = ROWS(lines);
 
 static const tile_fn thins[TILE_ROWS][TILE_VECTORS] = ROWS(thin);
 
-const tile_primitives NAME(tile) = {
-    .rows = TILE_ROWS, .vectors = TILE_VECTORS, .tiles = &tiles[0][0], .runs = &runs[0][0], .taps = &taps[0][0], .lines = &lines[0][0],
-    .row_runs = row_runs, .row_lines = row_lines, .thin = &thins[0][0], .dots = NAME(dots),
-    .dots_most = VECTOR_BYTES == 64 ? 192 / sizeof(real) : 2 * TILE_ROWS, .dots_rows = TILE_ROWS / DOTS_ROWS * DOTS_ROWS};
+const tile_primitives NAME(tile) = {.rows = TILE_ROWS,
+                                    .vectors = TILE_VECTORS,
+                                    .tiles = &tiles[0][0],
+                                    .runs = &runs[0][0],
+                                    .taps = &taps[0][0],
+                                    .lines = &lines[0][0],
+                                    .row_runs = row_runs,
+                                    .row_lines = row_lines,
+                                    .thin = &thins[0][0],
+                                    .dots = NAME(dots),
+                                    .dots_most = VECTOR_BYTES == 64 ? 192 / sizeof(real) : 2 * TILE_ROWS,
+                                    .dots_rows = TILE_ROWS / DOTS_ROWS * DOTS_ROWS};

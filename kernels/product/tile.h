@@ -22,8 +22,9 @@ static inline ptrdiff_t panel_count(ptrdiff_t vectors, ptrdiff_t widest) { retur
 static inline ptrdiff_t panel_start(ptrdiff_t vectors, ptrdiff_t panels, ptrdiff_t q) { return vectors * q / panels; }
 enum { BLOCK_PANELS = 8 }; /* the most in a block */
 
-typedef void (*tile_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step, const real *b, ptrdiff_t b_stride,
-                        real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start, const real *bias);
+typedef void (*tile_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_step, const real *b,
+                        ptrdiff_t b_stride, real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start,
+                        const real *bias);
 
 /* The same for rows of B that start anywhere: b[runs[p] + j]; rows of A are contiguous. */
 typedef void (*tile_runs_fn)(ptrdiff_t k, const real *a, ptrdiff_t a_row, const real *b, const ptrdiff_t *runs, real *c,
@@ -49,32 +50,37 @@ typedef struct {
 } picture_pixels;
 
 /* The same where k runs over pixels p: row i of A is a[runs[i] + place of p in A], B is b[place of p in B + j]. No bias. */
-typedef void (*tile_lines_fn)(const picture_pixels *pixels, const real *a, const ptrdiff_t *runs, const real *b, real *c,
-                              ptrdiff_t c_stride, ptrdiff_t columns, int start);
+typedef void (*tile_lines_fn)(const picture_pixels *pixels, const real *a, const ptrdiff_t *runs, const real *b,
+                              real *c, ptrdiff_t c_stride, ptrdiff_t columns, int start);
 
 /* One row of A and of C, columns >= 1 of any number, B readable up to whole vectors: a column needs a chain of k, and k chains
  * at once hide its latency. No ADD_TO_C. */
-typedef void (*row_runs_fn)(ptrdiff_t k, const real *a, const real *b, const ptrdiff_t *runs, real *c, ptrdiff_t columns,
-                            int start, const real *bias);
+typedef void (*row_runs_fn)(ptrdiff_t k, const real *a, const real *b, const ptrdiff_t *runs, real *c,
+                            ptrdiff_t columns, int start, const real *bias);
 
 #ifdef REAL_BITS
 extern const tile_fn NAME(dots)[];
-enum { DOTS_SIDE = LANES < 4 ? LANES : 4, DOTS_ROWS = TILE_ROWS * TILE_VECTORS / DOTS_SIDE }; /* sums that registers hold */
+enum { DOTS_SIDE = LANES < 4 ? LANES : 4 };
+enum { DOTS_ROWS = TILE_ROWS * TILE_VECTORS / DOTS_SIDE }; /* sums that registers hold */
 #endif
 
 typedef struct {
     ptrdiff_t rows, vectors; /* the largest tile */
-    const tile_fn *tiles;    /* [rows - 1][vectors - 1] */
-    const tile_runs_fn *runs; /* [rows - 1][vectors - 1] */
-    const tile_taps_fn *taps; /* [rows - 1][vectors - 1] */
-    const tile_lines_fn *lines; /* [rows - 1][vectors - 1] */
+    /* [rows - 1][vectors - 1] */
+    const tile_fn *tiles;
+    const tile_runs_fn *runs;
+    const tile_taps_fn *taps;
+    const tile_lines_fn *lines;
     row_runs_fn row_runs;
-    tile_fn row_lines;       /* one row and any number of columns, B where it lies, nothing beyond `columns` is read; no ADD_TO_C */
+    /* One row and any number of columns, B where it lies, nothing beyond `columns` is read; no ADD_TO_C. */
+    tile_fn row_lines;
     /* The same for few rows and a B whose columns are contiguous, b[j * b_stride + p] with j < columns: it is transposed
      * in registers on its way into the tile, read once and never packed. [rows - 1][vectors - 1] */
     const tile_fn *thin;
-    const tile_fn *dots; /* the same as sums of chains, for any number of columns; a_step is 1, no START_C, no bias of rows. [rows - 1] */
-    ptrdiff_t dots_most, dots_rows; /* more rows of A are faster packed; of these, in how many at a time if they are not few */
+    /* The same as sums of chains, for any number of columns; a_step is 1, no START_C, no bias of rows. [rows - 1] */
+    const tile_fn *dots;
+    /* More rows of A are faster packed; of these, in how many at a time if they are not few. */
+    ptrdiff_t dots_most, dots_rows;
 } tile_primitives;
 
 #endif

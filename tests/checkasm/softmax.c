@@ -172,7 +172,7 @@ void NAME(check_lanes_cross_entropy)(void)
 
 void NAME(check_row_base)(void)
 {
-    const ptrdiff_t c = some_count(0);
+    const ptrdiff_t c = some_count(1);
     const int here = one_in(2);
     real *const target = numbers(c, 0, 1, here ? RESULT : INPUT);
     real *const weight = one_in(2) ? numbers(c, 0, 2, INPUT) : NULL;

@@ -17,6 +17,7 @@ from .calls import OUT
 from .draw import Call, chance, pick
 from .journal import note
 from .run import NAMES, bits, draw, results, same
+from .sharing import shared_by
 
 OVER_X = {"softmax", "log_softmax", "batch_norm_inference"}  # beside the elementwise functions: may `out` be x?
 OVER = {
@@ -183,7 +184,7 @@ def check(name, plan):
     if name in OUT:
         call, out = add_out(name, call, plan, expected[0])
     saved = [(a, bits(a)) for a in read if a is not out]
-    with nk.threads(plan.threads):
+    with shared_by(plan.threads):
         found = results(call)
     assert same(found, expected), f"other bits: {text}"
     assert all(bits(a) == before for a, before in saved), f"an operand was written: {text}"

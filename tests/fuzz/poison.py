@@ -14,6 +14,7 @@ from npkernels._kernels import runtime as _runtime
 
 from .journal import note
 from .run import NAMES, draw, results, same
+from .sharing import shared_by
 
 BYTES = 0x00, 0x7F, 0xFF  # zeros, large numbers, NaN or -1
 
@@ -42,7 +43,7 @@ def check(name, seed, threads=1):
     """Raises AssertionError, with what repeats it, where results depend on what lay in memory."""
     text = f"poison.check({name!r}, {seed}, {threads})  # isa {nk.isa()}"
     note(text)
-    with nk.threads(threads):
+    with shared_by(threads):
         expected = results(draw(name, seed))
         for byte in BYTES:
             call = draw(name, seed)

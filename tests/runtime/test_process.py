@@ -41,6 +41,32 @@ two_cpus = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="there is one CPU"
 )
 
+# How many threads some calls start: those that are worth it (kernels/base/runtime/worth.c).
+WORTH = """
+import os, time
+import numpy as np, npkernels as nk
+nk.set_num_threads(4)
+started = lambda: len(os.listdir('/proc/self/task')) - before
+few, some, many = (np.ones(size, np.float32) for size in (1000, 100000, 10000000))
+before = len(os.listdir('/proc/self/task'))
+"""
+
+
+@linux
+@pytest.mark.parametrize(
+    ("calls", "workers"),
+    [
+        ("for _ in range(1000): nk.relu(few)", "0"),
+        ("for _ in range(20): nk.relu(some); time.sleep(0.001)", "0"),
+        ("for _ in range(1000): nk.relu(some, out=some)", "3"),
+        ("nk.relu(many)", "3"),
+    ],
+    ids=["little work", "calls far apart", "calls that follow each other", "much work"],
+)
+def test_threads_start_where_they_are_worth_it(calls, workers):
+    assert output(WORTH + calls + "\nprint(started())") == workers
+
+
 # Callers, each on a CPU of its own, and masks that somebody sets between their calls: no call may widen one, and what a
 # worker does without during a call it has again afterwards.
 KEEPS = """

@@ -69,7 +69,8 @@ static inline int keep_off(struct steered_worker *w, int state, int cpu)
         w->natural = present;
     ours = w->natural;
     CPU_CLR(cpu, &ours);
-    if (CPU_COUNT(&ours) == 0 || CPU_EQUAL(&ours, &present) || pthread_setaffinity_np(w->thread, sizeof ours, &ours) != 0)
+    if (CPU_COUNT(&ours) == 0 || CPU_EQUAL(&ours, &present) ||
+        pthread_setaffinity_np(w->thread, sizeof ours, &ours) != 0)
         return CPU_EQUAL(&w->natural, &present) ? NATURAL : state;
     w->ours = ours;
     w->off = cpu;

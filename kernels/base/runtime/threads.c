@@ -24,12 +24,12 @@
 #include <immintrin.h>
 #endif
 
-enum { MOST_WORKERS = 1023, SPINS = 256, STACK_BYTES = 1 << 20 };
+enum { MOST_WORKERS = 1023, SPINS = 512, STACK_BYTES = 1 << 20 };
 #define INSIDE ((uint64_t)1 << 32) /* one worker inside, in the upper half of `seats`; free seats in the lower half */
 
 static struct {
     pthread_mutex_t busy; /* held by the caller whose job runs */
-    int workers;          /* started; written under `busy` */
+    _Atomic int workers;  /* started; written under `busy` */
     /* the job, constant while a worker is inside */
     task_fn f;
     void *context;
@@ -177,8 +177,9 @@ static void run_job(task_fn f, void *context, ptrdiff_t count, ptrdiff_t grain, 
     atomic_store_explicit(&pool.done, 0, memory_order_relaxed);
     atomic_store_explicit(&pool.seats, (uint64_t)helpers, memory_order_release);
     atomic_fetch_add(&pool.epoch, 1);
-    if (atomic_load(&pool.sleepers) > 0)
-        wake(&pool.epoch, helpers);
+    const int awake = threads_awake();
+    if (awake < helpers)
+        wake(&pool.epoch, helpers - awake);
 
     inside_task = true;
     work(0);
@@ -238,6 +239,8 @@ static void forget_workers(void)
     atomic_store(&pool.sleepers, 0);
     inside_task = false;
 }
+
+int threads_awake(void) { return atomic_load(&pool.workers) - (int)atomic_load(&pool.sleepers); }
 
 int threads_get(void) { return thread_threads > 0 ? thread_threads : atomic_load(&process_threads); }
 

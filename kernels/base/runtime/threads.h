@@ -11,9 +11,10 @@
 typedef void (*task_fn)(void *context, ptrdiff_t first, ptrdiff_t last, int slot);
 void parallel_for(task_fn f, void *context, ptrdiff_t count, ptrdiff_t grain, int threads);
 
-int threads_get(void);           /* the calling thread's own number if it has one, else the process-wide one */
-void threads_set(int n);         /* process-wide */
-void threads_override(int n);    /* for the calling thread; 0: none */
-void threads_init(int n);        /* once, at import */
+int threads_awake(void);      /* workers that are not parked */
+int threads_get(void);        /* the calling thread's own number if it has one, else the process-wide one */
+void threads_set(int n);      /* process-wide */
+void threads_override(int n); /* for the calling thread; 0: none */
+void threads_init(int n);     /* once, at import */
 
 #endif
