@@ -7,7 +7,7 @@ cimport numpy as cnp
 
 from npkernels._kernels.layout cimport read_strides
 from npkernels._kernels.primitives cimport activation_fn, primitives, windows
-from npkernels._kernels.runtime cimport primitives_for
+from npkernels._kernels.runtime cimport primitives_for, work_of
 
 cdef struct Images:
     # (channels, h, w) of each image; strides in bytes
@@ -70,6 +70,13 @@ cdef inline bint is_empty(const Convolution* conv) noexcept nogil:
 
 cdef inline double multiply_adds(const Convolution* conv) noexcept nogil:
     return (<double>conv.images * conv.groups * conv.outputs * conv.channels * conv.x.oh * conv.x.ow * conv.x.kh * conv.x.kw)
+
+
+cdef inline double convolution_work(const Convolution* conv) noexcept nogil:
+    # Nanoseconds of one thread for y, dx or dw, without Winograd's form
+    cdef double bytes = <double>conv.images * conv.table.itemsize * (
+        conv.groups * conv.channels * conv.x.h * conv.x.w + conv.groups * conv.outputs * conv.x.oh * conv.x.ow)
+    return work_of(conv.table, 2 * multiply_adds(conv), bytes)
 
 
 cdef inline Convolution group_of(const Convolution* conv, Py_ssize_t group) noexcept nogil:

@@ -11,8 +11,8 @@ from npkernels._kernels.convolution cimport Convolution, set_operands, set_windo
 from npkernels._kernels.direct cimport flat_blocks
 from npkernels._kernels.lanes cimport lanes_pitch, lanes_read_in_place
 from npkernels._kernels.primitives cimport flat_layout, flat_layout_of, panel_count, windows
-from npkernels._kernels.product cimport ceil_div
 from npkernels._kernels.runtime cimport cache_sizes
+from npkernels._kernels.scalars cimport ceil_div
 from npkernels._kernels.windows cimport pairs_inside
 
 cnp.import_array()

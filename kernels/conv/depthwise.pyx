@@ -6,21 +6,21 @@
 """
 from libc.string cimport memset
 
-from npkernels._kernels.convolution cimport Convolution, Images, multiply_adds
+from npkernels._kernels.convolution cimport Convolution, Images, convolution_work
 from npkernels._kernels.primitives cimport (
     depthwise_band, depthwise_fits, depthwise_forward_band, depthwise_gradient_band, primitives, windows,
 )
-from npkernels._kernels.runtime cimport num_threads, parallel_for, task_fn, workspace, workspace_done
+from npkernels._kernels.runtime cimport Team, slot_of, task_fn, team_begin, team_end, team_run
 from npkernels._kernels.scalars cimport round_to_line
 
 cdef enum:
-    SERIAL_TAPS = 250000          # multiply-adds that are not worth a second thread
+    DEPTHWISE_TIME = 2            # times as long as a product takes for as many multiply-adds
 
 cdef struct Planes:
     Convolution conv
     const primitives* table
-    char* scratch                 # of a slot: a band, a plane of x, a plane of dy, the lanes of dw
-    size_t slot_bytes, band_bytes, x_bytes, y_bytes
+    Team team                     # of a slot: a band, a plane of x, a plane of dy, the lanes of dw
+    size_t band_bytes, x_bytes, y_bytes
 
 
 cdef bint rows_fit(const Convolution* conv) noexcept nogil:
@@ -60,16 +60,11 @@ cdef const char* plane_of_y(const Planes* v, Py_ssize_t image, Py_ssize_t output
     return y
 
 
-cdef int run(Planes* v, task_fn task, Py_ssize_t count, size_t slot_bytes) except -1 nogil:
-    cdef double cost = multiply_adds(&v.conv) / count      # of a task
-    cdef int threads = num_threads() if cost * count >= SERIAL_TAPS else 1
-    threads = <int>max(1, min(<Py_ssize_t>threads, count))
-    v.slot_bytes = round_to_line(v.band_bytes + slot_bytes)
-    v.scratch = <char*>workspace(v.slot_bytes * <size_t>threads)
-    if v.scratch == NULL:
-        raise MemoryError("no memory for the planes of a convolution")
-    parallel_for(task, v, count, <Py_ssize_t>max(1.0, min(SERIAL_TAPS / (8 * cost + 1), count / (4.0 * threads))), threads)
-    workspace_done()
+cdef int run_planes(Planes* v, task_fn task, Py_ssize_t count, size_t slot_bytes) except -1 nogil:
+    cdef double work = DEPTHWISE_TIME * convolution_work(&v.conv)
+    team_begin(&v.team, work, count, 0, v.band_bytes + slot_bytes)
+    team_run(&v.team, task, v, count, work)
+    team_end()
     return 0
 
 
@@ -78,7 +73,7 @@ cdef void forward_planes(void* context, Py_ssize_t first, Py_ssize_t last, int s
     cdef const Convolution* conv = &v.conv
     cdef Py_ssize_t size = v.table.itemsize, taps = conv.x.kh * conv.x.kw, all_outputs = conv.groups * conv.outputs, r, output
     cdef windows x
-    cdef char* band = v.scratch + <size_t>slot * v.slot_bytes
+    cdef char* band = slot_of(&v.team, slot)
     cdef char* y
     for r in range(first, last):
         output = r % all_outputs
@@ -93,7 +88,7 @@ cdef void forward_planes(void* context, Py_ssize_t first, Py_ssize_t last, int s
 cdef int rows_forward(const Convolution* conv) except -1 nogil:
     cdef Planes v
     begin(&v, conv, depthwise_forward_band(&conv.x, conv.table.itemsize))
-    return run(&v, forward_planes, conv.images * conv.groups * conv.outputs, v.x_bytes)
+    return run_planes(&v, forward_planes, conv.images * conv.groups * conv.outputs, v.x_bytes)
 
 
 cdef void image_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -101,7 +96,7 @@ cdef void image_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slo
     cdef const Convolution* conv = &v.conv
     cdef Py_ssize_t size = v.table.itemsize, taps = conv.x.kh * conv.x.kw, r, output, i, row
     cdef const char* dy
-    cdef char* band = v.scratch + <size_t>slot * v.slot_bytes
+    cdef char* band = slot_of(&v.team, slot)
     for r in range(first, last):
         for i in range(conv.outputs):
             output = r % conv.groups * conv.outputs + i
@@ -113,14 +108,14 @@ cdef void image_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slo
 cdef int rows_image_gradient(const Convolution* conv) except -1 nogil:
     cdef Planes v
     begin(&v, conv, depthwise_gradient_band(&conv.x, conv.table.itemsize))
-    return run(&v, image_planes, conv.images * conv.groups, v.y_bytes)
+    return run_planes(&v, image_planes, conv.images * conv.groups, v.y_bytes)
 
 
 cdef void weight_outputs(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # The images of an output channel one after the other, in lanes; then the lanes of each tap
     cdef const Planes* v = <const Planes*>context
     cdef Py_ssize_t size = v.table.itemsize, taps = v.conv.x.kh * v.conv.x.kw, image, output, row
-    cdef char* band = v.scratch + <size_t>slot * v.slot_bytes
+    cdef char* band = slot_of(&v.team, slot)
     cdef char* x_copy = band + v.band_bytes
     cdef char* y_copy = x_copy + v.x_bytes
     cdef double* lanes = <double*>(y_copy + v.y_bytes)
@@ -138,5 +133,5 @@ cdef void weight_outputs(void* context, Py_ssize_t first, Py_ssize_t last, int s
 cdef int rows_weight_gradient(const Convolution* conv) except -1 nogil:
     cdef Planes v
     begin(&v, conv, depthwise_forward_band(&conv.x, conv.table.itemsize))
-    return run(&v, weight_outputs, conv.groups * conv.outputs,
-               v.x_bytes + v.y_bytes + <size_t>(conv.x.kh * conv.x.kw * v.table.lanes) * sizeof(double))
+    return run_planes(&v, weight_outputs, conv.groups * conv.outputs,
+                      v.x_bytes + v.y_bytes + <size_t>(conv.x.kh * conv.x.kw * v.table.lanes) * sizeof(double))

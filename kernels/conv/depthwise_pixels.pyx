@@ -5,15 +5,14 @@ y and dx have the same bits in both forms.
 """
 from libc.string cimport memset
 
-from npkernels._kernels.convolution cimport Convolution, multiply_adds, windows_of_y
+from npkernels._kernels.convolution cimport Convolution, convolution_work, windows_of_y
 from npkernels._kernels.depthwise cimport rows_fit
 from npkernels._kernels.primitives cimport pixels_forward_band, pixels_gradient_band, primitives, windows
-from npkernels._kernels.product cimport ceil_div
-from npkernels._kernels.runtime cimport num_threads, parallel_for, task_fn, workspace, workspace_done
-from npkernels._kernels.scalars cimport put, round_to_line
+from npkernels._kernels.runtime cimport Team, slot_of, task_fn, team_begin, team_end, team_run
+from npkernels._kernels.scalars cimport ceil_div, put, round_to_line
 
 cdef enum:
-    SERIAL_TAPS = 250000          # multiply-adds that are not worth a second thread
+    DEPTHWISE_TIME = 2            # times as long as a product takes for as many multiply-adds
     MOST_BYTES = 4 << 20          # of the pixels of a band, which wide padding makes large too
 
 cdef struct Blocks:
@@ -21,8 +20,8 @@ cdef struct Blocks:
     const primitives* table
     windows y                     # y or dy is seen through windows of one pixel
     Py_ssize_t channels, taps, blocks
-    char* scratch                 # of a slot: kernels or their sums, then pixels
-    size_t slot_bytes, kernel_bytes
+    Team team                     # of a slot: kernels or their sums, then pixels
+    size_t kernel_bytes
 
 
 cdef bint pixels_fit(const Convolution* conv) noexcept nogil:
@@ -38,16 +37,11 @@ cdef void begin(Blocks* v, const Convolution* conv) noexcept nogil:
     v.kernel_bytes = round_to_line(<size_t>(v.taps * v.table.lanes) * sizeof(double))
 
 
-cdef int run(Blocks* v, task_fn task, Py_ssize_t count, Py_ssize_t pixels) except -1 nogil:
-    cdef double work = multiply_adds(&v.conv)
-    cdef int threads = <int>max(1, min(<Py_ssize_t>(num_threads() if work >= SERIAL_TAPS else 1), count))
-    cdef Py_ssize_t grain = <Py_ssize_t>max(1.0, min(count * SERIAL_TAPS / (8 * work), count / (4.0 * threads)))
-    v.slot_bytes = v.kernel_bytes + round_to_line(<size_t>(pixels * v.table.lanes * v.table.itemsize))
-    v.scratch = <char*>workspace(v.slot_bytes * <size_t>threads)
-    if v.scratch == NULL:
-        raise MemoryError("no memory for the pixels of a convolution")
-    parallel_for(task, v, count, grain, threads)
-    workspace_done()
+cdef int run_blocks(Blocks* v, task_fn task, Py_ssize_t count, Py_ssize_t pixels) except -1 nogil:
+    cdef double work = DEPTHWISE_TIME * convolution_work(&v.conv)
+    team_begin(&v.team, work, count, 0, v.kernel_bytes + <size_t>(pixels * v.table.lanes * v.table.itemsize))
+    team_run(&v.team, task, v, count, work)
+    team_end()
     return 0
 
 
@@ -69,7 +63,7 @@ cdef void forward_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int s
     cdef const Blocks* v = <const Blocks*>context
     cdef const Convolution* conv = &v.conv
     cdef Py_ssize_t size = v.table.itemsize, plane = conv.x.oh * conv.x.ow, task, c, channels
-    cdef char* kernels = v.scratch + <size_t>slot * v.slot_bytes
+    cdef char* kernels = slot_of(&v.team, slot)
     cdef char* y
     cdef windows x
     for task in range(first, last):
@@ -85,15 +79,15 @@ cdef void forward_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int s
 cdef int pixels_forward(const Convolution* conv) except -1 nogil:
     cdef Blocks v
     begin(&v, conv)
-    return run(&v, forward_blocks, conv.images * v.blocks,
-               pixels_forward_band(&conv.x, v.table.lanes * v.table.itemsize).pixels)
+    return run_blocks(&v, forward_blocks, conv.images * v.blocks,
+                      pixels_forward_band(&conv.x, v.table.lanes * v.table.itemsize).pixels)
 
 
 cdef void image_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Blocks* v = <const Blocks*>context
     cdef const windows* x = &v.conv.x
     cdef Py_ssize_t task, c, channels
-    cdef char* kernels = v.scratch + <size_t>slot * v.slot_bytes
+    cdef char* kernels = slot_of(&v.team, slot)
     cdef windows dy
     for task in range(first, last):
         c = begin_block(v, task % v.blocks, kernels, &channels)
@@ -106,14 +100,14 @@ cdef void image_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slo
 cdef int pixels_image_gradient(const Convolution* conv) except -1 nogil:
     cdef Blocks v
     begin(&v, conv)
-    return run(&v, image_blocks, conv.images * v.blocks, pixels_gradient_band(&conv.x).pixels)
+    return run_blocks(&v, image_blocks, conv.images * v.blocks, pixels_gradient_band(&conv.x).pixels)
 
 
 cdef void weight_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # All images of a block of channels, one after the other
     cdef const Blocks* v = <const Blocks*>context
     cdef Py_ssize_t lanes = v.table.lanes, block, c, i, t, image
-    cdef char* memory = v.scratch + <size_t>slot * v.slot_bytes
+    cdef char* memory = slot_of(&v.team, slot)
     cdef double* sums = <double*>memory
     cdef windows x, dy
     for block in range(first, last):
@@ -130,4 +124,4 @@ cdef void weight_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int sl
 cdef int pixels_weight_gradient(const Convolution* conv) except -1 nogil:
     cdef Blocks v
     begin(&v, conv)
-    return run(&v, weight_blocks, v.blocks, pixels_forward_band(&conv.x, v.table.lanes * v.table.itemsize).pixels)
+    return run_blocks(&v, weight_blocks, v.blocks, pixels_forward_band(&conv.x, v.table.lanes * v.table.itemsize).pixels)

@@ -8,9 +8,10 @@ image n (kernels/conv/conv.h). Groups are products of their own.
 from npkernels._kernels.convolution cimport Convolution, group_of, image_of, step_of_rows
 from npkernels._kernels.primitives cimport START_ROW_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, windows
 from npkernels._kernels.product cimport (
-    SERIAL_FLOP, SUM_BLOCK, Product, ceil_div, product_begin, product_plan, product_run, product_serial,
+    SUM_BLOCK, Product, product_begin, product_plan, product_run, product_serial,
 )
-from npkernels._kernels.runtime cimport num_threads, parallel_for, workspace, workspace_done
+from npkernels._kernels.runtime cimport slot_of, team_begin, team_end, team_run, threads_for, work_of
+from npkernels._kernels.scalars cimport ceil_div, round_up
 from npkernels._kernels.stack cimport Stack, stack_run
 
 cdef struct Direct:
@@ -81,7 +82,7 @@ cdef void pack_runs(const Product* g, Py_ssize_t p0, Py_ssize_t k_count, Py_ssiz
     cdef const Convolution* conv = &d.conv
     cdef const windows* v = &conv.x
     cdef Py_ssize_t taps = v.kh * v.kw, channel, row, column
-    cdef Py_ssize_t count = min(g.run_length, ceil_div(columns, g.table.lanes) * g.table.lanes + g.run_extra)
+    cdef Py_ssize_t count = min(g.run_length, round_up(columns, g.table.lanes) + g.run_extra)
     for channel in range(p0 // taps, (p0 + k_count) // taps):
         for row in range(d.flat.phases_h):
             for column in range(d.flat.phases_w):
@@ -156,7 +157,7 @@ cdef void run_flat(void* context, Py_ssize_t first, Py_ssize_t last, int slot) n
         if g.bias != NULL:
             g.bias = d.conv.bias + i * g.table.itemsize
         g.m = v.g.m * (row + 1) // v.rows - i
-        product_serial(g, g.scratch + <size_t>slot * g.scratch_bytes)
+        product_serial(g, slot_of(&v.g.team, slot))
 
 
 cdef void locate_taps(const Direct* d, Py_ssize_t* runs) noexcept nogil:
@@ -175,27 +176,23 @@ cdef void locate_taps(const Direct* d, Py_ssize_t* runs) noexcept nogil:
 cdef int flat_run(const Convolution* conv) except -1 nogil:
     cdef Direct d
     cdef Product* g = &d.g
-    cdef Py_ssize_t wanted = 3 * num_threads(), tasks = conv.groups * conv.images
-    cdef int threads = num_threads()
-    cdef Py_ssize_t* runs
+    cdef Py_ssize_t tasks = conv.groups * conv.images, wanted
+    cdef double work
     begin(&d, conv)
     d.flat = flat_layout_of(&conv.x)
     d.bands = d.rows = 1
-    if 2.0 * g.m * d.flat.length * g.k * tasks < SERIAL_FLOP:
-        threads = 1
-    elif threads > 1 and tasks < wanted:
+    work = work_of(g.table, 2. * g.m * d.flat.length * g.k * tasks, <double>(g.m + g.k) * d.flat.length * tasks)
+    wanted = 3 * threads_for(work, tasks * g.m * d.flat.length)
+    if wanted > 3 and tasks < wanted:
         d.bands = max(1, min(ceil_div(wanted, tasks), d.flat.length // max(4 * g.table.lanes, 2 * d.flat.extra)))
         d.rows = max(1, min(ceil_div(wanted, tasks * d.bands), g.m // (2 * g.table.tile.rows)))
     tasks *= d.bands * d.rows
-    threads = <int>min(<Py_ssize_t>threads, tasks)
     set_runs(&d, ceil_div(d.flat.length, d.bands))
-    runs = <Py_ssize_t*>workspace(<size_t>g.k_block * sizeof(Py_ssize_t) + g.scratch_bytes * <size_t>threads)
-    if runs == NULL:
-        raise MemoryError("no memory for the packed operands of a product")
-    g.runs, g.scratch = runs, <char*>(runs + g.k_block)
-    locate_taps(&d, runs)
-    parallel_for(run_flat, &d, tasks, 1, threads)
-    workspace_done()
+    team_begin(&g.team, work, tasks, <size_t>g.k_block * sizeof(Py_ssize_t), g.scratch_bytes)
+    g.runs = <Py_ssize_t*>g.team.shared
+    locate_taps(&d, <Py_ssize_t*>g.team.shared)
+    team_run(&g.team, run_flat, &d, tasks, work)
+    team_end()
     return 0
 
 

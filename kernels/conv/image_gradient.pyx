@@ -9,10 +9,11 @@ phases and their kernels are made here.
 """
 cimport numpy as cnp
 
-from npkernels._kernels.convolution cimport Convolution, multiply_adds, step_of_rows, windows_of_y
+from npkernels._kernels.convolution cimport Convolution, convolution_work, step_of_rows, windows_of_y
 from npkernels._kernels.primitives cimport patch_columns, windows
-from npkernels._kernels.product cimport SERIAL_FLOP, Product, ceil_div, odd_lines, product_begin, product_plan, product_serial
-from npkernels._kernels.runtime cimport cache_sizes, empty_array, num_threads, parallel_for, workspace, workspace_done
+from npkernels._kernels.product cimport Product, product_begin, product_plan, product_serial
+from npkernels._kernels.runtime cimport Team, cache_sizes, empty_array, slot_of, team_begin, team_end, team_run, threads_for
+from npkernels._kernels.scalars cimport ceil_div, odd_lines
 
 cnp.import_array()
 
@@ -26,7 +27,7 @@ cdef inline Py_ssize_t gcd(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return a
 
 
-cdef struct Gradient:
+cdef struct ImageGradient:
     Product g                     # of a block
     windows dy                    # 1 x 1: its pixels
     windows x                     # what the windows see of dx
@@ -37,6 +38,7 @@ cdef struct Gradient:
     Py_ssize_t images, channels, outputs, taps        # channels and outputs of a group
     Py_ssize_t image_blocks, channel_blocks
     size_t cols_bytes
+    Team team
 
 
 cdef void pack_pixels(const Product* g, Py_ssize_t p0, Py_ssize_t k_count, Py_ssize_t j0, Py_ssize_t columns,
@@ -44,9 +46,9 @@ cdef void pack_pixels(const Product* g, Py_ssize_t p0, Py_ssize_t k_count, Py_ss
     g.table.conv.patch_block(<const windows*>g.context, p0, k_count, j0, columns, to)
 
 
-cdef void run(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+cdef void sum_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # Blocks of channels of a block of images of a group
-    cdef const Gradient* v = <const Gradient*>context
+    cdef const ImageGradient* v = <const ImageGradient*>context
     cdef Py_ssize_t task, block, group, n, n1, c, c1, size = v.g.table.itemsize, pixels = v.dy.oh * v.dy.ow
     cdef char* scratch
     cdef const char* bias
@@ -59,7 +61,7 @@ cdef void run(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexce
         block = task % v.channel_blocks
         c, c1 = v.channels * block // v.channel_blocks, v.channels * (block + 1) // v.channel_blocks
         g, dy, cols = v.g, v.dy, v.cols
-        scratch = g.scratch + <size_t>slot * (g.scratch_bytes + v.cols_bytes)
+        scratch = slot_of(&v.team, slot)
         dy.x += n * dy.image_stride + group * v.outputs * dy.channel_stride
         g.a += group * v.outputs * g.a_k + c * v.taps * g.a_row
         g.m, g.n, g.context, g.c = (c1 - c) * v.taps, (n1 - n) * pixels, &dy, scratch + g.scratch_bytes
@@ -72,7 +74,7 @@ cdef void run(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexce
                                 v.dx + n * v.dx_image + c * v.dx_channel, v.dx_image, v.dx_channel)
 
 
-cdef void plan(Gradient* v, Py_ssize_t groups, int threads) noexcept nogil:
+cdef void plan_blocks(ImageGradient* v, Py_ssize_t groups, int threads) noexcept nogil:
     cdef Product* g = &v.g
     cdef Py_ssize_t size = g.table.itemsize, pixels = v.dy.oh * v.dy.ow, wanted = 3 * threads if threads > 1 else 1, fit
     v.image_blocks = max(ceil_div(v.images, max(1, BLOCK_PIXELS // pixels)), min(v.images, ceil_div(wanted, groups)))
@@ -88,23 +90,20 @@ cdef void plan(Gradient* v, Py_ssize_t groups, int threads) noexcept nogil:
 
 
 cdef int columns_run(const Convolution* conv) except -1 nogil:
-    cdef Gradient v
+    cdef ImageGradient v
     cdef Product* g = &v.g
-    cdef int threads = num_threads()
+    cdef double work = convolution_work(conv)
+    cdef Py_ssize_t tasks
     v.x, v.dy = conv.x, windows_of_y(conv)
     v.images, v.outputs, v.channels, v.taps = conv.images, conv.outputs, conv.channels, v.x.kh * v.x.kw
     v.dx, v.dx_image, v.dx_channel, v.bias = <char*>conv.x.x, v.x.image_stride, v.x.channel_stride, conv.bias
     product_begin(g, conv.typenum, 0, 0, v.outputs)
     g.table, g.a, g.a_row, g.a_k = conv.table, conv.w.data, step_of_rows(conv), conv.w.output
-    if 2 * multiply_adds(conv) < SERIAL_FLOP:
-        threads = 1
-    plan(&v, conv.groups, threads)
-    threads = <int>min(<Py_ssize_t>threads, conv.groups * v.image_blocks * v.channel_blocks)
-    g.scratch = <char*>workspace((g.scratch_bytes + v.cols_bytes) * <size_t>threads)
-    if g.scratch == NULL:
-        raise MemoryError("no memory for the columns of an image's gradient")
-    parallel_for(run, &v, conv.groups * v.image_blocks * v.channel_blocks, 1, threads)
-    workspace_done()
+    plan_blocks(&v, conv.groups, threads_for(work, conv.groups * v.images * v.channels))
+    tasks = conv.groups * v.image_blocks * v.channel_blocks
+    team_begin(&v.team, work, tasks, 0, g.scratch_bytes + v.cols_bytes)
+    team_run(&v.team, sum_blocks, &v, tasks, work)
+    team_end()
     return 0
 
 
@@ -130,6 +129,8 @@ cdef void turn_channels(void* context, Py_ssize_t first, Py_ssize_t last, int sl
 
 cdef cnp.ndarray weights_as_rows(Convolution* conv):
     cdef Turn v
+    cdef Team team
+    cdef double work
     cdef cnp.ndarray rows
     cdef cnp.npy_intp shape[2]
     cdef Py_ssize_t a, b, t, kw = conv.x.kw, size = conv.table.itemsize
@@ -137,17 +138,16 @@ cdef cnp.ndarray weights_as_rows(Convolution* conv):
     shape[0], shape[1] = conv.groups * conv.outputs, odd_lines(conv.channels * v.taps)
     rows = empty_array(2, shape, conv.typenum)
     v.to, v.row = <char*>cnp.PyArray_DATA(rows), shape[1]
-    v.offsets = <Py_ssize_t*>workspace(<size_t>max(1, v.taps) * sizeof(Py_ssize_t))
-    if v.offsets == NULL:
-        raise MemoryError("no memory for the places of a kernel's taps")
+    work = 0.5 * shape[0] * shape[1]         # numbers come one by one
+    team_begin(&team, work, conv.groups * ceil_div(conv.outputs, 16), <size_t>v.taps * sizeof(Py_ssize_t), 0)
+    v.offsets = <Py_ssize_t*>team.shared
     for a in range(conv.x.kh):
         for b in range(kw):
             t = a * kw + b
             v.offsets[v.taps - 1 - t if conv.w.turned else t] = a * conv.w.row + b * conv.w.column
     with nogil:
-        parallel_for(turn_channels, &v, conv.groups * ceil_div(conv.outputs, 16),
-                     max(1, 4096 // max(1, conv.channels * v.taps)), num_threads())
-        workspace_done()
+        team_run(&team, turn_channels, &v, conv.groups * ceil_div(conv.outputs, 16), work)
+        team_end()
     conv.w.data, conv.w.output, conv.w.turned = v.to, v.row * size, False
     conv.w.group, conv.w.channel, conv.w.row, conv.w.column = conv.outputs * v.row * size, v.taps * size, kw * size, size
     return rows

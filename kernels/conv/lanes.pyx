@@ -10,14 +10,14 @@ transposed on their way to y. Left out are products with zeros alone, so that th
 from libc.math cimport isfinite
 from libc.string cimport memcmp, memcpy, memset
 
-from npkernels._kernels.convolution cimport Convolution, Images, Weights, group_of, multiply_adds, step_of_rows
+from npkernels._kernels.convolution cimport Convolution, Images, Weights, convolution_work, group_of, step_of_rows
 from npkernels._kernels.primitives cimport (
     START_C, START_COLUMN_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, primitives, tile_taps_fn, window_taps,
     windows,
 )
-from npkernels._kernels.product cimport SERIAL_FLOP, SUM_BLOCK, ceil_div
-from npkernels._kernels.runtime cimport cache_sizes, num_threads, parallel_for, workspace, workspace_done
-from npkernels._kernels.scalars cimport round_to_line
+from npkernels._kernels.product cimport SUM_BLOCK
+from npkernels._kernels.runtime cimport Team, cache_sizes, slot_of, team_begin, team_end, team_run, threads_for, work_of
+from npkernels._kernels.scalars cimport ceil_div, round_to_line
 from npkernels._kernels.windows cimport end_inside, first_inside, pairs_inside
 
 cdef enum:
@@ -26,6 +26,7 @@ cdef enum:
     PANELS_BYTES = 4 << 20        # the most of the weights that are packed at a time
     BAND_BYTES = 1 << 20          # the most of a row of windows and of what it sees
     GROUP_TAPS = 32               # of several channels that are listed
+    PACK_BYTES = 4                # that are copied in the time in which a byte of the weights is packed
 
 cdef struct Lanes:
     Convolution conv
@@ -40,7 +41,7 @@ cdef struct Lanes:
     double* sums                             # of the panels of a range of outputs
     char* biases                             # 0 up to whole vectors
     char* panels
-    char* scratch
+    Team team
     size_t copy_bytes, c_bytes, slot_bytes
     Py_ssize_t first, count                  # the range of outputs of the group at work
 
@@ -107,7 +108,7 @@ cdef void begin(Lanes* v, const Convolution* conv, bint across) noexcept nogil:
     v.skips = down * (pairs_inside(x.ow, x.sw, x.kw, x.dw, x.left, x.w) if across else x.ow * x.kw) < x.kh * x.kw * x.oh * x.ow
 
 
-cdef void plan(Lanes* v, int threads) noexcept nogil:
+cdef void plan_blocks(Lanes* v, int threads) noexcept nogil:
     cdef windows* x = &v.conv.x
     cdef Py_ssize_t size = v.table.itemsize, widest = v.table.lanes * v.table.tile.vectors, taps = x.kh * x.kw
     cdef Py_ssize_t budget = cache_sizes().l2 // 2, wanted = 3 * threads, images, rows = x.oh
@@ -269,7 +270,7 @@ cdef void run_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
     cdef const windows* x = &v.conv.x
     cdef Py_ssize_t lanes = v.table.lanes, vectors = ceil_div(v.count, lanes), task, q, start, images = v.conv.images
     cdef Py_ssize_t panels = panel_count(vectors, v.table.tile.vectors)
-    cdef char* copies = v.scratch + <size_t>slot * v.slot_bytes
+    cdef char* copies = slot_of(&v.team, slot)
     cdef Piece block
     block.c = copies + v.copy_bytes
     block.places = <Py_ssize_t*>(block.c + 2 * v.c_bytes)
@@ -289,44 +290,39 @@ cdef void run_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
             run_panel(v, block, start, panel_start(vectors, panels, q + 1) * lanes - start)
 
 
-cdef int run_range(Lanes* v, int threads) noexcept nogil:
+cdef int run_range(Lanes* v, double work) noexcept nogil:
     # Whether taps may be skipped: 0 times an infinite weight is NaN.
     cdef Py_ssize_t size = v.table.itemsize, panels = panel_count(ceil_div(v.count, v.table.lanes), v.table.tile.vectors), q
     if v.conv.bias != NULL:
         memcpy(v.biases, v.conv.bias + v.first * size, v.count * size)
-    parallel_for(pack_weights, v, panels, 1, <int>min(<Py_ssize_t>threads, panels))
+    team_run(&v.team, pack_weights, v, panels, work_of(v.table, 0, <double>v.count * v.k * size * PACK_BYTES))
     for q in range(panels):
         if not isfinite(v.sums[q]):
             return False
-    parallel_for(run_blocks, v, v.image_blocks * v.bands, 1, threads)
+    team_run(&v.team, run_blocks, v, v.image_blocks * v.bands, work)
     return True
 
 
 cdef int lanes_run(const Convolution* conv, bint across) except -1 nogil:
-    cdef int threads = num_threads(), done = True
+    cdef double work = convolution_work(conv)
+    cdef int done = True
     cdef Py_ssize_t size = conv.table.itemsize, outputs, vectors, group
     cdef size_t bias_bytes, panel_bytes, sum_bytes
     cdef Lanes v
     begin(&v, conv, across)
-    if 2 * multiply_adds(conv) < SERIAL_FLOP:
-        threads = 1
-    plan(&v, threads)
-    threads = <int>min(<Py_ssize_t>threads, v.image_blocks * v.bands)
+    plan_blocks(&v, threads_for(work, conv.images * conv.x.oh))
     vectors = ceil_div(min(v.range, conv.outputs), v.table.lanes)
     outputs, sum_bytes = vectors * v.table.lanes, round_to_line(<size_t>vectors * sizeof(double))
     bias_bytes, panel_bytes = round_to_line(<size_t>(outputs * size)), round_to_line(<size_t>(outputs * v.k * size))
-    v.sums = <double*>workspace(sum_bytes + bias_bytes + panel_bytes + v.slot_bytes * <size_t>threads)
-    if v.sums == NULL:
-        raise MemoryError("no memory for the packed weights of a convolution")
-    v.biases = <char*>v.sums + sum_bytes
+    team_begin(&v.team, work, v.image_blocks * v.bands, sum_bytes + bias_bytes + panel_bytes, v.slot_bytes)
+    v.sums, v.biases = <double*>v.team.shared, v.team.shared + sum_bytes
     v.panels = v.biases + bias_bytes
-    v.scratch = v.panels + panel_bytes
     memset(v.biases, 0, bias_bytes)
     for group in range(conv.groups):
         v.conv, v.first = group_of(conv, group), 0
         while v.first < conv.outputs and done:
             v.count = min(v.range, conv.outputs - v.first)
-            done = run_range(&v, threads)
+            done = run_range(&v, work / conv.groups * v.count / conv.outputs)
             v.first += v.count
-    workspace_done()
+    team_end()
     return done

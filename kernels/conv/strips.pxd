@@ -1,6 +1,6 @@
 """The tiles of Winograd's forms: those of an image in rows, a row cut into strips of up to WINOGRAD_TILES, all alike."""
 from npkernels._kernels.primitives cimport WINOGRAD_TILES
-from npkernels._kernels.product cimport ceil_div
+from npkernels._kernels.scalars cimport ceil_div
 
 cdef struct Strips:
     Py_ssize_t rows, columns                 # tiles of an image

@@ -4,7 +4,7 @@ cimport numpy as cnp
 from npkernels._kernels.convolution cimport set_windows
 from npkernels._kernels.layout cimport read_strides
 from npkernels._kernels.primitives cimport patch_columns, primitives, windows
-from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for
+from npkernels._kernels.runtime cimport Team, primitives_for, team_begin, team_end, team_run, work_of
 
 cnp.import_array()
 
@@ -34,13 +34,16 @@ def unfold(
     object geometry,
 ):
     cdef Columns v
-    cdef Py_ssize_t grain
+    cdef Team team
+    cdef double work
     v.table = primitives_for(cnp.PyArray_TYPE(x))
     set_windows(&v.patches, x, geometry)
     v.channels, v.cols = cnp.PyArray_DIMS(x)[1], <char*>cnp.PyArray_DATA(cols)
-    grain = max(1, 65536 // max(1, cnp.PyArray_DIMS(cols)[2] * v.patches.kh * v.patches.kw))
+    work = work_of(v.table, 0, 2. * cnp.PyArray_NBYTES(cols))
     with nogil:
-        parallel_for(unfold_channels, &v, cnp.PyArray_DIMS(x)[0] * v.channels, grain, num_threads())
+        team_begin(&team, work, cnp.PyArray_DIMS(x)[0] * v.channels, 0, 0)
+        team_run(&team, unfold_channels, &v, cnp.PyArray_DIMS(x)[0] * v.channels, work)
+        team_end()
 
 
 cdef void fold_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -65,13 +68,17 @@ def fold(
 ):
     cdef Columns v
     cdef cnp.npy_intp s[3]
-    cdef Py_ssize_t planes = cnp.PyArray_DIMS(x)[0] * cnp.PyArray_DIMS(x)[1], grain
+    cdef Py_ssize_t planes = cnp.PyArray_DIMS(x)[0] * cnp.PyArray_DIMS(x)[1]
+    cdef Team team
+    cdef double work
     read_strides(cols, s)
     v.table = primitives_for(cnp.PyArray_TYPE(x))
     set_windows(&v.patches, x, geometry)
     v.channels = max(1, cnp.PyArray_DIMS(x)[1])
     v.x, v.cols = <char*>cnp.PyArray_DATA(x), <char*>cnp.PyArray_DATA(cols)
     v.image, v.row, v.column = s[0], s[1], s[2]
-    grain = max(1, 65536 // max(1, cnp.PyArray_DIMS(cols)[2] * v.patches.kh * v.patches.kw))
+    work = work_of(v.table, 0, 2. * cnp.PyArray_NBYTES(cols))
     with nogil:
-        parallel_for(fold_planes, &v, planes, grain, num_threads())
+        team_begin(&team, work, planes, 0, 0)
+        team_run(&team, fold_planes, &v, planes, work)
+        team_end()

@@ -12,13 +12,13 @@ up to SUM_BLOCK pixels that are added in double, so that neither threads nor blo
 from libc.math cimport isfinite
 from libc.string cimport memset
 
-from npkernels._kernels.convolution cimport Convolution, Images
+from npkernels._kernels.convolution cimport Convolution, Images, convolution_work
 from npkernels._kernels.primitives cimport (
     START_C, START_ZERO, flat_layout, flat_layout_of, panel_count, panel_start, picture_pixels, primitives, windows,
 )
-from npkernels._kernels.product cimport SERIAL_FLOP, SUM_BLOCK, ceil_div
-from npkernels._kernels.runtime cimport cache_sizes, num_threads, parallel_for, workspace, workspace_done
-from npkernels._kernels.scalars cimport round_to_line
+from npkernels._kernels.product cimport SUM_BLOCK
+from npkernels._kernels.runtime cimport Team, cache_sizes, slot_of, team_begin, team_end, team_run, threads_for, work_of
+from npkernels._kernels.scalars cimport ceil_div, round_to_line, round_up
 from npkernels._kernels.windows cimport end_inside, first_inside
 
 cdef enum:
@@ -33,8 +33,9 @@ cdef enum:
     MOST_WIDTH = 512              # of a block, in windows of a row
     MOST_EXTRA = 1 << 16          # numbers of a flat copy beyond its windows
     TASK_ROWS = 64                # of dw' in a task
+    CHECK_BYTES = 64              # a line of the cache: each thread writes its own
 
-cdef struct Gradient:
+cdef struct WeightGradient:
     const primitives* table
     windows x
     Images dy
@@ -50,12 +51,11 @@ cdef struct Gradient:
     flat_layout layout
     Py_ssize_t run_length, line                               # of a copy; between its lines
     Py_ssize_t* runs                                          # (channel_block, taps): where the taps begin, or channels
-    double* checks                                            # of each thread: not finite if a dy was not
-    char* scratch
+    Team team                                                 # a slot begins with a check: not finite if a dy was not
     size_t a_bytes, slot_bytes
 
 
-cdef void plan(Gradient* v, int threads) noexcept nogil:
+cdef void plan_blocks(WeightGradient* v, int threads) noexcept nogil:
     cdef const primitives* t = v.table
     cdef windows* x = &v.x
     cdef Py_ssize_t size = t.itemsize, panel = t.lanes * t.tile.vectors, k = v.channels * v.taps, tiles, copies, wanted
@@ -84,17 +84,17 @@ cdef void plan(Gradient* v, int threads) noexcept nogil:
     wanted = ceil_div(3 * threads, v.parts * v.groups) if threads > 1 else 1
     if 3 * v.output_ranges * (v.channels * v.taps // TASK_ROWS) < 2 * wanted:
         v.output_ranges = max(v.output_ranges, min(wanted, ceil_div(v.outputs, panel)))
-    v.output_block = ceil_div(ceil_div(v.outputs, v.output_ranges), t.lanes) * t.lanes
+    v.output_block = round_up(ceil_div(v.outputs, v.output_ranges), t.lanes)
     v.output_ranges = ceil_div(v.outputs, v.output_block)
     v.channel_ranges, v.tap_ranges = max(1, min(ceil_div(wanted, v.output_ranges), v.channels * v.taps // TASK_ROWS)), 1
     if v.in_place and v.channels < v.channel_ranges * t.tile.rows:         # which would leave low tiles
         wanted, v.channel_ranges = v.channel_ranges, max(1, v.channels // t.tile.rows)
         v.tap_ranges = min(v.taps, ceil_div(wanted, v.channel_ranges))
     v.a_bytes = round_to_line(<size_t>(v.channel_block * copies * v.run_length * size))
-    v.slot_bytes = round_to_line(v.a_bytes + <size_t>(v.pictures * v.lines * v.width * v.output_block * size))
+    v.slot_bytes = CHECK_BYTES + round_to_line(v.a_bytes + <size_t>(v.pictures * v.lines * v.width * v.output_block * size))
 
 
-cdef void locate_taps(Gradient* v) noexcept nogil:
+cdef void locate_taps(WeightGradient* v) noexcept nogil:
     cdef windows* x = &v.x
     cdef Py_ssize_t r, a, b, phase
     for r in range(v.channel_block * v.taps):
@@ -109,7 +109,7 @@ cdef void locate_taps(Gradient* v) noexcept nogil:
         v.runs[r] = phase * v.run_length + a * x.dh // x.sh * v.layout.pitch + b * x.dw // x.sw
 
 
-cdef void copy_channels(const Gradient* v, const windows* x, Py_ssize_t channel, Py_ssize_t count, Py_ssize_t i, Py_ssize_t j,
+cdef void copy_channels(const WeightGradient* v, const windows* x, Py_ssize_t channel, Py_ssize_t count, Py_ssize_t i, Py_ssize_t j,
                         Py_ssize_t lines, Py_ssize_t width, char* to) noexcept nogil:
     # What the windows (i, j) .. (i + lines - 1, j + width - 1) of one image see of some channels
     cdef Py_ssize_t size = v.table.itemsize, c, row, column
@@ -125,7 +125,7 @@ cdef void copy_channels(const Gradient* v, const windows* x, Py_ssize_t channel,
                 to += v.run_length * size
 
 
-cdef double pack_gradient(const Gradient* v, const char* dy, Py_ssize_t pictures, Py_ssize_t outputs, Py_ssize_t lines,
+cdef double pack_gradient(const WeightGradient* v, const char* dy, Py_ssize_t pictures, Py_ssize_t outputs, Py_ssize_t lines,
                           Py_ssize_t width, char* to) noexcept nogil:
     # Panels of dy (pictures, outputs, lines, width), pixels by outputs, one after the other. Returns their sum if taps may
     # be skipped.
@@ -144,7 +144,7 @@ cdef double pack_gradient(const Gradient* v, const char* dy, Py_ssize_t pictures
     return v.table.rows.sum(pictures * vectors * lanes * lines * width, to) if v.in_place else 0
 
 
-cdef void multiply(const Gradient* v, Py_ssize_t rows, Py_ssize_t outputs, Py_ssize_t lines, Py_ssize_t width, const char* a,
+cdef void multiply(const WeightGradient* v, Py_ssize_t rows, Py_ssize_t outputs, Py_ssize_t lines, Py_ssize_t width, const char* a,
                    const char* b, char* c, int start) noexcept nogil:
     # c (rows, outputs), a row every v.outputs, = or += the copies times the panels
     cdef Py_ssize_t lanes = v.table.lanes, size = v.table.itemsize, vectors = ceil_div(outputs, lanes), s, q, i, first, end
@@ -170,7 +170,7 @@ cdef struct Block:
     char* c                                  # of the first channel and the first output
 
 
-cdef void multiply_tap(const Gradient* v, const Block* block, Py_ssize_t tap, Py_ssize_t channel, Py_ssize_t rows,
+cdef void multiply_tap(const WeightGradient* v, const Block* block, Py_ssize_t tap, Py_ssize_t channel, Py_ssize_t rows,
                        Py_ssize_t first, Py_ssize_t end, int start) noexcept nogil:
     # Of the windows whose tap lies inside the image
     cdef const windows* x = &block.x
@@ -193,7 +193,7 @@ cdef void multiply_tap(const Gradient* v, const Block* block, Py_ssize_t tap, Py
         min(end, block.outputs) - first, start)
 
 
-cdef void multiply_in_place(const Gradient* v, const Block* block, int start) noexcept nogil:
+cdef void multiply_in_place(const WeightGradient* v, const Block* block, int start) noexcept nogil:
     cdef Py_ssize_t lanes = v.table.lanes, vectors = ceil_div(block.outputs, lanes), q, s, c, rows, tap
     cdef Py_ssize_t panels = panel_count(vectors, v.table.tile.vectors), slivers = ceil_div(block.channels, v.table.tile.rows)
     for q in range(panels):
@@ -205,7 +205,7 @@ cdef void multiply_in_place(const Gradient* v, const Block* block, int start) no
                              panel_start(vectors, panels, q + 1) * lanes, start)
 
 
-cdef void multiply_copies(const Gradient* v, const Block* block, char* a, int start) noexcept nogil:
+cdef void multiply_copies(const WeightGradient* v, const Block* block, char* a, int start) noexcept nogil:
     cdef Py_ssize_t c = 0, count, size = v.table.itemsize
     while c < block.channels:
         count = min(v.channel_block, block.channels - c)
@@ -215,11 +215,11 @@ cdef void multiply_copies(const Gradient* v, const Block* block, char* a, int st
         c += count
 
 
-cdef inline bint chains_in_images(const Gradient* v) noexcept nogil:
+cdef inline bint chains_in_images(const WeightGradient* v) noexcept nogil:
     return v.x.oh * v.x.ow > SUM_BLOCK
 
 
-cdef void end_chain(const Gradient* v, const Block* block, bint grown, bint last) noexcept nogil:
+cdef void end_chain(const WeightGradient* v, const Block* block, bint grown, bint last) noexcept nogil:
     # The sums of a chain that has grown are added to the totals; after the last one, these are the sums.
     cdef Py_ssize_t channel, tap, row, size = v.table.itemsize
     cdef double* totals = v.totals + (block.c - v.sums) // size
@@ -232,13 +232,14 @@ cdef void end_chain(const Gradient* v, const Block* block, bint grown, bint last
                 v.table.rows.narrow(block.outputs, totals + row, block.c + row * size)
 
 
-cdef void run(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    cdef const Gradient* v = <const Gradient*>context
+cdef void sum_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    cdef const WeightGradient* v = <const WeightGradient*>context
     cdef Py_ssize_t size = v.table.itemsize, k = v.channels * v.taps, task, part, group, c, o, image, end, length
     cdef int start
     cdef Block block
     cdef const char* dy
-    cdef char* a = v.scratch + <size_t>slot * v.slot_bytes
+    cdef double* check = <double*>slot_of(&v.team, slot)
+    cdef char* a = <char*>check + CHECK_BYTES
     cdef char* b = a + v.a_bytes
     block.b = b
     for task in range(first, last):
@@ -263,7 +264,7 @@ cdef void run(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexce
                 block.lines, block.width = min(v.lines, v.x.oh - block.i), min(v.width, v.x.ow - block.j)
                 dy = (v.dy.data + image * v.dy.image + (group * v.outputs + o) * v.dy.channel + block.i * v.dy.row
                       + block.j * v.dy.column)
-                v.checks[slot] += pack_gradient(v, dy, block.pictures, block.outputs, block.lines, block.width, b)
+                check[0] += pack_gradient(v, dy, block.pictures, block.outputs, block.lines, block.width, b)
                 if v.in_place:
                     multiply_in_place(v, &block, start)
                 else:
@@ -286,7 +287,7 @@ cdef void run(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexce
 
 cdef void add_and_transpose(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # 16 outputs at a time, over all groups: the parts are added to the first, which is then transposed to dw
-    cdef const Gradient* v = <const Gradient*>context
+    cdef const WeightGradient* v = <const WeightGradient*>context
     cdef Py_ssize_t blocks = ceil_div(v.outputs, 16), size = v.table.itemsize, k = v.channels * v.taps, block, group, o, p, r
     cdef Py_ssize_t count, plane = k * v.outputs
     cdef char* sums
@@ -300,48 +301,43 @@ cdef void add_and_transpose(void* context, Py_ssize_t first, Py_ssize_t last, in
         v.table.pack.transpose(k, count, sums, v.outputs, v.dw + (group * plane + o * k) * size, k)
 
 
-cdef int add_up(Gradient* v) except -1 nogil:
+cdef int add_up(WeightGradient* v, double work) except -1 nogil:
     # False if taps outside the image were skipped and a dy is not finite, whose product with 0 is NaN
-    cdef int threads = num_threads(), slot
-    cdef Py_ssize_t tasks, blocks, k = v.channels * v.taps
-    cdef size_t sum_bytes, run_bytes, check_bytes, total_bytes = 0
+    cdef int slot
+    cdef Py_ssize_t tasks, blocks, k = v.channels * v.taps, sums
+    cdef size_t sum_bytes, run_bytes, total_bytes = 0
     cdef double check = 0
-    if 2.0 * v.images * v.groups * v.outputs * v.x.oh * v.x.ow * k < SERIAL_FLOP:
-        threads = 1
-    plan(v, threads)
-    tasks = v.parts * v.groups * v.channel_ranges * v.tap_ranges * v.output_ranges
-    threads = <int>min(<Py_ssize_t>threads, tasks)
-    sum_bytes = round_to_line(<size_t>(v.parts * v.groups * k * v.outputs * v.table.itemsize))
+    plan_blocks(v, threads_for(work, v.images * v.groups * k * v.outputs))
+    tasks, sums = v.parts * v.groups * v.channel_ranges * v.tap_ranges * v.output_ranges, v.parts * v.groups * k * v.outputs
+    sum_bytes = round_to_line(<size_t>(sums * v.table.itemsize))
     run_bytes = round_to_line(<size_t>(v.channel_block * v.taps) * sizeof(Py_ssize_t))
-    check_bytes = round_to_line(<size_t>threads * sizeof(double))
     blocks = ceil_div(v.x.oh, v.lines) * ceil_div(v.x.ow, v.width) if chains_in_images(v) else 1
     if ceil_div(v.images, v.parts) * blocks > v.chain:
-        total_bytes = round_to_line(<size_t>(v.parts * v.groups * k * v.outputs) * sizeof(double))
-    v.sums = <char*>workspace(sum_bytes + run_bytes + check_bytes + total_bytes + v.slot_bytes * <size_t>threads)
-    if v.sums == NULL:
-        raise MemoryError("no memory for the gradient of the weights")
-    v.runs, v.checks = <Py_ssize_t*>(v.sums + sum_bytes), <double*>(v.sums + sum_bytes + run_bytes)
-    v.totals = <double*>(v.sums + sum_bytes + run_bytes + check_bytes) if total_bytes > 0 else NULL
-    v.scratch = v.sums + sum_bytes + run_bytes + check_bytes + total_bytes
-    memset(v.checks, 0, check_bytes + total_bytes)
+        total_bytes = <size_t>sums * sizeof(double)
+    team_begin(&v.team, work, tasks, sum_bytes + run_bytes + total_bytes, v.slot_bytes)
+    v.sums, v.runs = v.team.shared, <Py_ssize_t*>(v.team.shared + sum_bytes)
+    v.totals = <double*>(v.sums + sum_bytes + run_bytes) if total_bytes > 0 else NULL
+    memset(v.sums + sum_bytes + run_bytes, 0, total_bytes)
+    for slot in range(v.team.threads):
+        (<double*>slot_of(&v.team, slot))[0] = 0
     locate_taps(v)
-    parallel_for(run, v, tasks, 1, threads)
-    for slot in range(threads):
-        check += v.checks[slot]
+    team_run(&v.team, sum_tasks, v, tasks, work)
+    for slot in range(v.team.threads):
+        check += (<double*>slot_of(&v.team, slot))[0]
     if isfinite(check):
-        parallel_for(add_and_transpose, v, v.groups * ceil_div(v.outputs, 16), 1, threads)
-    workspace_done()
+        team_run(&v.team, add_and_transpose, v, v.groups * ceil_div(v.outputs, 16), work_of(v.table, 0, sum_bytes))
+    team_end()
     return isfinite(check) != 0
 
 
 cdef int sums_run(const Convolution* conv) except -1 nogil:
-    cdef Gradient v
+    cdef WeightGradient v
     v.table, v.x, v.dy, v.dw = conv.table, conv.x, conv.y, conv.w.data
     v.images, v.groups, v.channels, v.outputs = conv.images, conv.groups, conv.channels, conv.outputs
     v.taps, v.layout = v.x.kh * v.x.kw, flat_layout_of(&v.x)
     v.in_place = ((v.channels >= FEW_CHANNELS or v.layout.phases_h * v.layout.phases_w == v.taps)
                   and (v.x.image_stride | v.x.channel_stride | v.x.row_stride | v.x.column_stride) % v.table.itemsize == 0)
-    if not add_up(&v):
+    if not add_up(&v, convolution_work(conv)):
         v.in_place = False
-        add_up(&v)
+        add_up(&v, convolution_work(conv))
     return 0

@@ -18,15 +18,15 @@ from npkernels._kernels.primitives cimport (
     START_C, START_ZERO, WINOGRAD_PARTS, WINOGRAD_PIXELS, WINOGRAD_PLANES, WINOGRAD_TILES, activation_fn, panel_count,
     panel_start, primitives, windows, winograd_primitives,
 )
-from npkernels._kernels.product cimport SERIAL_FLOP, ceil_div, odd_lines
-from npkernels._kernels.runtime cimport cache_sizes, num_threads, parallel_for, workspace, workspace_done
-from npkernels._kernels.scalars cimport round_to_line
+from npkernels._kernels.runtime cimport Team, cache_sizes, slot_of, team_begin, team_end, team_run, threads_for, work_of
+from npkernels._kernels.scalars cimport ceil_div, odd_lines, round_to_line
 from npkernels._kernels.strips cimport Strips, first_tile, locate, set_strips
 
 cdef enum:
     BLOCK_TILES = 64                 # the most in a block
     MOST_BYTES = 8 << 20             # of U, V, M and pixels of a thread: what it may hold of the last cache
     PACKED_CHANNELS = 16             # of the kernels that are packed at a time
+    TRANSFORM_BYTES = 4              # that are copied in the time in which a byte of U or V is made
 
 cdef struct Winograd:
     const primitives* table
@@ -48,7 +48,7 @@ cdef struct Winograd:
     Py_ssize_t u_plane, v_plane, v_tile, m_plane       # elements
     char* u                          # for every thread its own if by_outputs, else shared
     char* tiles_of_all               # V if by_outputs
-    char* scratch
+    Team team
     size_t slot_bytes, shared_bytes, u_bytes, v_bytes, m_bytes
     size_t pixel_bytes               # of the pixels of a strip and its energies, or of the kernels that are packed
     char* extents                    # of the kernels of the range: (ranges of channels, 2, count), as U shared or not
@@ -123,7 +123,7 @@ cdef void transform_kernels(void* context, Py_ssize_t first, Py_ssize_t last, in
     cdef const Winograd* v = <const Winograd*>context
     cdef Py_ssize_t lanes = v.table.lanes, size = v.table.itemsize, parts = ceil_div(v.channels, PACKED_CHANNELS), task
     cdef Py_ssize_t vectors = range_vectors(v), start, end, c, channels, part
-    cdef char* taps = v.scratch + <size_t>slot * v.slot_bytes
+    cdef char* taps = slot_of(&v.team, slot)
     for task in range(first, last):
         start = panel_start(vectors, v.panels, task // parts) * lanes
         end = panel_start(vectors, v.panels, task // parts + 1) * lanes
@@ -224,7 +224,7 @@ cdef void run_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
     cdef const Winograd* v = <const Winograd*>context
     cdef Py_ssize_t block, start, end, tiles, q0, q1, lanes = v.table.lanes, vectors = range_vectors(v)
     cdef Py_ssize_t held = v.part // (lanes * v.table.tile.vectors)
-    cdef char* a = v.scratch + <size_t>slot * v.slot_bytes
+    cdef char* a = slot_of(&v.team, slot)
     cdef char* m = a + v.v_bytes
     cdef char* pixels = m + v.m_bytes
     for block in range(first, last):
@@ -244,7 +244,7 @@ cdef void transform_all_tiles(void* context, Py_ssize_t first, Py_ssize_t last, 
     cdef Py_ssize_t strip
     for strip in range(first, last):
         transform_tiles(v, strip, strip + 1, v.tiles_of_all + first_tile(&v.strips, strip) * v.v_tile * v.table.itemsize,
-                        v.scratch + <size_t>slot * v.slot_bytes)
+                        slot_of(&v.team, slot))
 
 
 cdef void multiply_blocks(const Winograd* v, const char* a, char* m, bint begins, bint ends) noexcept nogil:
@@ -255,7 +255,7 @@ cdef void multiply_blocks(const Winograd* v, const char* a, char* m, bint begins
         tile = first_tile(&v.strips, start)
         multiply(v, first_tile(&v.strips, end) - tile, 0, 1, a + tile * v.v_tile * size, m, START_ZERO if begins else START_C)
         if ends:
-            store_tiles(v, start, end, 0, v.count, m, v.scratch)
+            store_tiles(v, start, end, 0, v.count, m, v.team.slots)
         start = end
 
 
@@ -267,9 +267,9 @@ cdef void run_panels(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
     cdef char* m
     for task in range(first, last):
         v = whole[0]
-        v.u = whole.scratch + <size_t>slot * v.slot_bytes
+        v.u = slot_of(&whole.team, slot)
         v.extents = v.u + v.u_bytes
-        m, v.scratch = v.extents + v.extent_bytes, v.extents + v.extent_bytes + v.m_bytes
+        m, v.team.slots = v.extents + v.extent_bytes, v.extents + v.extent_bytes + v.m_bytes    # a team of one
         v.first = panel_start(vectors, whole.panels, task) * lanes
         v.count = min(v.outputs, panel_start(vectors, whole.panels, task + 1) * lanes) - v.first
         v.panels = 1
@@ -283,39 +283,45 @@ cdef void run_panels(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
         v.uneven_panels[task] = not even_kernels(&v)
 
 
-cdef int run(Winograd* v, int threads, char* uneven) except -1 nogil:
+cdef int run(Winograd* v, double work, char* uneven) except -1 nogil:
     cdef Py_ssize_t strips, panels, i, image, row, column, tiles
     cdef size_t flag_bytes
-    cdef char* shared
+    cdef double transforms, passes
     cdef bint even = True
-    plan(v, threads)
+    plan(v, threads_for(work, v.images * v.strips.count * v.outputs))
     strips, panels = v.strips.count, v.panels if v.by_outputs else 0
     flag_bytes = round_to_line(<size_t>(strips + panels))
-    shared = <char*>workspace(flag_bytes + v.shared_bytes + v.slot_bytes * <size_t>threads)
-    if shared == NULL:
-        raise MemoryError("no memory for the transformed kernels of a convolution")
-    v.uneven_strips, v.uneven_panels = shared, shared + strips
-    memset(shared, 0, flag_bytes)
-    v.u = v.tiles_of_all = shared + flag_bytes
+    team_begin(&v.team, work, max(panels, ceil_div(strips, v.block)), flag_bytes + v.shared_bytes, v.slot_bytes)
+    v.uneven_strips, v.uneven_panels = v.team.shared, v.team.shared + strips
+    memset(v.team.shared, 0, flag_bytes)
+    v.u = v.tiles_of_all = v.team.shared + flag_bytes
     v.extents = v.u + v.u_bytes
-    v.scratch = shared + flag_bytes + v.shared_bytes
     if v.by_outputs:
-        parallel_for(transform_all_tiles, v, strips, 1, threads)
-        parallel_for(run_panels, v, panels, 1, threads)
+        transforms = work_of(v.table, 0, <double>v.v_bytes * TRANSFORM_BYTES)
+        team_run(&v.team, transform_all_tiles, v, strips, transforms)
+        team_run(&v.team, run_panels, v, panels, work)
         for i in range(panels):
             even = even and not v.uneven_panels[i]
     while not v.by_outputs and v.first < v.outputs and even:
         v.panels = panel_count(range_vectors(v), v.table.tile.vectors)
-        parallel_for(transform_kernels, v, v.panels * ceil_div(v.channels, PACKED_CHANNELS), 1, threads)
+        passes = <double>v.outputs / min(v.count, v.outputs - v.first)
+        team_run(&v.team, transform_kernels, v, v.panels * ceil_div(v.channels, PACKED_CHANNELS),
+                 work_of(v.table, 0, <double>v.u_bytes * TRANSFORM_BYTES))
         even = even_kernels(v)
         if even:
-            parallel_for(run_blocks, v, ceil_div(strips, v.block), 1, threads)
+            team_run(&v.team, run_blocks, v, ceil_div(strips, v.block), work / passes)
         v.first += v.count
     for i in range(strips):
         locate(&v.strips, i, &image, &row, &column, &tiles)
         uneven[image] |= v.uneven_strips[i] | (not even)
-    workspace_done()
+    team_end()
     return 0
+
+
+cdef double winograd_work(const Convolution* conv) noexcept nogil:
+    # 36 products of a tile for the taps of its pixels
+    cdef double tile = <double>(7 - conv.x.kh) * (7 - conv.x.kh) * conv.x.kh * conv.x.kw
+    return work_of(conv.table, 2 * WINOGRAD_PLANES / tile * multiply_adds(conv), 0)
 
 
 cdef int winograd_run(const Convolution* conv, char* uneven) except -1 nogil:
@@ -325,5 +331,4 @@ cdef int winograd_run(const Convolution* conv, char* uneven) except -1 nogil:
     v.form, v.step, v.taps = &v.table.winograd[v.x.kh == 5], 7 - v.x.kh, v.x.kh * v.x.kw
     v.images, v.channels, v.all_channels, v.outputs = conv.images, conv.channels, conv.channels, conv.outputs
     v.bias, v.activation = conv.bias, conv.activation
-    run(&v, 1 if 72. / v.taps * multiply_adds(conv) / (v.step * v.step) < SERIAL_FLOP else num_threads(), uneven)
-    return 0
+    return run(&v, winograd_work(conv), uneven)

@@ -17,21 +17,23 @@ overlap: a pixel counts in up to `copies` of them.
 from libc.math cimport ldexp
 from libc.string cimport memset
 
-from npkernels._kernels.convolution cimport Convolution, multiply_adds, windows_of_y
+from npkernels._kernels.convolution cimport Convolution, windows_of_y
 from npkernels._kernels.primitives cimport (
     START_C, START_ZERO, WINOGRAD_PARTS, WINOGRAD_PIXELS, WINOGRAD_PLANES, WINOGRAD_TILES, panel_count, panel_start,
     primitives, windows, winograd_primitives,
 )
-from npkernels._kernels.product cimport SERIAL_FLOP, SUM_BLOCK, ceil_div, odd_lines
-from npkernels._kernels.runtime cimport num_threads, parallel_for, workspace, workspace_done
-from npkernels._kernels.scalars cimport round_to_line
+from npkernels._kernels.product cimport SUM_BLOCK
+from npkernels._kernels.runtime cimport Team, slot_of, team_begin, team_end, team_run, threads_for, work_of
+from npkernels._kernels.scalars cimport ceil_div, odd_lines, round_to_line, round_up
 from npkernels._kernels.strips cimport Strips, first_tile, locate, set_strips
+from npkernels._kernels.winograd cimport winograd_work
 
 cdef enum:
     # Chains end with groups of tiles, so that these are part of what dw is and follow no machine.
     GROUP_BYTES = 7 << 19            # of V and U
     SUM_BYTES = 7 << 19              # of M
     TAP_CHANNELS = 16                # whose taps are transformed at a time
+    TRANSFORM_BYTES = 4              # that are copied in the time in which a byte of U, V or M is transformed
 
 # The largest norm of a tile of a channel, and the sum of all
 cdef struct Extent:
@@ -56,7 +58,7 @@ cdef struct Gradient:
     char* u
     char* m
     double* totals                                      # of chains of M, or NULL: M is one
-    char* scratch
+    Team team
     size_t slot_bytes
     Extent* extents                                      # of the strips of each range of x, then of dy
     Py_ssize_t ranges_of_x
@@ -65,7 +67,7 @@ cdef struct Gradient:
 cdef inline Py_ssize_t even_part(Py_ssize_t count, Py_ssize_t most, Py_ssize_t unit) noexcept nogil:
     # The size of parts of at most `most`, all alike, in whole units
     cdef Py_ssize_t parts = ceil_div(count, max(most // unit * unit, unit))
-    return ceil_div(ceil_div(count, parts), unit) * unit
+    return round_up(ceil_div(count, parts), unit)
 
 
 cdef void plan(Gradient* v, int threads) noexcept nogil:
@@ -119,7 +121,7 @@ cdef void transform(void* context, Py_ssize_t first, Py_ssize_t last, int slot) 
     cdef Gradient* v = <Gradient*>context
     cdef Py_ssize_t task
     for task in range(first, last):
-        transform_strip(v, v.s0 + task % (v.s1 - v.s0), task < v.s1 - v.s0, v.scratch + <size_t>slot * v.slot_bytes)
+        transform_strip(v, v.s0 + task % (v.s1 - v.s0), task < v.s1 - v.s0, slot_of(&v.team, slot))
 
 
 cdef void multiply(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -164,7 +166,7 @@ cdef void store(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noex
     cdef const Gradient* v = <const Gradient*>context
     cdef Py_ssize_t parts = ceil_div(v.c1 - v.c0, TAP_CHANNELS), lanes = v.table.lanes, size = v.table.itemsize, task, o, c
     cdef Py_ssize_t channels, row = v.channels * v.taps
-    cdef char* taps = v.scratch + <size_t>slot * v.slot_bytes
+    cdef char* taps = slot_of(&v.team, slot)
     for task in range(first, last):
         o, c = task // parts * lanes, task % parts * TAP_CHANNELS
         channels = min(<Py_ssize_t>TAP_CHANNELS, v.c1 - v.c0 - c)
@@ -173,17 +175,19 @@ cdef void store(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noex
                                v.dw + ((v.o0 + o) * row + (v.c0 + c) * v.taps) * size, row)
 
 
-cdef void run_range(Gradient* v, int threads) noexcept nogil:
-    cdef Py_ssize_t count
+cdef void run_range(Gradient* v, double work) noexcept nogil:
+    cdef Py_ssize_t count, tasks = ceil_div(v.o1 - v.o0, v.table.lanes) * ceil_div(v.c1 - v.c0, TAP_CHANNELS)
+    cdef double part, numbers = WINOGRAD_PLANES * v.table.itemsize * TRANSFORM_BYTES
     v.s0 = 0
     while v.s0 < v.strips.count:
         v.s1 = min(v.s0 + v.strip_count, v.strips.count)
         count = v.s1 - v.s0
-        parallel_for(transform, v, count if v.keep else 2 * count, 1, threads)
+        part = <double>count * v.strips.longest * ((0 if v.keep else v.c1 - v.c0) + v.o1 - v.o0)
+        team_run(&v.team, transform, v, count if v.keep else 2 * count, work_of(v.table, 0, part * numbers))
         v.keep = count == v.strips.count
-        parallel_for(multiply, v, WINOGRAD_PLANES * v.slices, 1, threads)
+        team_run(&v.team, multiply, v, WINOGRAD_PLANES * v.slices, work * count / v.strips.count)
         v.s0 = v.s1
-    parallel_for(store, v, ceil_div(v.o1 - v.o0, v.table.lanes) * ceil_div(v.c1 - v.c0, TAP_CHANNELS), 1, threads)
+    team_run(&v.team, store, v, tasks, work_of(v.table, 0, <double>(v.c1 - v.c0) * (v.o1 - v.o0) * numbers))
 
 
 cdef bint even(const Gradient* v, const Extent* extents, Py_ssize_t count, Py_ssize_t channels, Py_ssize_t copies) noexcept nogil:
@@ -195,36 +199,33 @@ cdef bint even(const Gradient* v, const Extent* extents, Py_ssize_t count, Py_ss
     return 1 / bound <= largest <= bound and copies * largest * channels <= sum - copies * largest
 
 
-cdef int run(Gradient* v, int threads) except -1 nogil:
+cdef int run(Gradient* v, double work) except -1 nogil:
     # Whether the pixels are even
     cdef size_t size = <size_t>v.table.itemsize, v_bytes, u_bytes, m_bytes, extent_bytes, total_bytes = 0
     cdef Py_ssize_t of_x, of_dy, copies = ceil_div(6, v.step) * ceil_div(6, v.step)
     cdef bint good
-    plan(v, threads)
+    plan(v, threads_for(work, v.channels * v.outputs))
     of_x, of_dy = v.ranges_of_x * v.strips.count, ceil_div(v.outputs, v.output_count) * v.strips.count
-    extent_bytes = round_to_line(<size_t>(of_x + of_dy) * sizeof(Extent))
+    extent_bytes = <size_t>(of_x + of_dy) * sizeof(Extent)
     v_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.v_plane) * size)
     u_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.u_plane) * size)
     m_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.m_plane) * size)
     if v.strips.count > v.chain:
         total_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.m_plane) * sizeof(double))
-    v.v = <char*>workspace(v_bytes + u_bytes + m_bytes + total_bytes + extent_bytes + v.slot_bytes * <size_t>threads)
-    if v.v == NULL:
-        raise MemoryError("no memory for the gradient of the weights")
-    v.u, v.m = v.v + v_bytes, v.v + v_bytes + u_bytes
+    team_begin(&v.team, work, WINOGRAD_PLANES * v.slices, v_bytes + u_bytes + m_bytes + total_bytes + extent_bytes, v.slot_bytes)
+    v.v, v.u, v.m = v.team.shared, v.team.shared + v_bytes, v.team.shared + v_bytes + u_bytes
     v.totals = <double*>(v.m + m_bytes) if total_bytes > 0 else NULL
     v.extents = <Extent*>(v.m + m_bytes + total_bytes)
-    v.scratch = v.m + m_bytes + total_bytes + extent_bytes
     v.c0 = 0
     while v.c0 < v.channels:
         v.c1, v.o0, v.keep = min(v.c0 + v.channel_count, v.channels), 0, False
         while v.o0 < v.outputs:
             v.o1 = min(v.o0 + v.output_count, v.outputs)
-            run_range(v, threads)
+            run_range(v, work * (v.c1 - v.c0) / v.channels * (v.o1 - v.o0) / v.outputs)
             v.o0 = v.o1
         v.c0 = v.c1
     good = even(v, v.extents, of_x, v.channels, copies) and even(v, v.extents + of_x, of_dy, v.outputs, 1)
-    workspace_done()
+    team_end()
     return good
 
 
@@ -235,4 +236,4 @@ cdef int winograd_weights_run(const Convolution* conv) except -1 nogil:
     v.dy = windows_of_y(conv)
     v.form, v.step, v.taps = &v.table.winograd[v.x.kh == 5], 7 - v.x.kh, v.x.kh * v.x.kw
     v.images, v.channels, v.outputs = conv.images, conv.channels, conv.outputs
-    return run(&v, 1 if 72. / v.taps * multiply_adds(conv) / (v.step * v.step) < SERIAL_FLOP else num_threads())
+    return run(&v, winograd_work(conv))
