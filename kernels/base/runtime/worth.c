@@ -54,7 +54,9 @@ ptrdiff_t grain_worth(double ns, ptrdiff_t count, int threads)
 {
     const double longest = ns / (PIECE * threads);
     const int pieces = threads * (always || longest > PIECES ? PIECES : longest < 1 ? 1 : (int)longest);
-    return (count - 1) / pieces + 1;
+    const ptrdiff_t grain = (count - 1) / pieces + 1;
+    const bool uneven = ((count - 1) / grain + 1) % threads != 0; /* 6 tasks on 2 threads: not 2 + 2 + 2 */
+    return uneven && grain > 1 ? grain - 1 : grain;
 }
 
 void threads_missed(double ns)
