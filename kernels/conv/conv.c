@@ -38,8 +38,7 @@ typedef struct {
 
 INLINE tap tap_at(const windows *g, ptrdiff_t channel, ptrdiff_t a, ptrdiff_t b)
 {
-    return (tap){a * g->dh,
-                 channel * g->channel_stride + a * g->dh * g->row_stride + b * g->dw * g->column_stride,
+    return (tap){a * g->dh, channel * g->channel_stride + a * g->dh * g->row_stride + b * g->dw * g->column_stride,
                  inside(g->w, g->sw, b * g->dw - g->left, g->ow)};
 }
 
@@ -210,5 +209,7 @@ static void patch_rows(const windows *g, ptrdiff_t p0, ptrdiff_t rows, ptrdiff_t
     }
 }
 
-const conv_primitives NAME(conv) = {
-    .short_rows = WIDE_GATHER ? LANES : 0, .patch_block = patch_block, .patch_rows = patch_rows, .patch_sums = NAME(patch_sums)};
+const conv_primitives NAME(conv) = {.short_rows = WIDE_GATHER ? LANES : 0,
+                                    .patch_block = patch_block,
+                                    .patch_rows = patch_rows,
+                                    .patch_sums = NAME(patch_sums)};

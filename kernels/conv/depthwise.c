@@ -50,7 +50,8 @@ static void copy_band(ptrdiff_t phases, const char *x, ptrdiff_t x_row, ptrdiff_
         memset(copy, 0, (size_t)(height * phases * pitch) * sizeof(number));
         for (ptrdiff_t r = max_size(top, 0); r < min_size(height, top + h); r++)
             for (ptrdiff_t c = left; c < min_size(left + w, phases * pitch); c++)
-                copy[(r * phases + c % phases) * pitch + c / phases] = ((const real *)(x + (r - top) * x_row))[c - left];
+                copy[(r * phases + c % phases) * pitch + c / phases] =
+                    ((const real *)(x + (r - top) * x_row))[c - left];
     }
 }
 
@@ -66,19 +67,28 @@ INLINE void correlate_block(const int rows, const int vectors, const tap_list *t
 {
     vreal acc[9];
     UNROLL for (int i = 0; i < rows; i++)
+    {
         UNROLL for (int v = 0; v < vectors; v++)
         {
             const real *const from = (const real *)((const char *)y + i * y_row) + v * LANES;
-            acc[i * vectors + v] = !add ? start : v < vectors - 1 || last == LANES ? vload(from) : vload_part(from, last);
+            acc[i * vectors + v] = !add                               ? start
+                                   : v < vectors - 1 || last == LANES ? vload(from)
+                                                                      : vload_part(from, last);
         }
+    }
     for (int t = 0; t < taps->count; t++) {
         const vreal w = vsplat(taps->w[t]);
         const real *x = copy + taps->offset[t];
         UNROLL for (int i = 0; i < rows; i++, x += step)
+        {
             UNROLL for (int v = 0; v < vectors; v++)
+            {
                 acc[i * vectors + v] = vfma(w, vload(x + v * LANES), acc[i * vectors + v]);
+            }
+        }
     }
     UNROLL for (int i = 0; i < rows; i++)
+    {
         UNROLL for (int v = 0; v < vectors; v++)
         {
             real *const to = (real *)((char *)y + i * y_row) + v * LANES;
@@ -87,6 +97,7 @@ INLINE void correlate_block(const int rows, const int vectors, const tap_list *t
             else
                 vstore_part(to, positive_zeros(acc[i * vectors + v]), last);
         }
+    }
 }
 
 /* Rows are split evenly into blocks of at most `most`: their chains hide each other's latency, a single row has none to hide
@@ -98,9 +109,11 @@ INLINE void correlate_columns(const int most, const int vectors, const tap_list 
     for (ptrdiff_t q = 0; q < blocks; q++) {
         const ptrdiff_t i = rows * q / blocks, height = rows * (q + 1) / blocks - i;
         UNROLL for (int count = 1; count <= most; count++)
+        {
             if (count == height)
-                correlate_block(count, vectors, taps, copy + i * step, step, start, add, (real *)((char *)y + i * y_row),
-                                y_row, last);
+                correlate_block(count, vectors, taps, copy + i * step, step, start, add,
+                                (real *)((char *)y + i * y_row), y_row, last);
+        }
     }
 }
 
@@ -141,7 +154,8 @@ static void forward(const windows *g, const real *w, const real *bias, char *y, 
     for (ptrdiff_t i = 0; i < g->oh; i += band.rows) {
         const ptrdiff_t rows = min_size(band.rows, g->oh - i), height = (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1;
         copy_band(g->sw, g->x, g->row_stride, g->h, g->w, g->top - i * g->sh, g->left, height, band.pitch, scratch);
-        correlate(&taps, scratch, g->sh * g->sw * band.pitch, rows, g->ow, start, false, (real *)(y + i * y_row), y_row);
+        correlate(&taps, scratch, g->sh * g->sw * band.pitch, rows, g->ow, start, false, (real *)(y + i * y_row),
+                  y_row);
     }
 }
 
@@ -166,11 +180,13 @@ INLINE void store_or_add(real *to, vreal v, ptrdiff_t count, bool add)
 }
 
 /* dx[sw * e + s - skip] = or += parts[s][e], for the columns that dx has */
-INLINE void interleave(const real *parts, ptrdiff_t pitch, ptrdiff_t sw, ptrdiff_t skip, ptrdiff_t w, bool add, real *dx)
+INLINE void interleave(const real *parts, ptrdiff_t pitch, ptrdiff_t sw, ptrdiff_t skip, ptrdiff_t w, bool add,
+                       real *dx)
 {
     if (sw == 2)
         for (ptrdiff_t c = 0; c < w; c += 2 * LANES) {
-            const vreal even = vload(parts + skip * pitch + c / 2), odd = vload(parts + (1 - skip) * pitch + c / 2 + skip);
+            const vreal even = vload(parts + skip * pitch + c / 2),
+                        odd = vload(parts + (1 - skip) * pitch + c / 2 + skip);
             store_or_add(dx + c, __builtin_shufflevector(even, odd, LOW), w - c, add);
             store_or_add(dx + c + LANES, __builtin_shufflevector(even, odd, HIGH), w - c - LANES, add);
         }
@@ -205,7 +221,8 @@ static void image_gradient(const windows *g, const char *dy, ptrdiff_t dy_row, c
             for (ptrdiff_t s = 0; s < sw && count > 0; s++) {
                 list_phase(g, band.pitch, w, met_rows, met_columns, phase, s, &taps);
                 if (sw == 1)
-                    correlate(&taps, scratch + begin * band.pitch, band.pitch, count, columns, (vreal){0}, add, to, sh * dx_row);
+                    correlate(&taps, scratch + begin * band.pitch, band.pitch, count, columns, (vreal){0}, add, to,
+                              sh * dx_row);
                 else
                     correlate(&taps, scratch + begin * band.pitch, band.pitch, count, columns, (vreal){0}, false,
                               parts + s * band.pitch, sw * band.pitch * (ptrdiff_t)sizeof(number));
@@ -266,8 +283,8 @@ static void weight_lanes(const windows *g, const char *dy, ptrdiff_t dy_row, dou
         const char *const d = dy + i * dy_row;
         copy_band(g->sw, g->x, g->row_stride, g->h, g->w, g->top - i * g->sh, g->left, height, band.pitch, scratch);
         for (ptrdiff_t j = 0; j < g->ow; j += WIDE)
-            weight_blocks(taps, scratch + j, offsets, step, rows, min_size(g->ow - j, WIDE), (const char *)((const real *)d + j),
-                          dy_row, lanes);
+            weight_blocks(taps, scratch + j, offsets, step, rows, min_size(g->ow - j, WIDE),
+                          (const char *)((const real *)d + j), dy_row, lanes);
     }
 }
 
@@ -283,7 +300,10 @@ static void sum_lanes(ptrdiff_t taps, const double *lanes, real *dw)
     }
 }
 
-const depthwise_primitives NAME(depthwise) = {
-    .forward = forward, .image_gradient = image_gradient, .weight_lanes = weight_lanes, .sum_lanes = sum_lanes,
-    .pixels_forward = NAME(pixels_forward), .pixels_image_gradient = NAME(pixels_image_gradient),
-    .pixels_weights = NAME(pixels_weights)};
+const depthwise_primitives NAME(depthwise) = {.forward = forward,
+                                              .image_gradient = image_gradient,
+                                              .weight_lanes = weight_lanes,
+                                              .sum_lanes = sum_lanes,
+                                              .pixels_forward = NAME(pixels_forward),
+                                              .pixels_image_gradient = NAME(pixels_image_gradient),
+                                              .pixels_weights = NAME(pixels_weights)};

@@ -43,8 +43,8 @@ static inline depthwise_band depthwise_gradient_band(const windows *g, ptrdiff_t
 {
     const ptrdiff_t rows = (g->h + g->top - 1) / g->sh - g->top / g->sh + 1;
     const ptrdiff_t columns = (g->w + g->left - 1) / g->sw - g->left / g->sw + 1;
-    depthwise_band band = depthwise_band_of(rows, columns, (g->kw - 1) * g->dw / g->sw, 1, (g->kh - 1) * g->dh / g->sh, 1,
-                                            itemsize);
+    depthwise_band band =
+        depthwise_band_of(rows, columns, (g->kw - 1) * g->dw / g->sw, 1, (g->kh - 1) * g->dh / g->sh, 1, itemsize);
     band.elements += band.rows * g->sw * band.pitch + 64;
     return band;
 }
@@ -109,14 +109,16 @@ typedef struct {
     void (*sum_lanes)(ptrdiff_t taps, const double *lanes, real *dw);
     /* The same of 1 <= `channels` <= LANES planes, whose kernels are packed as w[t * LANES + l], 0 in the lanes of no channel.
      * Planes of y and dx follow each other, dy is seen through windows of one pixel; sums[t * LANES + l] are increased by dw. */
-    void (*pixels_forward)(const windows *x, ptrdiff_t channels, const real *w, const real *bias, char *y, real *scratch);
+    void (*pixels_forward)(const windows *x, ptrdiff_t channels, const real *w, const real *bias, char *y,
+                           real *scratch);
     void (*pixels_image_gradient)(const windows *x, const windows *dy, ptrdiff_t channels, const real *w, char *dx,
                                   real *scratch);
     void (*pixels_weights)(const windows *x, const windows *dy, ptrdiff_t channels, double *sums, real *scratch);
 } depthwise_primitives;
 
 #ifdef REAL_BITS
-void NAME(pixels_forward)(const windows *x, ptrdiff_t channels, const real *w, const real *bias, char *y, real *scratch);
+void NAME(pixels_forward)(const windows *x, ptrdiff_t channels, const real *w, const real *bias, char *y,
+                          real *scratch);
 void NAME(pixels_image_gradient)(const windows *x, const windows *dy, ptrdiff_t channels, const real *w, char *dx,
                                  real *scratch);
 void NAME(pixels_weights)(const windows *x, const windows *dy, ptrdiff_t channels, double *sums, real *scratch);

@@ -5,7 +5,7 @@
 /* Depthwise convolution with channels in the lanes; see depthwise.h. */
 
 enum { PIXELS = VECTOR_BYTES == 64 ? 14 : 8 }; /* whose sums grow side by side, in as many registers */
-enum { MOST_COLUMNS = 7 };                      /* of a row of taps in registers */
+enum { MOST_COLUMNS = 7 };                     /* of a row of taps in registers */
 
 typedef struct {
     ptrdiff_t count, columns; /* in all; of each row whose taps meet neighbouring pixels, else 0 */
@@ -39,7 +39,8 @@ INLINE void place_pixels(const windows *g, ptrdiff_t first_row, ptrdiff_t end_ro
 INLINE void copy_pixels(const windows *g, ptrdiff_t top, ptrdiff_t left, ptrdiff_t height, ptrdiff_t pitch,
                         ptrdiff_t channels, real *copy)
 {
-    const ptrdiff_t size = sizeof(number), first = max_size(top, 0), end = max_size(min_size(height, top + g->h), first);
+    const ptrdiff_t size = sizeof(number), first = max_size(top, 0),
+                    end = max_size(min_size(height, top + g->h), first);
     if (g->w < LANES && g->column_stride == size && g->row_stride == g->w * size && g->channel_stride != size) {
         memset(copy, 0, (size_t)(height * pitch * LANES) * sizeof(number));
         place_pixels(g, first - top, end - top, left, pitch, channels, copy + first * pitch * LANES);
@@ -73,8 +74,10 @@ INLINE void sum_tap_row(const int pixels, const int columns, const int step, con
     {
         const vreal pixel = vload(x + e * LANES);
         UNROLL for (int b = e % step; b < columns; b += step)
+        {
             if (b <= e && (e - b) / step < pixels)
                 sum[(e - b) / step] = vfma(taps[b], pixel, sum[(e - b) / step]);
+        }
     }
 }
 
@@ -104,13 +107,16 @@ INLINE void sum_blocks(ptrdiff_t count, const int columns, const tap_places *tap
     for (ptrdiff_t q = 0; q < blocks; q++) {
         const ptrdiff_t j = count * q / blocks, pixels = count * (q + 1) / blocks - j;
         UNROLL for (int n = 1; n <= PIXELS; n++)
+        {
             if (n == pixels)
-                sum_pixels(n, columns, taps, w, copy + j * step * LANES, step, start, to + j * to_step * LANES, to_step);
+                sum_pixels(n, columns, taps, w, copy + j * step * LANES, step, start, to + j * to_step * LANES,
+                           to_step);
+        }
     }
 }
 
-static void sum_row(ptrdiff_t count, const tap_places *taps, const real *w, const real *copy, ptrdiff_t step, vreal start,
-                    real *to, ptrdiff_t to_step)
+static void sum_row(ptrdiff_t count, const tap_places *taps, const real *w, const real *copy, ptrdiff_t step,
+                    vreal start, real *to, ptrdiff_t to_step)
 {
 #define CASE(width, pace)                                                                                              \
     else if ((width == 0 || taps->columns == width) && step == pace)                                                   \
@@ -143,7 +149,8 @@ void NAME(pixels_forward)(const windows *g, ptrdiff_t channels, const real *w, c
     for (ptrdiff_t i = 0; i < g->oh; i += band.rows) {
         const ptrdiff_t rows = copy_band(g, &band, i, channels, scratch);
         for (ptrdiff_t r = 0; r < rows; r++)
-            sum_row(g->ow, &taps, w, scratch + r * g->sh * band.pitch * LANES, g->sw, start, sums + r * g->ow * LANES, 1);
+            sum_row(g->ow, &taps, w, scratch + r * g->sh * band.pitch * LANES, g->sw, start, sums + r * g->ow * LANES,
+                    1);
         store_pixels(channels, 1, rows * g->ow, 0, sums, y + i * g->ow * size, g->oh * g->ow * size, 0, size);
     }
 }
@@ -181,7 +188,8 @@ void NAME(pixels_image_gradient)(const windows *g, const windows *dy, ptrdiff_t 
             const ptrdiff_t c = (first_column + e) * sw + s - g->left, count = c < g->w ? (g->w - c + sw - 1) / sw : 0;
             ptrdiff_t r = (first + q) * sh + phase - g->top;
             place_phase(g, band.pitch, rows, columns, phase, s, &taps);
-            for (const real *copy = scratch + (q * band.pitch + e) * LANES; r < g->h; r += sh, copy += band.pitch * LANES)
+            for (const real *copy = scratch + (q * band.pitch + e) * LANES; r < g->h;
+                 r += sh, copy += band.pitch * LANES)
                 sum_row(count, &taps, w, copy, 1, (vreal){0}, sums + (r * g->w + c) * LANES, sw);
         }
     store_pixels(channels, 1, g->h * g->w, 0, sums, dx, g->h * g->w * size, 0, size);
@@ -217,8 +225,10 @@ void NAME(pixels_weights)(const windows *g, const windows *dy, ptrdiff_t channel
         for (ptrdiff_t q = 0; q < blocks; q++) {
             const ptrdiff_t t = count * q / blocks, end = count * (q + 1) / blocks;
             UNROLL for (int n = 1; n <= PIXELS; n++)
+            {
                 if (n == end - t)
                     sum_taps(n, g, rows, scratch, band.pitch, taps.offset + t, d, sums + t * LANES);
+            }
         }
     }
 }

@@ -50,8 +50,8 @@ INLINE void fill_plane(const windows *g, ptrdiff_t step, ptrdiff_t pitch, ptrdif
     for (ptrdiff_t q = start / pitch, e = start % pitch; count > 0; e = 0) {
         ptrdiff_t done = 0;
         if (e == 0 && vectors <= ROW_VECTORS && q >= rows.first && q < rows.last)
-            done = fill_rows(x + q * row, row, step, min_size(rows.last - q, (count + pitch - 1) / pitch), masks, vectors,
-                             pitch, room, to, g->channel_stride);
+            done = fill_rows(x + q * row, row, step, min_size(rows.last - q, (count + pitch - 1) / pitch), masks,
+                             vectors, pitch, room, to, g->channel_stride);
         q += done;
         ptrdiff_t n = done * pitch;
         if (done == 0) {

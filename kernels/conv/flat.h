@@ -13,10 +13,11 @@
 
 typedef struct {
     ptrdiff_t pitch;
-    ptrdiff_t length;             /* from the first window to the last */
-    ptrdiff_t extra;              /* largest distance of a tap */
-    ptrdiff_t steps_h, steps_w;   /* after so many taps the phases repeat */
-    ptrdiff_t phases_h, phases_w; /* that some tap meets; tap a meets phase a % steps_h, whose r is (a % steps_h) dh % sh */
+    ptrdiff_t length;           /* from the first window to the last */
+    ptrdiff_t extra;            /* largest distance of a tap */
+    ptrdiff_t steps_h, steps_w; /* after so many taps the phases repeat */
+    ptrdiff_t phases_h,
+        phases_w; /* that some tap meets; tap a meets phase a % steps_h, whose r is (a % steps_h) dh % sh */
 } flat_layout;
 
 static inline ptrdiff_t flat_gcd(ptrdiff_t a, ptrdiff_t b) { return b ? flat_gcd(b, a % b) : a; }
@@ -48,8 +49,8 @@ static inline flat_layout flat_layout_of(const windows *g)
 typedef struct {
     /* to[f - start] = flat[f] for start <= f < start + count of a phase (r, s) of a channel of the first image; what lies
      * behind them may be overwritten as far as there is room, room >= count. pitch >= that of the layout. */
-    void (*fill)(const windows *windows, ptrdiff_t pitch, ptrdiff_t channel, ptrdiff_t row_phase, ptrdiff_t column_phase,
-                 ptrdiff_t start, ptrdiff_t count, ptrdiff_t room, real *to);
+    void (*fill)(const windows *windows, ptrdiff_t pitch, ptrdiff_t channel, ptrdiff_t row_phase,
+                 ptrdiff_t column_phase, ptrdiff_t start, ptrdiff_t count, ptrdiff_t room, real *to);
     /* y[r, i, j] = c[r * c_stride + f - start] for r < rows and the windows (i, j) with start <= f < start + count;
      * strides of y in bytes, of c in elements */
     void (*store)(ptrdiff_t rows, ptrdiff_t start, ptrdiff_t count, ptrdiff_t pitch, ptrdiff_t ow, const real *c,

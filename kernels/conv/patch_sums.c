@@ -45,8 +45,8 @@ INLINE phase_taps taps_of(ptrdiff_t place, ptrdiff_t stride, ptrdiff_t dilation,
 
 /* The sums of `count` <= LANES pixels, `place` their (row + top, column + left), sw from one to the next. Where taps are many
  * sums are cut into pieces, which are added in double. */
-INLINE vreal phase_sum(const bool many, const windows *g, const patch_columns *cols, phase_taps rows, phase_taps columns,
-                       ptrdiff_t row, ptrdiff_t column, ptrdiff_t count, vreal sum)
+INLINE vreal phase_sum(const bool many, const windows *g, const patch_columns *cols, phase_taps rows,
+                       phase_taps columns, ptrdiff_t row, ptrdiff_t column, ptrdiff_t count, vreal sum)
 {
     int terms = 0;
     vwide total = {0};
@@ -67,11 +67,13 @@ INLINE vreal phase_sum(const bool many, const windows *g, const patch_columns *c
                 sum += vload((const real *)x); /* lanes from `count` on are not stored */
                 continue;
             }
-            const int from = (int)min_size(max_size(-j, 0), count), end = (int)max_size(min_size(g->ow - j, count), from);
+            const int from = (int)min_size(max_size(-j, 0), count),
+                      end = (int)max_size(min_size(g->ow - j, count), from);
             if (from == end)
                 continue;
             const vint lane = lane_numbers();
-            sum = vselect((lane >= from) & (lane < end), sum + gather(x, cols->column, lane_mask(cols->column, from, end)), sum);
+            sum = vselect((lane >= from) & (lane < end),
+                          sum + gather(x, cols->column, lane_mask(cols->column, from, end)), sum);
         }
     }
     return many ? vnarrow(total + vwiden(sum)) : sum;
@@ -87,7 +89,8 @@ INLINE void sum_by_phases(const bool many, const windows *g, const patch_columns
             for (ptrdiff_t r = first_row; r < g->h; r += g->sh)
                 for (ptrdiff_t s = first_column; s < g->w; s += g->sw * LANES) {
                     const ptrdiff_t count = min_size((g->w - s + g->sw - 1) / g->sw, LANES);
-                    const vreal sum = phase_sum(many, g, cols, rows, columns, r + g->top, s + g->left, count, vsplat(bias));
+                    const vreal sum =
+                        phase_sum(many, g, cols, rows, columns, r + g->top, s + g->left, count, vsplat(bias));
                     real *const to = plane + r * g->w + s;
                     for (ptrdiff_t l = 0; l < count; l++)
                         to[l * g->sw] = sum[l];
@@ -194,8 +197,8 @@ INLINE bool next_stretch(stretch *v, const windows *g, const patch_columns *cols
     return v->vectors > 0;
 }
 
-void NAME(patch_sums)(const windows *g, ptrdiff_t images, ptrdiff_t channels, const patch_columns *cols, const real *bias,
-                      char *to, ptrdiff_t to_image, ptrdiff_t to_channel)
+void NAME(patch_sums)(const windows *g, ptrdiff_t images, ptrdiff_t channels, const patch_columns *cols,
+                      const real *bias, char *to, ptrdiff_t to_image, ptrdiff_t to_channel)
 {
     assert(g->h >= 1 && g->w >= 1 && g->top >= 0 && g->left >= 0);
     stretch v = {.pixel = 0};
@@ -215,7 +218,9 @@ void NAME(patch_sums)(const windows *g, ptrdiff_t images, ptrdiff_t channels, co
         for (ptrdiff_t c = 0; c < channels; c++) {
             patch_columns one = *cols;
             one.x += n * cols->image + c * cols->channel;
-            (many ? plane_sum_of_many_taps : by_phases ? plane_sum_by_phases : plane_sum_by_taps)(
-                g, &one, bias ? bias[c] + 0 : 0, (real *)(to + n * to_image + c * to_channel));
+            (many ? plane_sum_of_many_taps
+             : by_phases
+                 ? plane_sum_by_phases
+                 : plane_sum_by_taps)(g, &one, bias ? bias[c] + 0 : 0, (real *)(to + n * to_image + c * to_channel));
         }
 }

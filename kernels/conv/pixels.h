@@ -5,18 +5,22 @@
 #include "transpose.h"
 
 /* A row of `count` pixels, the channels of each in a vector; pixel e is column + e of the image, 0 outside. */
-INLINE void pixels_of_row(const windows *g, const char *x, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t count, real *to)
+INLINE void pixels_of_row(const windows *g, const char *x, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t count,
+                          real *to)
 {
     const ptrdiff_t size = sizeof(number);
-    const ptrdiff_t first = min_size(max_size(-column, 0), count), last = max_size(min_size(g->w - column, count), first);
+    const ptrdiff_t first = min_size(max_size(-column, 0), count),
+                    last = max_size(min_size(g->w - column, count), first);
     x += column * g->column_stride;
     if (g->channel_stride == size) { /* channels last */
         for (ptrdiff_t e = 0; e < count; e++)
-            vstore(to + e * LANES, e >= first && e < last ? vload_part((const real *)(x + e * g->column_stride), channels)
-                                                          : (vreal){0});
+            vstore(to + e * LANES, e >= first && e < last
+                                       ? vload_part((const real *)(x + e * g->column_stride), channels)
+                                       : (vreal){0});
     } else if (g->column_stride == size) {
         for (ptrdiff_t e = 0; e < count; e += LANES) {
-            const ptrdiff_t from = min_size(max_size(first - e, 0), LANES), end = min_size(max_size(last - e, from), LANES);
+            const ptrdiff_t from = min_size(max_size(first - e, 0), LANES),
+                            end = min_size(max_size(last - e, from), LANES);
             const unsigned mask = (1u << end) - (1u << from);
             vreal block[LANES];
             for (int l = 0; l < LANES; l++) {
@@ -41,8 +45,8 @@ INLINE void pixels_of_row(const windows *g, const char *x, ptrdiff_t column, ptr
 }
 
 /* y[l, i, j] = pixels[(i * width + j) * LANES + l] for l < channels, i < rows, j < columns; strides of y in bytes */
-static inline void store_pixels(ptrdiff_t channels, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t width, const real *pixels,
-                                char *y, ptrdiff_t y_channel, ptrdiff_t y_row, ptrdiff_t y_column)
+static inline void store_pixels(ptrdiff_t channels, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t width,
+                                const real *pixels, char *y, ptrdiff_t y_channel, ptrdiff_t y_row, ptrdiff_t y_column)
 {
     const ptrdiff_t size = sizeof(number);
     for (ptrdiff_t i = 0; i < rows; i++, y += y_row)

@@ -10,8 +10,8 @@ typedef struct {
     vint rows, columns;     /* of the image; of no image beyond count */
     int32_t offsets[LANES]; /* from the first, bytes */
     ptrdiff_t first;
-    unsigned wanted;        /* lanes of the last tap, and its covers: most taps want all */
-    int cover_count;        /* more than COVERS: gather */
+    unsigned wanted; /* lanes of the last tap, and its covers: most taps want all */
+    int cover_count; /* more than COVERS: gather */
     cover covers[COVERS];
 } scattered;
 
@@ -39,8 +39,8 @@ INLINE scattered scatter_windows(const windows *g, ptrdiff_t j0, ptrdiff_t count
 }
 
 /* `rows` rows of `lanes` numbers, one every `next`. */
-INLINE void fill_by_covers(const int count, const cover *covers, const char *x, ptrdiff_t next_x, ptrdiff_t rows, real *to,
-                           ptrdiff_t next, ptrdiff_t lanes)
+INLINE void fill_by_covers(const int count, const cover *covers, const char *x, ptrdiff_t next_x, ptrdiff_t rows,
+                           real *to, ptrdiff_t next, ptrdiff_t lanes)
 {
     for (; rows > 0; rows--, x += next_x, to += next) {
         vreal v = {0};
@@ -81,21 +81,19 @@ INLINE void fill_scattered(const windows *g, scattered *v, ptrdiff_t channel, pt
     }
 }
 
-INLINE bool whole_and_ascending(ptrdiff_t stride)
-{
-    return stride >= 0 && stride % (ptrdiff_t)sizeof(number) == 0;
-}
+INLINE bool whole_and_ascending(ptrdiff_t stride) { return stride >= 0 && stride % (ptrdiff_t)sizeof(number) == 0; }
 
 /* Few rows of windows in a vector, or pixels that lie further apart than two loads reach, are no matter for covers. Offsets
  * must ascend from one window to the next, which overlapping strides need not, and fit 32 bits. */
 INLINE bool by_covers(const windows *g)
 {
-    const ptrdiff_t row = g->sh * g->row_stride, image = g->image_stride, step = g->sw * g->column_stride / (ptrdiff_t)sizeof(number);
+    const ptrdiff_t row = g->sh * g->row_stride, image = g->image_stride,
+                    step = g->sw * g->column_stride / (ptrdiff_t)sizeof(number);
     const ptrdiff_t last = (g->ow - 1) * g->sw * g->column_stride; /* from the first window of a row */
-    return WIDE_GATHER && (g->ow < LANES || (step > 2 && step <= COVERS)) && whole_and_ascending(g->sw * g->column_stride) && whole_and_ascending(row) &&
-           whole_and_ascending(image) && image < INT32_MAX / 64 && row < INT32_MAX / 64 / g->h &&
-           g->h + g->kh * g->dh < INT32_MAX / 64 && g->w + g->kw * g->dw < INT32_MAX / 64 &&
-           row >= last && image >= (g->oh - 1) * row + last;
+    return WIDE_GATHER && (g->ow < LANES || (step > 2 && step <= COVERS)) &&
+           whole_and_ascending(g->sw * g->column_stride) && whole_and_ascending(row) && whole_and_ascending(image) &&
+           image < INT32_MAX / 64 && row < INT32_MAX / 64 / g->h && g->h + g->kh * g->dh < INT32_MAX / 64 &&
+           g->w + g->kw * g->dw < INT32_MAX / 64 && row >= last && image >= (g->oh - 1) * row + last;
 }
 
 #endif

@@ -109,8 +109,8 @@ cdef void locate_taps(WeightGradient* v) noexcept nogil:
         v.runs[r] = phase * v.run_length + a * x.dh // x.sh * v.layout.pitch + b * x.dw // x.sw
 
 
-cdef void copy_channels(const WeightGradient* v, const windows* x, Py_ssize_t channel, Py_ssize_t count, Py_ssize_t i, Py_ssize_t j,
-                        Py_ssize_t lines, Py_ssize_t width, char* to) noexcept nogil:
+cdef void copy_channels(const WeightGradient* v, const windows* x, Py_ssize_t channel, Py_ssize_t count, Py_ssize_t i,
+                        Py_ssize_t j, Py_ssize_t lines, Py_ssize_t width, char* to) noexcept nogil:
     # What the windows (i, j) .. (i + lines - 1, j + width - 1) of one image see of some channels
     cdef Py_ssize_t size = v.table.itemsize, c, row, column
     cdef Py_ssize_t places = min(v.run_length, (lines - 1) * v.line + width + v.layout.extra)
@@ -144,8 +144,8 @@ cdef double pack_gradient(const WeightGradient* v, const char* dy, Py_ssize_t pi
     return v.table.rows.sum(pictures * vectors * lanes * lines * width, to) if v.in_place else 0
 
 
-cdef void multiply(const WeightGradient* v, Py_ssize_t rows, Py_ssize_t outputs, Py_ssize_t lines, Py_ssize_t width, const char* a,
-                   const char* b, char* c, int start) noexcept nogil:
+cdef void multiply(const WeightGradient* v, Py_ssize_t rows, Py_ssize_t outputs, Py_ssize_t lines, Py_ssize_t width,
+                   const char* a, const char* b, char* c, int start) noexcept nogil:
     # c (rows, outputs), a row every v.outputs, = or += the copies times the panels
     cdef Py_ssize_t lanes = v.table.lanes, size = v.table.itemsize, vectors = ceil_div(outputs, lanes), s, q, i, first, end
     cdef Py_ssize_t panels = panel_count(vectors, v.table.tile.vectors), slivers = ceil_div(rows, v.table.tile.rows), height

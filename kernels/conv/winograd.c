@@ -257,7 +257,8 @@ INLINE void output(const int step, ptrdiff_t tiles, const real *m, ptrdiff_t pla
         vreal y[5][5];
         transform_sums(step, m + t * tile, plane, y);
         for (int i = 0; i < step; i++)
-            UNROLL for (int j = 0; j < step; j++) vstore(pixels + ((i * tiles + t) * step + j) * LANES, y[i][j] + start);
+            UNROLL for (int j = 0; j < step; j++)
+                vstore(pixels + ((i * tiles + t) * step + j) * LANES, y[i][j] + start);
     }
 }
 
@@ -315,8 +316,15 @@ static void gradient_extent(ptrdiff_t tiles, const real *energies, double *large
 }
 
 #define FORM_ENTRY(size)                                                                                               \
-    {.kernels = kernels_##size, .even_kernels = even_kernels, .input = input_##size, .even = even_##size,              \
-     .output = output_##size, .store = store_pixels, .gradient = gradient_##size, .weights = weights_##size,           \
-     .pixel_extent = pixel_extent, .gradient_extent = gradient_extent}
+    {.kernels = kernels_##size,                                                                                        \
+     .even_kernels = even_kernels,                                                                                     \
+     .input = input_##size,                                                                                            \
+     .even = even_##size,                                                                                              \
+     .output = output_##size,                                                                                          \
+     .store = store_pixels,                                                                                            \
+     .gradient = gradient_##size,                                                                                      \
+     .weights = weights_##size,                                                                                        \
+     .pixel_extent = pixel_extent,                                                                                     \
+     .gradient_extent = gradient_extent}
 
 const winograd_primitives NAME(winograd)[2] = {FORM_ENTRY(3), FORM_ENTRY(5)};

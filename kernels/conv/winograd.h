@@ -42,14 +42,14 @@ typedef struct {
     int (*even)(const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t tiles, const real *energies);
     /* pixels[(i * m * tiles + m * t + j) * LANES + l] = (A' m A)[i, j] + bias[l], m at m[f * plane + t * tile + l]; bias may
      * be NULL, `channels` of it exist */
-    void (*output)(ptrdiff_t tiles, const real *m, ptrdiff_t plane, ptrdiff_t tile, const real *bias, ptrdiff_t channels,
-                   real *pixels);
+    void (*output)(ptrdiff_t tiles, const real *m, ptrdiff_t plane, ptrdiff_t tile, const real *bias,
+                   ptrdiff_t channels, real *pixels);
     /* y[l, i, j] = pixels[(i * width + j) * LANES + l] for l < channels, i < rows, j < columns; strides of y in bytes */
     void (*store)(ptrdiff_t channels, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t width, const real *pixels, char *y,
                   ptrdiff_t y_channel, ptrdiff_t y_row, ptrdiff_t y_column);
     /* As `input`, for tiles of m x m pixels of dy, which are one part: v = G dy G' */
-    void (*gradient)(const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t tiles, real *pixels,
-                     real *v, ptrdiff_t plane, ptrdiff_t tile, real *energies);
+    void (*gradient)(const windows *g, ptrdiff_t row, ptrdiff_t column, ptrdiff_t channels, ptrdiff_t tiles,
+                     real *pixels, real *v, ptrdiff_t plane, ptrdiff_t tile, real *energies);
     /* Of the roots of the energies of tiles, one channel a lane: the largest, if above *largest; their sum, added to *sum. */
     void (*pixel_extent)(ptrdiff_t tiles, const real *energies, double *largest, double *sum);
     void (*gradient_extent)(ptrdiff_t tiles, const real *energies, double *largest, double *sum);
