@@ -28,7 +28,6 @@ cdef enum:
     STRIDED_ROW = 3
     MOST_OUTPUTS = 4              # of a channel, where a tile of the product would stay empty
     PLANE_VECTORS = 4             # of a plane that is one matrix of a stack
-    PLANE_CHANNELS = 96           # from so many on, each a plane apart, gathering a little of each is slower
     LONGEST_CHAIN = 8192          # channels that Winograd's form adds up one by one: the direct form has blocks of more
     WINOGRAD_CHANNELS = 16        # fewer, of either side, are not worth transforming; nor are
     WINOGRAD_OUTPUTS = 32         # fewer outputs of 3x3 kernels,
@@ -97,12 +96,6 @@ cdef bint planes_are_rows(const Convolution* conv) noexcept nogil:
             and x.column_stride == size and x.row_stride == x.w * size and conv.y.column == size and conv.y.row == x.w * size)
 
 
-cdef bint planes_pay(const Convolution* conv) noexcept nogil:
-    # Of few rows, or of many channels
-    return ((conv.outputs <= 2 * conv.table.tile.rows or conv.channels >= PLANE_CHANNELS)
-            and conv.x.h * conv.x.w >= PLANE_VECTORS * conv.table.lanes)
-
-
 cdef bint flat_fits(const Convolution* conv) noexcept nogil:
     # Not where most places are no windows, or a sum is cut inside a channel
     cdef const windows* x = &conv.x
@@ -147,7 +140,7 @@ cdef int choose_forward(const Convolution* conv, int asked) noexcept nogil:
         return PATCHES
     if (asked == FLAT and flat_fits(conv)) or ((asked == LANES or asked == IMAGES) and lanes_fit(conv, asked == IMAGES)):
         return asked
-    if planes_are_rows(conv) and (asked == PLANES or planes_pay(conv)):
+    if planes_are_rows(conv) and (asked == PLANES or conv.x.h * conv.x.w >= PLANE_VECTORS * conv.table.lanes):
         return PLANES
     return choose_direct(conv, &least)
 
