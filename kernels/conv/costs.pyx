@@ -233,7 +233,7 @@ cdef void count_columns(const Convolution* conv, double* n) noexcept nogil:
     cdef double lanes = conv.table.lanes, vectors = x.oh * x.ow / lanes, pixels = x.h * x.w / lanes
     cdef double taps = x.kh * x.kw, c = conv.channels, oc = conv.outputs
     n[0], n[1], n[2], n[3] = taps * c * oc * vectors, taps * c * vectors, c * pixels, 0 if x.sw == 1 else c * pixels
-    n[4], n[5], n[6] = oc * vectors, oc * c * taps / (conv.images * lanes), 1. / conv.images
+    n[4], n[5], n[6] = oc * vectors, oc * c * taps / (conv.images * lanes), 1. / (conv.images * conv.groups)
 
 
 cdef void count_phases(const Convolution* conv, double* n) noexcept nogil:
@@ -241,7 +241,7 @@ cdef void count_phases(const Convolution* conv, double* n) noexcept nogil:
     cdef flat_layout flat = flat_layout_of(x)
     cdef Py_ssize_t lanes = conv.table.lanes
     n[0] = <double>conv.outputs * conv.channels * x.kh * x.kw / (lanes * conv.images)
-    n[2] = <double>flat.phases_h * flat.phases_w / conv.images
+    n[2] = <double>flat.phases_h * flat.phases_w / (conv.images * conv.groups)
     if x.sh * x.sw > 1:
         n[1], n[3] = <double>conv.channels * x.h * x.w / lanes, <double>conv.channels * x.h * flat.phases_w
 
