@@ -349,10 +349,10 @@ cdef extern from "primitives.h" nogil:
     ctypedef struct pooling:
         Py_ssize_t h, w, kh, kw, sh, sw, dh, dw, top, left, bottom, right, oh, ow, span, seen, pitch, batch, skew, line
     ctypedef struct pool_gradients:
-        Py_ssize_t rows, columns
+        Py_ssize_t planes, rows, columns
         const char* dy
         const char* indices
-        Py_ssize_t dy_row, dy_column, index_row, index_column, size
+        Py_ssize_t dy_plane, dy_row, dy_column, index_plane, index_row, index_column, size
     ctypedef struct pool_primitives:
         int dealt
         Py_ssize_t (*plan)(pooling* g) noexcept nogil
@@ -378,7 +378,14 @@ cdef extern from "primitives.h" nogil:
         Py_ssize_t (*plan)(const pooling* g) noexcept nogil
         void (*mean_rows)(const pooling* g, const char* dy, Py_ssize_t dy_row, Py_ssize_t dy_column, Py_ssize_t first,
                           Py_ssize_t last, int include_pad, void* scratch, void* dx) noexcept nogil
-        void (*spread)(Py_ssize_t count, const char* dy, double divisor, void* dx) noexcept nogil
+        void (*spread)(Py_ssize_t planes, Py_ssize_t count, const char* dy, Py_ssize_t dy_stride, double divisor,
+                       void* dx) noexcept nogil
+    ctypedef struct tiny_pool_primitives:
+        void (*max)(const pooling* g, Py_ssize_t planes, const void* x, void* y) noexcept nogil
+        void (*mean)(const pooling* g, int include_pad, Py_ssize_t planes, const void* x, void* y) noexcept nogil
+        void (*indices)(const pooling* g, Py_ssize_t planes, const void* x, void* y, void* places) noexcept nogil
+        void (*to_integers)(Py_ssize_t count, const void* x, int* to) noexcept nogil
+        void (*mean_backward)(const pooling* g, int include_pad, Py_ssize_t planes, void* dy, void* dx) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     ctypedef struct primitives:
@@ -405,4 +412,5 @@ cdef extern from "primitives.h" nogil:
         const pool_primitives* pool
         const pool_index_primitives* pool_indices
         const pool_backward_primitives* pool_backward
+        const tiny_pool_primitives* tiny_pool
     const primitives* primitives_of(int isa, int bits)

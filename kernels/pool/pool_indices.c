@@ -203,16 +203,21 @@ INLINE uint64_t load_index(const char *p, int type)
 
 INLINE int scatter_type(const pool_gradients *g, int type, ptrdiff_t dy_column, ptrdiff_t index_column, real *dx)
 {
-    const ptrdiff_t columns = g->columns; /* in registers: dx might alias *g */
+    const ptrdiff_t columns = g->columns, rows = g->rows; /* in registers: dx might alias *g */
     const uint64_t size = (uint64_t)g->size;
-    for (ptrdiff_t i = 0; i < g->rows; i++) {
-        const char *const dy = g->dy + i * g->dy_row, *const at = g->indices + i * g->index_row;
+    const char *dy = g->dy, *at = g->indices;
+    for (ptrdiff_t i = 0, row = 0; i < g->planes * rows; i++) {
 #pragma GCC unroll 8
         for (ptrdiff_t j = 0; j < columns; j++) {
             const uint64_t index = load_index(at + j * index_column, type);
             if (__builtin_expect(index >= size, 0))
                 return 0;
             dx[index] += *(const real *)(dy + j * dy_column);
+        }
+        dy += g->dy_row, at += g->index_row;
+        if (++row == rows) {
+            row = 0, dx += size;
+            dy += g->dy_plane - rows * g->dy_row, at += g->index_plane - rows * g->index_row;
         }
     }
     return 1;
