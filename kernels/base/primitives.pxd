@@ -75,6 +75,8 @@ cdef extern from "primitives.h" nogil:
     ctypedef struct activation_primitives:
         const activation_fn* forward
         const activation_gradient_fn* backward
+        void (*glu)(Py_ssize_t count, const void* a, const void* b, void* y) noexcept nogil
+        void (*glu_backward)(Py_ssize_t count, const void* dy, const void* a, const void* b, void* da, void* db) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     enum:

@@ -57,6 +57,46 @@ cpdef forward(
     elementwise_run(&e)
 
 
+cdef void glu_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
+    e.table.activation.glu(count, at[0], at[1], at[2])
+
+
+cdef void glu_backward_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
+    e.table.activation.glu_backward(count, at[0], at[1], at[2], at[3], at[4])
+
+
+def glu(
+    cnp.ndarray a,             # IN any shape
+    cnp.ndarray b,             # IN the same
+    cnp.ndarray y,             # OUT the same, C-contiguous
+):
+    # y = a sigmoid(b)
+    cdef Elementwise e
+    elementwise_begin(&e, y, glu_row, NULL)
+    elementwise_operand(&e, a, READ)
+    elementwise_operand(&e, b, READ)
+    elementwise_operand(&e, y, WRITE)
+    elementwise_run(&e)
+
+
+def glu_backward(
+    cnp.ndarray dy,            # IN any shape, as all
+    cnp.ndarray a,             # IN
+    cnp.ndarray b,             # IN
+    cnp.ndarray da,            # OUT halves of one array, any strides
+    cnp.ndarray db,            # OUT
+):
+    # da = dy sigmoid(b), db = dy a sigmoid'(b)
+    cdef Elementwise e
+    elementwise_begin(&e, dy, glu_backward_row, NULL)
+    elementwise_operand(&e, dy, READ)
+    elementwise_operand(&e, a, READ)
+    elementwise_operand(&e, b, READ)
+    elementwise_operand(&e, da, WRITE)
+    elementwise_operand(&e, db, WRITE)
+    elementwise_run(&e)
+
+
 def forward_plain(
     int function,
     x,                         # IN anything
