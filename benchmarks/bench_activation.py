@@ -47,6 +47,22 @@ def result(function):
     return lambda self: (self.dy, function(self.x))
 
 
+class Glu(Elementwise):
+    """The halves are planes apart, as of a convolution."""
+
+    layers, needs = shapes.GATED, ("glu",)
+    torch = torch_call(lambda: lambda x: aten.glu(x, 1))
+
+    def prepare(self, s):
+        self.dy, self.x = self.normal(s.n, s.c // 2, s.h, s.h), self.normal(s.n, s.c, s.h, s.h)
+
+
+class GluBackward(Glu):
+    needs = ("glu_backward",)
+    arguments = Gradient.arguments
+    torch = torch_call(lambda: lambda dy, x: aten.glu_backward(dy, x, 1), Gradient.arguments)
+
+
 class Relu(Elementwise):
     layers, needs = shapes.ACTIVATION, ("relu",)
     torch = torch_call(lambda: torch.relu)

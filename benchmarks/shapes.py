@@ -237,6 +237,11 @@ ACTIVATION = [
     Flat("resnet50 conv2_x map", 8 * 64 * 56 * 56),
 ]
 
+GATED = [
+    Map("resnet50 conv2_x", 8, 64, 56),
+    Map("rows of 1024", 4096, 1024, 1),
+]
+
 CHANNELWISE = [
     Map("resnet50 conv2_x", 8, 64, 56),
     Map("resnet50 conv5_x", 32, 512, 7),

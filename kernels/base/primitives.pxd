@@ -76,6 +76,8 @@ cdef extern from "primitives.h" nogil:
     ctypedef struct activation_primitives:
         const activation_fn* forward
         const activation_gradient_fn* backward
+        void (*glu)(Py_ssize_t count, const void* a, const void* b, void* y) noexcept nogil
+        void (*glu_backward)(Py_ssize_t count, const void* dy, const void* a, const void* b, void* da, void* db) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     enum:
@@ -275,19 +277,37 @@ cdef extern from "primitives.h" nogil:
         const void* slope
         const void* scale
         int streamed
+    ctypedef struct norm_pair:
+        const void* dy
+        const void* x
+        Py_ssize_t dy_stride, x_stride
+    ctypedef struct norm_channels:
+        const void* scale
+        const void* other
+        void* first
+        void* second
     ctypedef struct norm_primitives:
         void (*moments)(Py_ssize_t planes, Py_ssize_t count, const void* x, Py_ssize_t stride, double* mean,
                         double* variance) noexcept nogil
         void (*gradient_sums)(Py_ssize_t planes, Py_ssize_t count, const void* dy, Py_ssize_t dy_stride, const void* x,
-                              Py_ssize_t x_stride, const void* mean, double* sums) noexcept nogil
+                              Py_ssize_t x_stride, const void* mean, double* sum, double* product) noexcept nogil
+        void (*column_moments)(Py_ssize_t channels, Py_ssize_t rows, const void* x, Py_ssize_t stride, double* mean,
+                               double* variance) noexcept nogil
+        void (*column_gradient_sums)(Py_ssize_t channels, Py_ssize_t rows, const norm_pair* pair, const void* mean, double* sum,
+                                     double* product) noexcept nogil
+        int (*finish)(Py_ssize_t channels, const double** moments, double eps, const norm_channels* to, void* terms,
+                      Py_ssize_t pitch) noexcept nogil
+        void (*finish_gradient)(Py_ssize_t channels, const double** sums, double positions, double eps, const norm_channels* to,
+                                void* terms, Py_ssize_t pitch) noexcept nogil
         void (*rows)(Py_ssize_t channels, Py_ssize_t count, const void* x, Py_ssize_t x_stride, const norm_terms* terms,
                      Py_ssize_t channel, void* y, Py_ssize_t y_stride) noexcept nogil
         void (*gradient_rows)(Py_ssize_t channels, Py_ssize_t count, const void* dy, Py_ssize_t dy_stride, const void* x,
                               Py_ssize_t x_stride, const norm_gradient_terms* terms, Py_ssize_t channel, void* dx,
                               Py_ssize_t dx_stride) noexcept nogil
-        void (*columns)(Py_ssize_t channels, const void* x, const norm_terms* terms, void* y) noexcept nogil
-        void (*gradient_columns)(Py_ssize_t channels, const void* dy, const void* x, const norm_gradient_terms* terms,
-                                 void* dx) noexcept nogil
+        void (*columns)(Py_ssize_t channels, Py_ssize_t rows, const void* x, Py_ssize_t x_stride, const norm_terms* terms,
+                        void* y, Py_ssize_t y_stride) noexcept nogil
+        void (*gradient_columns)(Py_ssize_t channels, Py_ssize_t rows, const norm_pair* pair, const norm_gradient_terms* terms,
+                                 void* dx, Py_ssize_t dx_stride) noexcept nogil
         void (*row)(Py_ssize_t count, const void* x, double mean, double scale, const void* gamma, const void* beta,
                     void* y) noexcept nogil
         void (*row_gradient_sums)(Py_ssize_t count, const void* dy, const void* x, const void* gamma, double mean,
@@ -332,10 +352,10 @@ cdef extern from "primitives.h" nogil:
     ctypedef struct pooling:
         Py_ssize_t h, w, kh, kw, sh, sw, dh, dw, top, left, bottom, right, oh, ow, span, seen, pitch, batch, skew, line
     ctypedef struct pool_gradients:
-        Py_ssize_t rows, columns
+        Py_ssize_t planes, rows, columns
         const char* dy
         const char* indices
-        Py_ssize_t dy_row, dy_column, index_row, index_column, size
+        Py_ssize_t dy_plane, dy_row, dy_column, index_plane, index_row, index_column, size
     ctypedef struct pool_primitives:
         int dealt
         Py_ssize_t (*plan)(pooling* g) noexcept nogil
@@ -361,7 +381,14 @@ cdef extern from "primitives.h" nogil:
         Py_ssize_t (*plan)(const pooling* g) noexcept nogil
         void (*mean_rows)(const pooling* g, const char* dy, Py_ssize_t dy_row, Py_ssize_t dy_column, Py_ssize_t first,
                           Py_ssize_t last, int include_pad, void* scratch, void* dx) noexcept nogil
-        void (*spread)(Py_ssize_t count, const char* dy, double divisor, void* dx) noexcept nogil
+        void (*spread)(Py_ssize_t planes, Py_ssize_t count, const char* dy, Py_ssize_t dy_stride, double divisor,
+                       void* dx) noexcept nogil
+    ctypedef struct tiny_pool_primitives:
+        void (*max)(const pooling* g, Py_ssize_t planes, const void* x, void* y) noexcept nogil
+        void (*mean)(const pooling* g, int include_pad, Py_ssize_t planes, const void* x, void* y) noexcept nogil
+        void (*indices)(const pooling* g, Py_ssize_t planes, const void* x, void* y, void* places) noexcept nogil
+        void (*to_integers)(Py_ssize_t count, const void* x, int* to) noexcept nogil
+        void (*mean_backward)(const pooling* g, int include_pad, Py_ssize_t planes, void* dy, void* dx) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     ctypedef struct primitives:
@@ -388,4 +415,5 @@ cdef extern from "primitives.h" nogil:
         const pool_primitives* pool
         const pool_index_primitives* pool_indices
         const pool_backward_primitives* pool_backward
+        const tiny_pool_primitives* tiny_pool
     const primitives* primitives_of(int isa, int bits)

@@ -25,11 +25,28 @@ INLINE double row_sum(ptrdiff_t count, const real *x)
 
 static double sum(ptrdiff_t count, const real *x) { return row_sum(count, x); }
 
+/* Rows of up to LANES numbers lie in the lanes, as for the maxima. */
+static void short_means(ptrdiff_t rows, ptrdiff_t count, const real *x, ptrdiff_t stride, real *y)
+{
+    for (ptrdiff_t r = 0; r < rows; r += LANES) {
+        const ptrdiff_t lines = min_size(rows - r, LANES);
+        vreal block[LANES];
+        vwide total = {0};
+        load_transposed(block, (const char *)x + r * stride, stride, lines, count);
+        for (ptrdiff_t q = 0; q < count; q++)
+            total += vwiden(block[q]);
+        store_some(y + r, vnarrow(total / (double)count), lines);
+    }
+}
+
 static void means(ptrdiff_t rows, ptrdiff_t count, const real *x, ptrdiff_t stride, real *y)
 {
     assert(rows >= 0 && count >= 1);
-    for (ptrdiff_t r = 0; r < rows; r++)
-        y[r] = (number)(row_sum(count, (const real *)((const char *)x + r * stride)) / (double)count);
+    if (count <= LANES)
+        short_means(rows, count, x, stride, y);
+    else
+        for (ptrdiff_t r = 0; r < rows; r++)
+            y[r] = (number)(row_sum(count, (const real *)((const char *)x + r * stride)) / (double)count);
 }
 
 /* LANES rows at a time, which lie in the lanes: a row may be shorter than a vector. */

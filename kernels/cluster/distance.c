@@ -41,7 +41,9 @@ INLINE void tile_distances(const int split, const int rows, const int vectors, p
         }
     } while (next_piece(rows, vectors, p, d, acc, totals));
     UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++)
+    {
         vstore(distances + i * pitch + v * LANES, acc[i][v]);
+    }
 }
 
 typedef void (*distance_fn)(ptrdiff_t d, const real *points, const real *low, const real *panel, real *distances,

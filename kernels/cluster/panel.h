@@ -62,7 +62,9 @@ INLINE void load_short_lines(const int d, vreal *features, const real *x)
 INLINE void store_centred(int count, const vreal *features, const real *mean, number scale, real *to, ptrdiff_t width)
 {
     UNROLL for (int q = 0; q < LANES; q++) if (q < count)
+    {
         vstore(to + q * width, (features[q] - vsplat(mean[q])) * scale);
+    }
 }
 
 /* One vector of samples whose features are contiguous, `lines` of them in use. */

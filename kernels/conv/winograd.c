@@ -258,7 +258,9 @@ INLINE void output(const int step, ptrdiff_t tiles, const real *m, ptrdiff_t pla
         transform_sums(step, m + t * tile, plane, y);
         for (int i = 0; i < step; i++)
             UNROLL for (int j = 0; j < step; j++)
+            {
                 vstore(pixels + ((i * tiles + t) * step + j) * LANES, y[i][j] + start);
+            }
     }
 }
 

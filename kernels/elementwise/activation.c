@@ -77,4 +77,27 @@ ACTIVATIONS(ROWS)
 static const activation_fn forward[] = {ACTIVATIONS(FORWARD)};
 static const activation_gradient_fn backward[] = {ACTIVATIONS(BACKWARD)};
 
-const activation_primitives NAME(activation) = {.forward = forward, .backward = backward};
+static void glu(ptrdiff_t count, const real *a, const real *b, real *y)
+{
+    for (ptrdiff_t i = 0; i < count; i += LANES) {
+        const ptrdiff_t some = count - i;
+        store_some(y + i, load_some(a + i, some) * sigmoid_value(load_some(b + i, some), NULL), some);
+    }
+}
+
+static void glu_backward(ptrdiff_t count, const real *dy, const real *a, const real *b, real *da, real *db)
+{
+    for (ptrdiff_t i = 0; i < count; i += LANES) {
+        const ptrdiff_t some = count - i;
+        const vreal d = load_some(dy + i, some), gate = load_some(b + i, some), x = load_some(a + i, some);
+        store_some(da + i, d * sigmoid_value(gate, NULL), some);
+        store_some(db + i, sigmoid_gradient(d, gate, NULL) * x, some);
+    }
+}
+
+const activation_primitives NAME(activation) = {
+    .forward = forward,
+    .backward = backward,
+    .glu = glu,
+    .glu_backward = glu_backward,
+};

@@ -61,6 +61,9 @@ static const char *const activation_names[] = {ACTIVATIONS(ACTIVATION_NAME)};
 typedef struct {
     const activation_fn *forward; /* [ACTIVATION_COUNT] */
     const activation_gradient_fn *backward;
+    /* y = a sigmoid(b); da = dy sigmoid(b), db = dy a sigmoid'(b) */
+    void (*glu)(ptrdiff_t count, const real *a, const real *b, real *y);
+    void (*glu_backward)(ptrdiff_t count, const real *dy, const real *a, const real *b, real *da, real *db);
 } activation_primitives;
 
 #endif

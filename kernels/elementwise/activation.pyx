@@ -29,9 +29,13 @@ cdef int set_parameters(Activation* call, tuple parameters) except -1:
     return 0
 
 
+cdef enum:
+    SERIES_FLOPS = 32
+
+
 cdef inline double flops_of(int function) noexcept:
     # The first functions of the list take a few operations, the others a series.
-    return 4 if function < ACTIVATION_arsinh else 32
+    return 4 if function < ACTIVATION_arsinh else SERIES_FLOPS
 
 
 cdef void forward_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
@@ -59,6 +63,46 @@ cpdef forward(
     elementwise_operand(&e, x, READ)
     elementwise_operand(&e, y, WRITE)
     call.options.streamed = elementwise_streams(&e)
+    elementwise_run(&e)
+
+
+cdef void glu_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
+    e.table.activation.glu(count, at[0], at[1], at[2])
+
+
+cdef void glu_backward_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
+    e.table.activation.glu_backward(count, at[0], at[1], at[2], at[3], at[4])
+
+
+def glu(
+    cnp.ndarray a,             # IN any shape
+    cnp.ndarray b,             # IN the same
+    cnp.ndarray y,             # OUT the same, C-contiguous
+):
+    # y = a sigmoid(b)
+    cdef Elementwise e
+    elementwise_begin(&e, y, SERIES_FLOPS, glu_row, NULL)
+    elementwise_operand(&e, a, READ)
+    elementwise_operand(&e, b, READ)
+    elementwise_operand(&e, y, WRITE)
+    elementwise_run(&e)
+
+
+def glu_backward(
+    cnp.ndarray dy,            # IN any shape, as all
+    cnp.ndarray a,             # IN
+    cnp.ndarray b,             # IN
+    cnp.ndarray da,            # OUT halves of one array, any strides
+    cnp.ndarray db,            # OUT
+):
+    # da = dy sigmoid(b), db = dy a sigmoid'(b)
+    cdef Elementwise e
+    elementwise_begin(&e, dy, SERIES_FLOPS, glu_backward_row, NULL)
+    elementwise_operand(&e, dy, READ)
+    elementwise_operand(&e, a, READ)
+    elementwise_operand(&e, b, READ)
+    elementwise_operand(&e, da, WRITE)
+    elementwise_operand(&e, db, WRITE)
     elementwise_run(&e)
 
 

@@ -81,7 +81,9 @@ INLINE double row(const loss_form form, ptrdiff_t count, const real *x, const re
     ptrdiff_t i = 0;
     for (; i + CHAINS * LANES <= count; i += CHAINS * LANES)
         UNROLL for (int k = 0; k < CHAINS; k++)
+        {
             add_to(&sum[k], losses_at(form, LANES, i + k * LANES, x, y, weight, parameter, factor, losses, gradient));
+        }
     for (; i < count; i += LANES) {
         const ptrdiff_t rest = min_size(LANES, count - i);
         const vreal loss = losses_at(form, rest, i, x, y, weight, parameter, factor, losses, gradient);

@@ -3,19 +3,21 @@
 The positions of a channel are cut into blocks (channels.pxd), whose sums are put together in order in double precision
 (batch_sums.pxd): neither strides nor threads change a bit.
 
-Where planes are large and channels many, a task takes some channels through both passes: they fit the cache. Else there
-is one pass over the blocks of all channels for the sums and one over the samples for the map.
+Where planes are large and channels many, a task takes some channels through both passes: they fit the cache. So it does where
+channels have few positions (batch_columns.pxd). Else there is one pass over the blocks of all channels for the sums and one
+over the samples for the map.
 """
-from libc.math cimport INFINITY, fabs, ldexp
+from libc.math cimport INFINITY, fabs, isfinite
 from libc.string cimport memcpy
 cimport numpy as cnp
 
+from npkernels._kernels.batch_columns cimport SAMPLES, finish_columns, map_columns, strip_of, sum_columns, take_given
 from npkernels._kernels.batch_sums cimport Norm, finish, scaled_run, set_terms, sum_block, take_anew
-from npkernels._kernels.channels cimport BLOCK, RUN, block_start, read, set_blocks, set_channels
+from npkernels._kernels.channels cimport BLOCK, RUN, SMALL, Channels, block_start, read, set_blocks, set_channels
+from npkernels._kernels.primitives cimport norm_pair
 from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
 from npkernels._kernels.scalars cimport put, real_at, round_to_line
-from npkernels._kernels.strided cimport offset_of
-from npkernels._kernels.units cimport large_unit
+from npkernels._kernels.units cimport large_unit, largest_mean
 
 cnp.import_array()
 
@@ -25,13 +27,15 @@ cdef enum:
     FUSED_BYTES = 1 << 20    # of x, dy and what is written, if it takes several
     FUSED_RUN = 1 << 11      # bytes of x that lie together: shorter runs are better read in the order of memory, twice
     TERMS = 4                # numbers that the map has for each channel
+    STRIP = 1 << 10          # the most channels of a strip, and
+    STRIP_BYTES = 1 << 19    # of x, dy and what is written in it
 
 
 cdef void begin(Norm* v, cnp.ndarray x, cnp.ndarray y) noexcept:
     v.table = primitives_for(cnp.PyArray_TYPE(x))
     set_blocks(&v.blocks, v.table, x)
     set_channels(&v.blocks, &v.x, x)
-    v.y, v.backward, v.scaled = <char*>cnp.PyArray_DATA(y), False, False
+    v.y, v.width, v.backward, v.given, v.scaled = <char*>cnp.PyArray_DATA(y), v.blocks.c, False, False, False
 
 
 cdef void map_rows(const Norm* v, Py_ssize_t sample, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t first,
@@ -80,8 +84,11 @@ cdef void fused_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot
 
 
 cdef inline Py_ssize_t block_of(const Norm* v, Py_ssize_t task, Py_ssize_t* channel) noexcept nogil:
-    # Large planes in the order of memory, (n, groups, parts), else (groups, blocks).
+    # Large planes in the order of memory, (n, groups, parts), and tiny ones, (blocks, groups), else (groups, blocks).
     cdef Py_ssize_t groups = group_count(v)
+    if v.blocks.s < SMALL:
+        channel[0] = task % groups * v.blocks.group
+        return task // groups
     if v.blocks.parts == 0:
         channel[0] = task // v.blocks.count * v.blocks.group
         return task % v.blocks.count
@@ -96,7 +103,10 @@ cdef void sum_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) 
     cdef Py_ssize_t task, channel, block
     for task in range(first, last):
         block = block_of(v, task, &channel)
-        sum_block(v, channel, min(v.blocks.group, v.blocks.c - channel), block, buffer)
+        if v.blocks.s < SMALL:
+            sum_columns(v, channel, min(v.blocks.group, v.blocks.c - channel), block, buffer)
+        else:
+            sum_block(v, channel, min(v.blocks.group, v.blocks.c - channel), block, buffer)
 
 
 cdef void finish_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -104,44 +114,56 @@ cdef void finish_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slo
     finish(v, first, last, v.scratch + <size_t>slot * v.scratch_bytes)
 
 
-cdef void map_sample(const Norm* v, Py_ssize_t sample, char* buffer) noexcept nogil:
-    # y[sample] where a plane is one element: a row of channels.
-    cdef Py_ssize_t size = v.table.itemsize, channel
-    cdef char* y = v.y + sample * v.blocks.c * size
-    cdef const char* x = v.x.positions.data + offset_of(&v.x.positions, sample)
-    cdef const char* dy
-    if v.x.stride != size:
-        v.table.pack.rows(1, v.blocks.c, x, 0, v.x.stride, buffer)
-        x = buffer
-    if v.scaled:
-        if x != buffer:
-            memcpy(buffer, x, <size_t>(v.blocks.c * size))
-        x = buffer
-        for channel in range(v.blocks.c):
-            put(v.table, buffer, channel, real_at(v.table, buffer, channel) * v.units[2 * channel])
-    if not v.backward:
-        v.table.norm.columns(v.blocks.c, x, &v.map, y)
-        return
-    dy = v.dy.positions.data + offset_of(&v.dy.positions, sample)
-    if v.dy.stride != size:
-        v.table.pack.rows(1, v.blocks.c, dy, 0, v.dy.stride, buffer + v.scratch_bytes // 2)
-        dy = buffer + v.scratch_bytes // 2
-    v.table.norm.gradient_columns(v.blocks.c, dy, x, &v.gradient, y)
+cdef const char* row_of(const Norm* v, const Channels* a, Py_ssize_t sample, char* buffer) noexcept nogil:
+    # Row `sample` of channels that are one element each, in place where these lie side by side.
+    cdef const char* at = a.positions.data + sample * a.step
+    if a.stride == v.table.itemsize:
+        return at
+    v.table.pack.rows(1, v.width, at, 0, a.stride, buffer)
+    return buffer
+
+
+cdef void map_samples(const Norm* v, Py_ssize_t first, Py_ssize_t last, char* buffer) noexcept nogil:
+    # y[first .. last] where a plane is one element: rows of channels, several while their terms are in registers.
+    cdef Py_ssize_t size = v.table.itemsize, pitch = v.blocks.c * size, rows = SAMPLES, channel
+    cdef norm_pair pair
+    cdef bint in_place = v.x.stride == size and not v.scaled and (not v.backward or v.dy.stride == size)
+    pair.x_stride, pair.dy_stride = v.x.step, v.dy.step
+    while first < last:
+        rows = min(rows, last - first) if in_place else 1
+        pair.x = row_of(v, &v.x, first, buffer)
+        if v.scaled:
+            if pair.x != buffer:
+                memcpy(buffer, pair.x, <size_t>(v.width * size))
+            pair.x = buffer
+            for channel in range(v.width):
+                put(v.table, buffer, channel, real_at(v.table, buffer, channel) * v.units[2 * channel])
+        if v.backward:
+            pair.dy = row_of(v, &v.dy, first, buffer + v.scratch_bytes // 2)
+            v.table.norm.gradient_columns(v.width, rows, &pair, &v.gradient, v.y + first * pitch, pitch)
+        else:
+            v.table.norm.columns(v.width, rows, pair.x, pair.x_stride, &v.map, v.y + first * pitch, pitch)
+        first += rows
+
+
+cdef void map_planes(const Norm* v, Py_ssize_t sample, char* buffer) noexcept nogil:
+    # y[sample] where planes are small
+    cdef Py_ssize_t channel = 0, group = v.width if v.blocks.whole else v.blocks.group
+    while channel < v.width:
+        map_rows(v, sample, channel, min(group, v.width - channel), 0, v.blocks.s, buffer)
+        channel += group
 
 
 cdef void map_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # Samples of small planes; parts of large ones, (n, groups, parts).
     cdef const Norm* v = <const Norm*>context
     cdef char* buffer = v.scratch + <size_t>slot * v.scratch_bytes
-    cdef Py_ssize_t task, channel, block, start, group
-    for task in range(first, last):
-        if v.blocks.s == 1:
-            map_sample(v, task, buffer)
-        elif v.blocks.parts == 0:
-            group, channel = v.blocks.c if v.blocks.whole else v.blocks.group, 0
-            while channel < v.blocks.c:
-                map_rows(v, task, channel, min(group, v.blocks.c - channel), 0, v.blocks.s, buffer)
-                channel += group
+    cdef Py_ssize_t task, channel, block, start
+    if v.blocks.s == 1:
+        map_samples(v, first, last, buffer)
+    for task in range(first, last if v.blocks.s > 1 else first):
+        if v.blocks.parts == 0:
+            map_planes(v, task, buffer)
         else:
             block = block_of(v, task, &channel)
             start = block_start(&v.blocks, block)
@@ -156,26 +178,44 @@ cdef void share(const Norm* v, void (*task)(void*, Py_ssize_t, Py_ssize_t, int) 
     parallel_for(task, <void*>v, tasks, max(<Py_ssize_t>1, TASK // each), threads)
 
 
-cdef int set_memory(Norm* v, int threads, bint sums) except -1 nogil:
-    # Terms, units and sums of all channels, and for each thread a buffer for the operands.
-    cdef size_t terms = round_to_line(<size_t>(TERMS * v.blocks.c * v.table.itemsize))
-    cdef size_t unit_bytes = <size_t>(2 * v.blocks.c) * sizeof(double)
-    cdef size_t sum_bytes = <size_t>(v.blocks.c * v.blocks.count * 2) * sizeof(double) if sums else 0
-    cdef Py_ssize_t bytes, channel, block = v.blocks.group * (<Py_ssize_t>(BLOCK if v.blocks.parts > 0 else RUN) + v.table.lanes)
-    v.scratch_bytes = <size_t>(2 * max(block, v.blocks.c if v.blocks.s == 1 else 1) * v.table.itemsize + 127) & ~<size_t>127
-    v.terms = <char*>workspace(terms + unit_bytes + sum_bytes + v.scratch_bytes * <size_t>threads)
-    if v.terms == NULL:
-        raise MemoryError("no memory for the sums of batch normalisation")
-    v.units = <double*>(v.terms + terms)
-    for channel in range(v.blocks.c):
+cdef size_t memory_bytes(const Norm* v, bint sums) noexcept nogil:
+    # Of terms, units and sums of `width` channels.
+    cdef size_t doubles = 2 + (2 * <size_t>v.blocks.count if sums else 0)
+    return <size_t>v.pitch * (<size_t>(TERMS * v.table.itemsize) + doubles * sizeof(double))
+
+
+cdef void set_memory(Norm* v, char* memory) noexcept nogil:
+    cdef Py_ssize_t channel, row = v.width * v.table.itemsize
+    v.terms = memory
+    v.units = <double*>(v.terms + TERMS * v.pitch * v.table.itemsize)
+    for channel in range(v.width):
         v.units[2 * channel] = 1
-    v.sums = <double*>(v.terms + terms + unit_bytes)
-    v.scratch = v.terms + terms + unit_bytes + sum_bytes
-    terms = <size_t>(v.blocks.c * v.table.itemsize)
-    v.map.mean, v.map.rest, v.map.scale, v.map.shift = v.terms, v.terms + terms, v.terms + 2 * terms, v.terms + 3 * terms
+    v.sums[0] = v.units + 2 * v.pitch
+    v.sums[1] = v.sums[0] + v.pitch * v.blocks.count
+    v.map.mean, v.map.rest, v.map.scale, v.map.shift = v.terms, v.terms + row, v.terms + 2 * row, v.terms + 3 * row
     v.gradient.mean, v.gradient.offset = v.mean, v.terms
-    v.gradient.slope, v.gradient.scale = v.terms + terms, v.terms + 2 * terms
-    bytes = v.blocks.n * v.blocks.c * v.blocks.s * v.table.itemsize
+    v.gradient.slope, v.gradient.scale = v.terms + row, v.terms + 2 * row
+
+
+cdef int take_memory(Norm* v, int threads, bint sums) except -1 nogil:
+    # Scratch of each thread; what channels need for all of them or, in strips, for each thread.
+    cdef Py_ssize_t bytes = v.blocks.n * v.blocks.c * v.blocks.s * v.table.itemsize, elements
+    cdef size_t held
+    elements = v.blocks.group * (<Py_ssize_t>(BLOCK if v.blocks.parts > 0 else RUN) + v.table.lanes)
+    if v.strips:
+        elements = max(elements, (v.width + v.table.lanes) * v.blocks.n * v.blocks.s)
+    elif v.blocks.s == 1:
+        elements = max(elements, v.blocks.c)
+    v.scratch_bytes = <size_t>(2 * elements * v.table.itemsize + 127) & ~<size_t>127
+    v.pitch = <Py_ssize_t>round_to_line(<size_t>v.width)
+    v.memory_bytes = memory_bytes(v, sums)
+    held = v.memory_bytes * <size_t>(threads if v.strips else 1)
+    v.memory = <char*>workspace(held + v.scratch_bytes * <size_t>threads)
+    if v.memory == NULL:
+        raise MemoryError("no memory for the sums of batch normalisation")
+    v.scratch = v.memory + held
+    if not v.strips:
+        set_memory(v, v.memory)
     v.map.streamed = v.gradient.streamed = v.y != v.x.positions.data and worth_streaming(
         (3 if v.backward else 2) * bytes, v.y, bytes)
     return 0
@@ -200,36 +240,99 @@ cdef bint plan_fused(Norm* v, int threads) noexcept nogil:
     return True
 
 
-cdef void find_lost(Norm* v) noexcept nogil:
+cdef void find_lost(Norm* v, char* buffer) noexcept nogil:
     # Backward: a variance that is infinite left the dtype and is taken anew.
     cdef Py_ssize_t channel, size = v.table.itemsize
-    cdef char* means = v.terms + 3 * v.blocks.c * size
+    cdef char* means = v.terms + 3 * v.width * size
     cdef double mean, variance
-    for channel in range(v.blocks.c):
+    v.table.rows.maxima(1, v.width, v.variance, 0, buffer)
+    if isfinite(real_at(v.table, buffer, 0)):
+        return
+    for channel in range(v.width):
         put(v.table, means, channel, real_at(v.table, v.mean, channel))
         if real_at(v.table, v.variance, channel) == INFINITY and v.blocks.count > 0:
-            take_anew(v, channel, large_unit(v.table), &mean, &variance, v.scratch)
+            take_anew(v, channel, large_unit(v.table), &mean, &variance, buffer)
             put(v.table, means, channel, mean)
             v.gradient.mean, v.scaled = means, True
 
 
+cdef void plan_strips(Norm* v, int threads) noexcept nogil:
+    # Whether channels have few positions, which depends on the shape alone; how many a task takes.
+    cdef Py_ssize_t positions = v.blocks.n * v.blocks.s, lanes = v.table.lanes, most
+    v.strips = v.blocks.s < SMALL and 0 < positions <= RUN
+    if v.strips:
+        most = STRIP_BYTES // ((3 if v.backward else 2) * positions * v.table.itemsize)
+        most = min(<Py_ssize_t>STRIP, most, v.blocks.c // (4 * threads))
+        v.width = min(v.blocks.c, (max(<Py_ssize_t>4, most // lanes) | 1) * lanes)   # rows of odd length fill all of a cache
+
+
+cdef void strip_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # Both passes over strips of channels.
+    cdef const Norm* v = <const Norm*>context
+    cdef char* buffer = v.scratch + <size_t>slot * v.scratch_bytes
+    cdef Norm own
+    cdef norm_pair rows
+    cdef Py_ssize_t task, sample
+    for task in range(first, last):
+        own = strip_of(v, task * v.width, min(v.width, v.blocks.c - task * v.width))
+        set_memory(&own, v.memory + <size_t>slot * v.memory_bytes)
+        if v.backward:
+            find_lost(&own, buffer)
+        if v.given:
+            take_given(&own)
+        else:
+            rows = sum_columns(&own, 0, own.width, 0, buffer)
+        finish_columns(&own, buffer)
+        if v.blocks.s > 1:
+            for sample in range(v.blocks.n):
+                map_planes(&own, sample, buffer)
+        elif own.scaled or v.given:
+            map_samples(&own, 0, v.blocks.n, buffer)
+        else:
+            map_columns(&own, &rows)
+    v.table.fence()
+
+
+cdef void sum_and_map(Norm* v, int threads) noexcept nogil:
+    cdef Py_ssize_t channel
+    if v.backward:
+        find_lost(v, v.scratch)
+    if plan_fused(v, threads):
+        share(v, fused_tasks, (v.blocks.c + v.fused - 1) // v.fused, threads)
+        return
+    if v.blocks.count > 0:
+        share(v, sum_tasks, group_count(v) * v.blocks.count, threads)
+    parallel_for(finish_tasks, v, v.blocks.c, 256, threads)
+    for channel in range(v.blocks.c):
+        v.scaled |= v.units[2 * channel] != 1
+    map_all(v, threads)
+
+
+cdef void set_given(Norm* v) noexcept nogil:
+    # The terms of a mean and a variance that are given.
+    cdef double mean, unit, largest = largest_mean(v.table)
+    cdef Py_ssize_t channel
+    for channel in range(v.blocks.c):
+        mean = real_at(v.table, v.mean, channel)
+        if fabs(mean) > largest:
+            v.units[2 * channel], v.scaled = 0.25, True
+        unit = v.units[2 * channel]
+        set_terms(v, channel, mean * unit, real_at(v.table, v.variance, channel) * unit * unit)
+
+
 cdef int run(Norm* v) except -1 nogil:
-    cdef Py_ssize_t groups = group_count(v), channel
     cdef int threads = num_threads() if v.blocks.n * v.blocks.c * v.blocks.s > TASK else 1
     if v.blocks.c == 0:
         return 0
-    set_memory(v, threads, True)
-    if v.backward:
-        find_lost(v)
-    if plan_fused(v, threads):
-        share(v, fused_tasks, (v.blocks.c + v.fused - 1) // v.fused, threads)
-    else:
-        if v.blocks.count > 0:
-            share(v, sum_tasks, groups * v.blocks.count, threads)
-        parallel_for(finish_tasks, v, v.blocks.c, 256, threads)
-        for channel in range(v.blocks.c):
-            v.scaled |= v.units[2 * channel] != 1
+    plan_strips(v, threads)
+    take_memory(v, threads, v.strips or not v.given)
+    if v.strips:
+        share(v, strip_tasks, (v.blocks.c + v.width - 1) // v.width, threads)
+    elif v.given:
+        set_given(v)
         map_all(v, threads)
+    else:
+        sum_and_map(v, threads)
     workspace_done()
     return 0
 
@@ -261,24 +364,12 @@ def inference(
     cnp.ndarray y,             # OUT shape of x, C-contiguous; may be x
 ):
     cdef Norm v
-    cdef int threads
-    cdef double mean_, variance_, largest
-    cdef Py_ssize_t channel
     begin(&v, x, y)
     v.gamma, v.beta, v.eps = <const char*>cnp.PyArray_DATA(gamma), <const char*>cnp.PyArray_DATA(beta), eps
     v.mean, v.variance = <char*>cnp.PyArray_DATA(mean), <char*>cnp.PyArray_DATA(variance)
+    v.given = True
     with nogil:
-        threads = num_threads() if v.blocks.n * v.blocks.c * v.blocks.s > TASK else 1
-        set_memory(&v, threads, False)
-        largest = ldexp(1, 125 if v.table.itemsize == sizeof(float) else 1021)
-        for channel in range(v.blocks.c):
-            mean_, variance_ = real_at(v.table, v.mean, channel), real_at(v.table, v.variance, channel)
-            if fabs(mean_) > largest:        # x - mean may overflow
-                v.units[2 * channel], v.scaled = 0.25, True
-            set_terms(&v, channel, mean_ * v.units[2 * channel], variance_ * v.units[2 * channel] * v.units[2 * channel])
-        if v.blocks.c > 0:
-            map_all(&v, threads)
-        workspace_done()
+        run(&v)
 
 
 def backward(

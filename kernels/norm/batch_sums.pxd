@@ -17,12 +17,14 @@ cdef struct Norm:
     const primitives* table
     Blocks blocks
     Py_ssize_t fused         # channels that a task takes through both passes, 0: none
-    bint backward
+    Py_ssize_t width         # channels whose sums and terms are held: all, or those of a task
+    bint backward, given     # given: the moments are
     Channels x, dy           # dy: backward
     char* y                  # (n, c, s), C-contiguous
-    double* sums             # (c, blocks, 2): mean and variance, or sums of dy and dy (x - mean)
-    char* terms              # (TERMS, c)
-    double* units            # (c, 2): the unit of each channel, and if it is not 1 sqrt(variance + eps) in that unit
+    double* sums[2]          # (blocks, pitch): mean and variance, or sums of dy and dy (x - mean)
+    Py_ssize_t pitch         # width, rounded up to whole vectors
+    char* terms              # (TERMS, width)
+    double* units            # (width, 2): the unit of each channel, and if it is not 1 sqrt(variance + eps) in that unit
     bint scaled              # is any of them not 1?
     const char* gamma
     const char* beta
@@ -33,7 +35,10 @@ cdef struct Norm:
     double eps
     norm_terms map
     norm_gradient_terms gradient
-    char* scratch
+    bint strips              # tasks take `width` channels (batch_columns.pxd), with memory of their own
+    char* memory
+    size_t memory_bytes
+    char* scratch            # for each thread, two halves for x and dy
     size_t scratch_bytes
 
 
@@ -49,12 +54,22 @@ cdef inline void sum_scaled(const Norm* v, Py_ssize_t channel, Py_ssize_t block,
     cdef Py_ssize_t first = block_start(&v.blocks, block), count = block_start(&v.blocks, block + 1) - first, pitch
     cdef const char* x = scaled_run(v, channel, first, count, buffer)
     cdef const char* dy
-    cdef double* sums = v.sums + 2 * (channel * v.blocks.count + block)
+    cdef Py_ssize_t at = block * v.pitch + channel
     if moments:
-        v.table.norm.moments(1, count, x, 0, &sums[0], &sums[1])
+        v.table.norm.moments(1, count, x, 0, v.sums[0] + at, v.sums[1] + at)
         return
     dy = read(&v.blocks, &v.dy, channel, 1, first, count, buffer + v.scratch_bytes // 2, &pitch)
-    v.table.norm.gradient_sums(1, count, dy, 0, x, 0, v.gradient.mean + channel * v.table.itemsize, sums)
+    v.table.norm.gradient_sums(1, count, dy, 0, x, 0, v.gradient.mean + channel * v.table.itemsize, v.sums[0] + at,
+                               v.sums[1] + at)
+
+
+cdef inline void correct_sums(const Norm* v, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t block,
+                              char* buffer) noexcept nogil:
+    # Backward: the sums of channels that have a unit of their own.
+    cdef Py_ssize_t i
+    for i in range(channel, channel + channels if v.scaled else channel):
+        if v.units[2 * i] != 1:
+            sum_scaled(v, i, block, False, buffer)
 
 
 cdef inline void sum_block(const Norm* v, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t block, char* buffer) noexcept nogil:
@@ -63,7 +78,8 @@ cdef inline void sum_block(const Norm* v, Py_ssize_t channel, Py_ssize_t channel
     cdef Py_ssize_t planes = 1, pitch, dy_pitch, sample = v.blocks.s * size, dy_sample = sample
     cdef const char* x
     cdef const char* dy
-    cdef double* sums
+    cdef double* first_sums = v.sums[0] + block * v.pitch + channel
+    cdef double* second_sums = v.sums[1] + block * v.pitch + channel
     if v.blocks.planes == 0:                 # where to fetch ahead
         sample = dy_sample = AHEAD
         if v.fused > 0 and v.blocks.s * size < 2 * AHEAD:
@@ -74,23 +90,19 @@ cdef inline void sum_block(const Norm* v, Py_ssize_t channel, Py_ssize_t channel
         count = v.blocks.s
     if not v.backward:
         for i in range(channels):
-            sums = v.sums + 2 * ((channel + i) * v.blocks.count + block)
-            v.table.norm.moments(planes, count, x + i * pitch, sample, &sums[0], &sums[1])
+            v.table.norm.moments(planes, count, x + i * pitch, sample, first_sums + i, second_sums + i)
         return
     dy = read_planes(&v.blocks, &v.dy, channel, channels, first, planes * count, buffer + v.scratch_bytes // 2, &dy_pitch,
                      &dy_sample)
     for i in range(channels):
         v.table.norm.gradient_sums(planes, count, dy + i * dy_pitch, dy_sample, x + i * pitch, sample,
-                                   v.mean + (channel + i) * size, v.sums + 2 * ((channel + i) * v.blocks.count + block))
-    if v.scaled:
-        for i in range(channel, channel + channels):
-            if v.units[2 * i] != 1:
-                sum_scaled(v, i, block, False, buffer)
+                                   v.mean + (channel + i) * size, first_sums + i, second_sums + i)
+    correct_sums(v, channel, channels, block, buffer)
 
 
 cdef inline void set_terms(const Norm* v, Py_ssize_t channel, double mean, double variance) noexcept nogil:
     # y = ((x - mean) - rest) scale + shift, x in the unit of the channel
-    cdef Py_ssize_t row = v.blocks.c * v.table.itemsize
+    cdef Py_ssize_t row = v.width * v.table.itemsize
     put(v.table, v.terms, channel, mean)
     put(v.table, v.terms + row, channel, mean - real_at(v.table, v.terms, channel))
     put(v.table, v.terms + 2 * row, channel, real_at(v.table, v.gamma, channel) / root_in(v.units[2 * channel], variance, v.eps))
@@ -100,17 +112,18 @@ cdef inline void set_terms(const Norm* v, Py_ssize_t channel, double mean, doubl
 cdef inline void put_together(const Norm* v, Py_ssize_t channel, double* mean_, double* variance_) noexcept nogil:
     # mean = sum of w_b mean_b and variance = sum of w_b (variance_b + (mean_b - mean)^2), w_b the share of block b in the
     # positions; what the mean is off by is found on the way, as in a block.
-    cdef const double* sums = v.sums + 2 * channel * v.blocks.count
+    cdef const double* means = v.sums[0] + channel
+    cdef const double* variances = v.sums[1] + channel
     cdef double mean = 0, off = 0, variance = 0, share, d
     cdef Py_ssize_t b, positions = v.blocks.n * v.blocks.s
     for b in range(v.blocks.count):
         share = <double>(block_start(&v.blocks, b + 1) - block_start(&v.blocks, b)) / positions
-        mean += share * sums[2 * b]
+        mean += share * means[b * v.pitch]
     for b in range(v.blocks.count):
         share = <double>(block_start(&v.blocks, b + 1) - block_start(&v.blocks, b)) / positions
-        d = sums[2 * b] - mean
+        d = means[b * v.pitch] - mean
         off += share * d
-        variance += share * (sums[2 * b + 1] + d * d)
+        variance += share * (variances[b * v.pitch] + d * d)
     if off - off == 0:
         mean += off
         variance -= off * off
@@ -144,13 +157,12 @@ cdef inline void finish_forward(const Norm* v, Py_ssize_t channel, char* buffer)
 cdef inline void finish_backward(const Norm* v, Py_ssize_t channel) noexcept nogil:
     # With t = (x - mean) scale, scale = 1 / sqrt(variance + eps): dbeta = sum of dy, dgamma = sum of dy t,
     # dx = gamma scale (dy - mean(dy) - t mean(dy t)). Ioffe and Szegedy, "Batch normalization", ICML 2015.
-    cdef const double* sums = v.sums + 2 * channel * v.blocks.count
     cdef double dbeta = 0, total = 0, unit = v.units[2 * channel], scale
-    cdef Py_ssize_t b, row = v.blocks.c * v.table.itemsize
+    cdef Py_ssize_t b, row = v.width * v.table.itemsize
     scale = 1 / (sqrt(real_at(v.table, v.variance, channel) + v.eps) if unit == 1 else v.units[2 * channel + 1])
     for b in range(v.blocks.count):
-        dbeta += sums[2 * b]
-        total += sums[2 * b + 1]
+        dbeta += v.sums[0][b * v.pitch + channel]
+        total += v.sums[1][b * v.pitch + channel]
     put(v.table, v.dbeta, channel, dbeta)
     put(v.table, v.dgamma, channel, total * scale)
     put(v.table, v.terms, channel, dbeta / (v.blocks.n * v.blocks.s))

@@ -22,7 +22,7 @@ cdef struct Blocks:
     Py_ssize_t parts         # of a plane, 0 where blocks hold several
     Py_ssize_t planes        # of a block, 0 where it is a run of positions
     Py_ssize_t count         # of blocks of a channel
-    Py_ssize_t group         # channels that are gathered at a time
+    Py_ssize_t group         # channels that are gathered at a time, in lanes where planes are tiny
     bint whole               # no plane must be gathered
 
 cdef struct Channels:
@@ -39,7 +39,8 @@ cdef inline void set_blocks(Blocks* v, const primitives* table, cnp.ndarray x) n
     v.n, v.c, v.s = cnp.PyArray_DIMS(x)[0], cnp.PyArray_DIMS(x)[1], 1
     for i in range(2, cnp.PyArray_NDIM(x)):
         v.s *= cnp.PyArray_DIMS(x)[i]
-    v.parts, v.planes, v.group, v.whole = 0, 0, 1, True
+    v.parts, v.planes, v.whole = 0, 0, True
+    v.group = 5 * table.lanes if v.s < SMALL else 1      # rows of odd length use all of a cache
     if v.s >= LARGE:
         v.parts = (v.s + BLOCK - 1) // BLOCK
         v.count = v.n * v.parts
@@ -63,7 +64,7 @@ cdef inline void set_channels(Blocks* v, Channels* a, cnp.ndarray x) noexcept:
     a.step, a.run = a.positions.strides[a.positions.axes - 1], a.positions.shape[a.positions.axes - 1]
     a.whole = v.s == 1 or (a.step == v.table.itemsize and v.s > 0 and a.run % v.s == 0)
     v.whole = v.whole and a.whole
-    if a.stride == v.table.itemsize and a.step != v.table.itemsize:
+    if v.s >= SMALL and a.stride == v.table.itemsize and a.step != v.table.itemsize:
         v.group = v.table.lanes * (1 if v.parts > 0 else 4)
 
 

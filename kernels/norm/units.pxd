@@ -13,6 +13,11 @@ cdef inline double large_unit(const primitives* table) noexcept nogil:
     return ldexp(1, -70 if table.itemsize == sizeof(float) else -600)
 
 
+cdef inline double largest_mean(const primitives* table) noexcept nogil:
+    # Of a mean that is given: x less a larger one may overflow.
+    return ldexp(1, 125 if table.itemsize == sizeof(float) else 1021)
+
+
 cdef inline double unit_for(const primitives* table, double mean, double variance) noexcept nogil:
     # The unit in which moments that came out so have to be taken anew, or 1.
     if variance - variance != 0:

@@ -138,11 +138,15 @@ cdef struct Spread:
 
 cdef void spread_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Spread* v = <const Spread*>context
-    cdef Py_ssize_t plane
-    for plane in range(first, last):
+    cdef Py_ssize_t plane = first, count
+    while plane < last:
+        count = last - plane
+        if v.image != v.channels * v.channel:            # else all of them lie a constant step apart
+            count = min(count, v.channels - plane % v.channels)
         v.table.pool_backward.spread(
-            v.size, v.dy + plane // v.channels * v.image + plane % v.channels * v.channel, <double>v.size,
+            count, v.size, v.dy + plane // v.channels * v.image + plane % v.channels * v.channel, v.channel, <double>v.size,
             v.dx + plane * v.size * v.table.itemsize)
+        plane += count
 
 
 def mean_backward(

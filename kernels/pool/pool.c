@@ -97,8 +97,8 @@ INLINE vreal fold_even_taps(int op, const real *line, ptrdiff_t taps, ptrdiff_t 
 INLINE void fold_line(int op, const real *line, ptrdiff_t taps, ptrdiff_t dilation, int every, ptrdiff_t count, real *y)
 {
     for (ptrdiff_t j = 0; j < count; j += LANES) {
-        const vreal all = every == 1 ? fold_taps(op, line + j, taps, dilation)
-                                     : fold_even_taps(op, line + 2 * j, taps, dilation);
+        const vreal all =
+            every == 1 ? fold_taps(op, line + j, taps, dilation) : fold_even_taps(op, line + 2 * j, taps, dilation);
         if (count - j >= LANES)
             vstore(y + j, all);
         else
@@ -197,8 +197,8 @@ static void mean_rows(const pooling *g, const char *x, ptrdiff_t row_stride, ptr
 
 /* LANES windows of up to LANES planes along a line of pixels, transposed when they are finished. Meanwhile the rows that the
    next line adds come from memory, from `next` on: without, memory waits while windows are transposed. */
-INLINE void windows_of_planes(int op, const pooling *g, const ptrdiff_t taps, const real *line, ptrdiff_t planes, number rows,
-                              const real *columns, uintptr_t next, ptrdiff_t bytes, real *y)
+INLINE void windows_of_planes(int op, const pooling *g, const ptrdiff_t taps, const real *line, ptrdiff_t planes,
+                              number rows, const real *columns, uintptr_t next, ptrdiff_t bytes, real *y)
 {
     const ptrdiff_t step = g->dw * planes, share = bytes / (2 * ((planes - 1) / LANES + 1) * ((g->ow - 1) / LANES + 1));
     for (ptrdiff_t p = 0; p < planes; p += LANES)
@@ -253,8 +253,8 @@ static void max_planes(const pooling *g, const char *x, ptrdiff_t row_stride, pt
     fold_planes(MAX, g, x, row_stride, column_stride, planes, i, 0, scratch, y);
 }
 
-static void mean_planes(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
-                        ptrdiff_t i, int include_pad, real *scratch, real *y)
+static void mean_planes(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride,
+                        ptrdiff_t planes, ptrdiff_t i, int include_pad, real *scratch, real *y)
 {
     fold_planes(SUM, g, x, row_stride, column_stride, planes, i, include_pad, scratch, y);
 }
@@ -319,8 +319,8 @@ INLINE void deal_row(const int planes, ptrdiff_t columns, const real *x, ptrdiff
             to[p * plane_size + c] = x[c * planes + p];
 }
 
-INLINE void gather_pixels(ptrdiff_t planes, ptrdiff_t columns, const char *x, ptrdiff_t column_stride, ptrdiff_t plane_size,
-                          real *to)
+INLINE void gather_pixels(ptrdiff_t planes, ptrdiff_t columns, const char *x, ptrdiff_t column_stride,
+                          ptrdiff_t plane_size, real *to)
 {
     if (!WIDE_GATHER || planes > DEALT || column_stride != planes * (ptrdiff_t)sizeof(number))
         gather_row_of_planes(planes, columns, x, column_stride, plane_size, to);

@@ -38,8 +38,8 @@ typedef struct {
      * on. scratch: ow + span * planes + 2 LANES elements. */
     void (*max_planes)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
                        ptrdiff_t i, real *scratch, real *y);
-    void (*mean_planes)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
-                        ptrdiff_t i, int include_pad, real *scratch, real *y);
+    void (*mean_planes)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride,
+                        ptrdiff_t planes, ptrdiff_t i, int include_pad, real *scratch, real *y);
     /* The largest of `most` and x[0 .. count), a NaN if there is one. */
     double (*largest)(ptrdiff_t count, const real *x, double most);
 } pool_primitives;
@@ -47,11 +47,11 @@ typedef struct {
 /* Integer types of indices: log2 of the bytes, and UNSIGNED_INDEX. */
 enum { UNSIGNED_INDEX = 4 };
 
-/* One plane; strides in bytes. */
+/* Planes; strides in bytes. */
 typedef struct {
-    ptrdiff_t rows, columns;
+    ptrdiff_t planes, rows, columns;
     const char *dy, *indices;
-    ptrdiff_t dy_row, dy_column, index_row, index_column, size;
+    ptrdiff_t dy_plane, dy_row, dy_column, index_plane, index_row, index_column, size;
 } pool_gradients;
 
 typedef struct {
@@ -64,9 +64,21 @@ typedef struct {
      * 2 (planes + LANES) LANES elements. */
     void (*max_planes)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
                        ptrdiff_t i, real *scratch, real *y, int32_t *indices);
-    /* dx[indices[i, j]] += dy[i, j] in ascending (i, j). Returns 0, leaving out those that are not in [0, size). */
+    /* dx[p, indices[p, i, j]] += dy[p, i, j] in ascending (i, j). Returns 0, leaving out those that are not in [0, size). */
     int (*scatter)(const pool_gradients *g, int type, real *dx);
 } pool_index_primitives;
+
+/* Planes of a few pixels, one to a lane: pixel (r, c) of all of them is the row r * w + c of x or dx, window (i, j) the row
+ * i * ow + j of y or dy. Rows hold whole vectors, `planes` elements, and lie one behind the other. */
+typedef struct {
+    void (*max)(const pooling *g, ptrdiff_t planes, const real *x, real *y);
+    void (*mean)(const pooling *g, int include_pad, ptrdiff_t planes, const real *x, real *y);
+    /* max, and the places as pool_index_primitives.max_rows has them, as numbers; those as integers */
+    void (*indices)(const pooling *g, ptrdiff_t planes, const real *x, real *y, real *places);
+    void (*to_integers)(ptrdiff_t count, const real *x, int32_t *to);
+    /* As pool_backward_primitives.mean_rows. Writes over dy. */
+    void (*mean_backward)(const pooling *g, int include_pad, ptrdiff_t planes, real *dy, real *dx);
+} tiny_pool_primitives;
 
 typedef struct {
     /* The elements of scratch for mean_rows, -1 if they overflow. */
@@ -75,8 +87,8 @@ typedef struct {
      * (r, c), first down the columns, then along the row, both ascending. Strides of dy in bytes; dh = dw = 1. */
     void (*mean_rows)(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff_t dy_column, ptrdiff_t first,
                       ptrdiff_t last, int include_pad, real *scratch, real *dx);
-    /* dx[i] = dy[0] / divisor for i < count */
-    void (*spread)(ptrdiff_t count, const char *dy, double divisor, real *dx);
+    /* dx[p, i] = dy[p] / divisor for i < count; dy_stride in bytes */
+    void (*spread)(ptrdiff_t planes, ptrdiff_t count, const char *dy, ptrdiff_t dy_stride, double divisor, real *dx);
 } pool_backward_primitives;
 
 #endif

@@ -14,6 +14,7 @@ from npkernels._kernels.planes cimport (
     BAND_BYTES, POOL_GRAIN, Planes, no_memory, plane_at, set_planes, set_pooling, team, whole_lines,
 )
 from npkernels._kernels.product cimport SUM_BLOCK
+from npkernels._kernels.tiny cimport Tiny, are_tiny, pool_tiny_planes
 from npkernels._kernels.runtime cimport empty_array, parallel_for, primitives_for, workspace, workspace_done
 
 cnp.import_array()
@@ -170,6 +171,7 @@ cdef size_t run_pool(Pool* v, Py_ssize_t images) noexcept nogil:
 
 cdef int pool(const pooling* g, cnp.ndarray x, cnp.ndarray y, cnp.ndarray indices, bint mean, bint include_pad) except -1:
     cdef Pool v
+    cdef Tiny tiny
     cdef size_t missing
     if cnp.PyArray_SIZE(y) == 0:
         return 0
@@ -180,6 +182,13 @@ cdef int pool(const pooling* g, cnp.ndarray x, cnp.ndarray y, cnp.ndarray indice
     if indices is not None:
         v.indices = <int*>cnp.PyArray_DATA(indices)
     v.mean, v.include_pad = mean, include_pad
+    tiny.table, tiny.g, tiny.planes, tiny.to = v.table, v.g, v.x, v.y
+    tiny.mean, tiny.backward, tiny.include_pad = mean, False, include_pad
+    tiny.places = v.indices
+    if are_tiny(&tiny, cnp.PyArray_DIMS(x)[0], g.h, g.w, g.oh * g.ow):
+        with nogil:
+            pool_tiny_planes(&tiny)
+        return 0
     with nogil:
         missing = run_pool(&v, cnp.PyArray_DIMS(x)[0])
     return no_memory(missing) if missing else 0

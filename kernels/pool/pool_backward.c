@@ -41,8 +41,11 @@ static ptrdiff_t plan(const pooling *g)
 INLINE void add_shares(int begin, const real *restrict dy, number rows, const real *restrict columns, ptrdiff_t count,
                        real *restrict line)
 {
-    for (ptrdiff_t j = 0; j < count; j++)
-        line[j] = dy[j] / (rows * columns[j]) + (begin ? 0 : line[j]);
+    for (ptrdiff_t j = 0; j < count; j += LANES) {
+        const ptrdiff_t some = count - j;
+        const vreal share = load_some(dy + j, some) / (rows * load_or(columns + j, some, 1));
+        store_some(line + j, share + (begin ? (vreal){0} : load_some(line + j, some)), some);
+    }
 }
 
 /* Moves on to the windows first <= i < last that see row r of dx; returns whether they are others than before. Without
@@ -158,17 +161,12 @@ static void expand(const pooling *g, const real *line, ptrdiff_t count, real *dx
     }
     for (ptrdiff_t c = 0; c < min_size(g->sw, count); c++) {
         const ptrdiff_t q = (c + g->left) / g->sw, p = (c + g->left) % g->sw;
-        const ptrdiff_t most = p < g->kw ? (g->kw - 1 - p) / g->sw : -1;
-        for (ptrdiff_t t = 0; c + t * g->sw < count; t++) {
-            double total = 0;
-            for (ptrdiff_t u = most, end; u >= 0; u = end) {
-                number sum = 0;
-                end = max_size(u - LONGEST_CHAIN, -1);
-                for (ptrdiff_t at = u; at > end; at--)
-                    sum += line[q + t - at];
-                total += (double)sum;
-            }
-            dx[c + t * g->sw] = (number)total;
+        const ptrdiff_t most = p < g->kw ? (g->kw - 1 - p) / g->sw : -1, terms = (count - c - 1) / g->sw + 1;
+        for (ptrdiff_t t = 0; t < terms; t += LANES) {
+            number sums[LANES];
+            vstore(sums, sum_windows(line + q + t, most));
+            for (ptrdiff_t l = 0; l < min_size(LANES, terms - t); l++)
+                dx[c + (t + l) * g->sw] = sums[l];
         }
     }
 }
@@ -205,11 +203,24 @@ static void mean_rows(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdif
     }
 }
 
-static void spread(ptrdiff_t count, const char *dy, double divisor, real *dx)
+/* A vector may reach into the next plane, which is written later; the last one of a long plane overlaps the one before. */
+static void spread(ptrdiff_t planes, ptrdiff_t count, const char *dy, ptrdiff_t dy_stride, double divisor, real *dx)
 {
-    const number share = *(const real *)dy / (number)divisor;
-    for (ptrdiff_t i = 0; i < count; i++)
-        dx[i] = share;
+    if (count == 1 && divisor == 1 && dy_stride == sizeof(number)) {
+        memcpy(dx, dy, (size_t)planes * sizeof(number));
+        return;
+    }
+    for (ptrdiff_t p = 0; p < planes; p++, dx += count) {
+        const vreal share = vsplat(*(const real *)(dy + p * dy_stride) / (number)divisor);
+        for (ptrdiff_t i = 0; i + LANES <= count; i += LANES)
+            vstore(dx + i, share);
+        if (count >= LANES)
+            vstore(dx + count - LANES, share);
+        else if ((planes - p) * count >= LANES)
+            vstore(dx, share);
+        else
+            vstore_part(dx, share, count);
+    }
 }
 
 const pool_backward_primitives NAME(pool_backward) = {.plan = plan, .mean_rows = mean_rows, .spread = spread};

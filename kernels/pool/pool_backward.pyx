@@ -10,12 +10,14 @@ from npkernels._kernels.primitives cimport UNSIGNED_INDEX, pool_gradients, pooli
 from npkernels._kernels.planes cimport (
     BAND_BYTES, POOL_GRAIN, Planes, no_memory, set_planes, set_pooling, team, whole_lines,
 )
+from npkernels._kernels.tiny cimport Tiny, are_tiny, pool_tiny_planes
 from npkernels._kernels.runtime cimport parallel_for, primitives_for, workspace, workspace_done
 
 cnp.import_array()
 
 cdef enum:
     INT32 = 2                                # log2 of the bytes of such an index
+    GROUP = 1 << 12                          # pixels of planes that are taken together
 
 cdef struct Source:
     # Planes that are read where they lie, or gathered: rows of `columns` elements, `planes` planes one behind the other.
@@ -45,6 +47,11 @@ cdef inline void fetch(Source* v, Py_ssize_t image, Py_ssize_t channel, Py_ssize
         v.plane = rows * v.row
 
 
+cdef inline bint are_apart(const Source* v) noexcept nogil:
+    # Whether all planes lie a constant step apart and are read in place.
+    return not v.together and v.from_.image == v.from_.channels * v.from_.channel
+
+
 cdef struct Scatter:
     pool_gradients g
     Source dy, indices
@@ -61,9 +68,9 @@ cdef bint scatter_group(const Scatter* v, Source* dy, Source* indices, Py_ssize_
                         Py_ssize_t planes) noexcept nogil:
     # dx of some planes of an image; False if an index lies outside.
     cdef pool_gradients g
-    cdef Py_ssize_t plane_bytes = v.g.size * dy.table.itemsize, plane = image * v.channels + channel, i = 0, p
+    cdef Py_ssize_t plane_bytes = v.g.size * dy.table.itemsize, plane = image * v.channels + channel, i = 0
     cdef bint good = True
-    g.size = v.g.size
+    g.size, g.planes = v.g.size, planes
     memset(v.dx + plane * plane_bytes, 0, planes * plane_bytes)
     while i < v.oh:
         g.rows, g.columns = min(v.band, v.oh - i), v.ow
@@ -73,10 +80,8 @@ cdef bint scatter_group(const Scatter* v, Source* dy, Source* indices, Py_ssize_
         g.dy_row, g.dy_column, g.index_row, g.index_column = dy.row, dy.column, indices.row, indices.column
         if g.dy_row == g.columns * g.dy_column and g.index_row == g.columns * g.index_column:
             g.rows, g.columns = 1, g.rows * g.columns
-        for p in range(planes):
-            g.dy, g.indices = dy.data + p * dy.plane, indices.data + p * indices.plane
-            if not dy.table.pool_indices.scatter(&g, v.type, v.dx + (plane + p) * plane_bytes):
-                good = False
+        g.dy, g.dy_plane, g.indices, g.index_plane = dy.data, dy.plane, indices.data, indices.plane
+        good &= dy.table.pool_indices.scatter(&g, v.type, v.dx + plane * plane_bytes) != 0
     return good
 
 
@@ -114,12 +119,15 @@ def max_backward(
     set_source(&v.indices, indices, cnp.NPY_FLOAT)
     v.indices.together = v.indices.together and v.type == INT32
     v.dx, v.group, v.band, v.scratch_bytes, v.scratch = <char*>cnp.PyArray_DATA(dx), 1, v.oh, 0, NULL
-    if (v.dy.together or v.indices.together) and v.channels >= v.dy.table.lanes:     # fewer leave lanes empty: slower
+    v.g.size = cnp.PyArray_DIMS(dx)[2] * cnp.PyArray_DIMS(dx)[3]
+    if are_apart(&v.dy) and are_apart(&v.indices):                        # planes of all images as those of one
+        v.channels, images = images * v.channels, 1
+        v.group = min(v.channels, max(<Py_ssize_t>1, GROUP // (v.g.size + 1)))
+    elif (v.dy.together or v.indices.together) and v.channels >= v.dy.table.lanes:     # fewer leave lanes empty: slower
         v.group = min(v.dy.table.lanes, v.indices.table.lanes)
         v.band = band_rows(v.oh, v.ow, v.group, v.dy.table.itemsize)
         v.scratch_bytes = 2 * whole_lines(v.group * v.band * v.ow * v.dy.table.itemsize)
     v.groups = (v.channels + v.group - 1) // v.group
-    v.g.size = cnp.PyArray_DIMS(dx)[2] * cnp.PyArray_DIMS(dx)[3]
     grain = max(1, POOL_GRAIN // v.group // (v.g.size + 1))
     threads = team(images * v.groups, grain, v.scratch_bytes)
     with nogil:
@@ -180,6 +188,7 @@ def mean_backward(
 ):
     # dx[n, c, r, c] = sum of dy[n, c, i, j] / divisor[i, j] over the windows (i, j) that see (r, c)
     cdef MeanBackward v
+    cdef Tiny tiny
     cdef pooling* g = &v.g
     cdef Py_ssize_t size, units, grain, rows
     cdef int threads
@@ -188,6 +197,12 @@ def mean_backward(
     v.dx, v.include_pad, v.channels, v.group = <char*>cnp.PyArray_DATA(dx), include_pad, cnp.PyArray_DIMS(dx)[1], 1
     set_source(&v.dy, dy, cnp.PyArray_TYPE(dy))
     set_pooling(g, cnp.PyArray_DIMS(dx)[2], cnp.PyArray_DIMS(dx)[3], geometry)
+    tiny.table, tiny.g, tiny.planes, tiny.to = v.dy.table, g[0], v.dy.from_, v.dx
+    tiny.backward, tiny.include_pad = True, include_pad
+    if are_tiny(&tiny, cnp.PyArray_DIMS(dx)[0], g.oh, g.ow, g.h * g.w):
+        with nogil:
+            pool_tiny_planes(&tiny)
+        return
     size = v.dy.table.pool_backward.plan(g)
     if size < 0:
         no_memory(<size_t>-1)

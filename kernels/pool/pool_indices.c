@@ -121,8 +121,8 @@ static void max_rows(const pooling *g, const char *x, ptrdiff_t row_stride, ptrd
 }
 
 /* A window of up to LANES planes whose elements lie next to each other: x is its first element in the plane. */
-INLINE best best_of_planes(const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t rows, ptrdiff_t columns,
-                           ptrdiff_t planes, bits place, bits row_places, bits column_places)
+INLINE best best_of_planes(const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t rows,
+                           ptrdiff_t columns, ptrdiff_t planes, bits place, bits row_places, bits column_places)
 {
     best all = {vsplat(-(number)INFINITY), (vbits){0} + place};
     for (ptrdiff_t a = 0; a < rows; a++)
@@ -133,13 +133,14 @@ INLINE best best_of_planes(const char *x, ptrdiff_t row_stride, ptrdiff_t column
 }
 
 /* One window of all planes: values and places[plane / LANES * LANES * LANES + plane % LANES]. */
-INLINE void best_of_pixels(const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t rows, ptrdiff_t columns,
-                           ptrdiff_t planes, bits place, bits row_places, bits column_places, real *values, real *places)
+INLINE void best_of_pixels(const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t rows,
+                           ptrdiff_t columns, ptrdiff_t planes, bits place, bits row_places, bits column_places,
+                           real *values, real *places)
 {
     ptrdiff_t p = 0;
     for (; p + LANES <= planes; p += LANES) {
-        const best one = best_of_planes(x + p * (ptrdiff_t)sizeof(number), row_stride, column_stride, rows, columns, LANES,
-                                        place, row_places, column_places);
+        const best one = best_of_planes(x + p * (ptrdiff_t)sizeof(number), row_stride, column_stride, rows, columns,
+                                        LANES, place, row_places, column_places);
         vstore(values + p * LANES, one.value);
         vstore(places + p * LANES, (vreal)one.place);
     }
@@ -155,7 +156,8 @@ INLINE void best_of_pixels(const char *x, ptrdiff_t row_stride, ptrdiff_t column
 static void max_planes(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride, ptrdiff_t planes,
                        ptrdiff_t i, real *scratch, real *y, int32_t *indices)
 {
-    const ptrdiff_t top = i * g->sh - g->top, plane = g->oh * g->ow, down = g->dh * row_stride, right = g->dw * column_stride;
+    const ptrdiff_t top = i * g->sh - g->top, plane = g->oh * g->ow, down = g->dh * row_stride,
+                    right = g->dw * column_stride;
     const range a = taps_inside(g->h, top, g->dh, g->kh);
     const ptrdiff_t row = top + a.first * g->dh, rows = a.last - a.first;
     const bits next_row = (bits)(g->dh * g->w), next_column = (bits)g->dw;
@@ -173,7 +175,8 @@ static void max_planes(const pooling *g, const char *x, ptrdiff_t row_stride, pt
             else if (rows == 3 && columns == 3)
                 best_of_pixels(at, down, right, 3, 3, planes, place, next_row, next_column, values_q, places_q);
             else
-                best_of_pixels(at, down, right, rows, columns, planes, place, next_row, next_column, values_q, places_q);
+                best_of_pixels(at, down, right, rows, columns, planes, place, next_row, next_column, values_q,
+                               places_q);
         }
         for (ptrdiff_t p = 0; p < planes; p += LANES) {
             vreal block[2][LANES];
@@ -203,16 +206,21 @@ INLINE uint64_t load_index(const char *p, int type)
 
 INLINE int scatter_type(const pool_gradients *g, int type, ptrdiff_t dy_column, ptrdiff_t index_column, real *dx)
 {
-    const ptrdiff_t columns = g->columns; /* in registers: dx might alias *g */
+    const ptrdiff_t columns = g->columns, rows = g->rows; /* in registers: dx might alias *g */
     const uint64_t size = (uint64_t)g->size;
-    for (ptrdiff_t i = 0; i < g->rows; i++) {
-        const char *const dy = g->dy + i * g->dy_row, *const at = g->indices + i * g->index_row;
+    const char *dy = g->dy, *at = g->indices;
+    for (ptrdiff_t i = 0, row = 0; i < g->planes * rows; i++) {
 #pragma GCC unroll 8
         for (ptrdiff_t j = 0; j < columns; j++) {
             const uint64_t index = load_index(at + j * index_column, type);
             if (__builtin_expect(index >= size, 0))
                 return 0;
             dx[index] += *(const real *)(dy + j * dy_column);
+        }
+        dy += g->dy_row, at += g->index_row;
+        if (++row == rows) {
+            row = 0, dx += size;
+            dy += g->dy_plane - rows * g->dy_row, at += g->index_plane - rows * g->index_row;
         }
     }
     return 1;

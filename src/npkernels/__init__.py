@@ -12,6 +12,7 @@ from .activation.channelwise import (
     srelu,
     srelu_backward,
 )
+from .activation.gated import glu, glu_backward
 from .activation.maxout import maxout, maxout_backward
 from .activation.parameterless import (
     ACTIVATIONS,
@@ -178,6 +179,8 @@ __all__ = [
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
     "global_max_pool2d",
+    "glu",
+    "glu_backward",
     "hard_sigmoid",
     "hard_sigmoid_backward",
     "hard_swish",

@@ -53,6 +53,18 @@ def integers(name, value):
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
+def axis(axis, x):
+    """`axis` counted from the front."""
+    if type(axis) is int and axis == -1 and x.ndim:
+        return x.ndim - 1
+    axis = integer("axis", axis)
+    if x.ndim == 0:
+        raise ValueError("x must have at least one axis, got a 0-d array")
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"axis must be in [{-x.ndim}, {x.ndim}), got {axis}")
+    return axis % x.ndim
+
+
 def shape(name, array, wanted, text=None):
     """The shape must equal `wanted`; `text` is the symbolic form for the message."""
     if array.shape != wanted:

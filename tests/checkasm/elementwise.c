@@ -16,6 +16,24 @@ static void disturb(real *x, ptrdiff_t count)
 /* Within so many ulps, and within 4 eps of what a gradient is added up from. */
 static void tolerate_functions(void) { tolerate(REAL_BITS == 32 ? 4 : 16, 8 * EPS); }
 
+void NAME(check_glu)(void)
+{
+    const ptrdiff_t count = some_count(0);
+    real *const dy = numbers(count, -3, 3, INPUT), *const a = numbers(count, -3, 3, INPUT);
+    real *const b = numbers(count, -12, 12, INPUT), *const y = results(count);
+    real *const da = results(count), *const db = results(count);
+    for (ptrdiff_t i = 0; i < count; i++) {
+        const double e = exp(-fabs((double)b[i])), share = (b[i] < 0 ? e : 1) / (1 + e);
+        want(y)[i] = (number)(a[i] * share);
+        want(da)[i] = (number)(dy[i] * share);
+        want(db)[i] = (number)(dy[i] * (e / ((1 + e) * (1 + e))) * a[i]);
+    }
+    tolerate_functions();
+    CALL(activation, glu)(count, a, b, y);
+    CALL(activation, glu_backward)(count, dy, a, b, da, db);
+    verify();
+}
+
 static void check_activation(int f, int backward)
 {
     const ptrdiff_t count = some_count(0);

@@ -37,9 +37,91 @@ void NAME(check_gradient_sums)(void)
             sums[0] += *AT(dy, p, i);
             sums[1] += *AT(dy, p, i) * (*AT(x, p, i) - *mean);
         }
-    CALL(norm, gradient_sums)(planes, count, (real *)dy.data, dy.strides[0], (real *)x.data, x.strides[0], mean, got);
+    CALL(norm, gradient_sums)(planes, count, (real *)dy.data, dy.strides[0], (real *)x.data, x.strides[0], mean, &got[0],
+                               &got[1]);
     same(got[0], sums[0], FLOAT64);
     same(got[1], sums[1], FLOAT64);
+    verify();
+}
+
+/* Sums of columns: doubles, of which whole vectors are written */
+static double *column_results(ptrdiff_t channels) { return doubles(up_to(channels, lanes()), 0, 0, RESULT); }
+static void leave_rest_open(const double *sums, ptrdiff_t channels)
+{
+    leave_doubles_open(sums + channels, up_to(channels, lanes()) - channels);
+}
+
+void NAME(check_column_moments)(void)
+{
+    const ptrdiff_t channels = some_count(0), rows = one_in(4) ? between(1, 200) : between(1, 9);
+    const view x = some_planes(rows, channels, ANY_STRIDES, INPUT);
+    double *const mean = column_results(channels), *const variance = column_results(channels);
+    for (ptrdiff_t c = 0; c < channels; c++) {
+        for (ptrdiff_t r = 0; r < rows; r++)
+            want(mean)[c] += *AT(x, r, c) / (double)rows;
+        for (ptrdiff_t r = 0; r < rows; r++)
+            want(variance)[c] += (*AT(x, r, c) - want(mean)[c]) * (*AT(x, r, c) - want(mean)[c]) / (double)rows;
+    }
+    detail("%td rows of %td", rows, channels);
+    CALL(norm, column_moments)(channels, rows, (real *)x.data, x.strides[0], mean, variance);
+    leave_rest_open(mean, channels), leave_rest_open(variance, channels);
+    tolerate(0, 64 * EPS * 9);
+    verify();
+}
+
+void NAME(check_column_gradient_sums)(void)
+{
+    const ptrdiff_t channels = some_count(0), rows = one_in(4) ? between(1, 200) : between(1, 9);
+    const view x = some_planes(rows, channels, ANY_STRIDES, INPUT), dy = some_planes(rows, channels, ANY_STRIDES, INPUT);
+    const norm_pair from = {(real *)dy.data, (real *)x.data, dy.strides[0], x.strides[0]};
+    real *const mean = integers(channels, INPUT);
+    double *const sum = column_results(channels), *const product = column_results(channels);
+    for (ptrdiff_t r = 0; r < rows; r++)
+        for (ptrdiff_t c = 0; c < channels; c++) {
+            want(sum)[c] += *AT(dy, r, c);
+            want(product)[c] += *AT(dy, r, c) * (*AT(x, r, c) - mean[c]);
+        }
+    detail("%td rows of %td", rows, channels);
+    CALL(norm, column_gradient_sums)(channels, rows, &from, mean, sum, product);
+    leave_rest_open(sum, channels), leave_rest_open(product, channels);
+    verify();
+}
+
+void NAME(check_norm_finish)(void)
+{
+    const ptrdiff_t channels = some_count(0), pitch = channels + between(0, 3), whole = up_to(channels, lanes());
+    const double *const moments[2] = {doubles(whole, -3, 3, INPUT), doubles(whole, 0, 3, INPUT)};
+    real *const terms = results(4 * pitch), *const mean = results(channels), *const variance = results(channels);
+    const norm_channels to = {integers(channels, INPUT), integers(channels, INPUT), mean, variance};
+    int odd = 0;
+    for (ptrdiff_t c = 0; c < channels; c++) {
+        want(mean)[c] = want(terms)[c] = (number)moments[0][c];
+        want(variance)[c] = (number)moments[1][c];
+        want(terms)[pitch + c] = 0;
+        want(terms)[2 * pitch + c] = (number)((double)to.scale[c] / sqrt(moments[1][c] + 1));
+        want(terms)[3 * pitch + c] = to.other[c];
+        odd |= moments[1][c] == 0;
+    }
+    same(CALL(norm, finish)(channels, (const double **)moments, 1, &to, terms, pitch) != 0, odd, FLOAT64);
+    verify();
+}
+
+void NAME(check_norm_finish_gradient)(void)
+{
+    const ptrdiff_t channels = some_count(0), pitch = channels + between(0, 3), whole = up_to(channels, lanes());
+    const double *const sums[2] = {doubles(whole, -3, 3, INPUT), doubles(whole, -3, 3, INPUT)};
+    real *const terms = results(3 * pitch), *const dbeta = results(channels), *const dgamma = results(channels);
+    const norm_channels to = {integers(channels, INPUT), numbers(channels, 0, 3, INPUT), dbeta, dgamma};
+    for (ptrdiff_t c = 0; c < channels; c++) {
+        const double scale = 1 / sqrt((double)to.other[c] + 1);
+        want(dbeta)[c] = (number)sums[0][c];
+        want(dgamma)[c] = (number)(sums[1][c] * scale);
+        want(terms)[c] = (number)(sums[0][c] / 4);
+        want(terms)[pitch + c] = (number)(sums[1][c] / 4 * scale * scale);
+        want(terms)[2 * pitch + c] = (number)((double)to.scale[c] * scale);
+    }
+    tolerate(2, 4 * EPS);
+    CALL(norm, finish_gradient)(channels, (const double **)sums, 4, 1, &to, terms, pitch);
     verify();
 }
 
@@ -88,18 +170,23 @@ void NAME(check_norm_gradient_rows)(void) { check_norm_rows(1); }
 
 void NAME(check_norm_columns)(void)
 {
-    const ptrdiff_t channels = some_count(0);
-    real *t[4], *const x = integers(channels, INPUT), *const dy = integers(channels, INPUT);
-    real *const y = results(channels), *const dx = results(channels);
+    const ptrdiff_t channels = some_count(0), rows = between(0, 5);
+    real *t[4];
     some_terms(channels, t);
-    const norm_terms terms = {t[0], t[1], t[2], t[3], 0};
-    const norm_gradient_terms gradient_terms = {t[0], t[1], t[2], t[3], 0};
-    for (ptrdiff_t c = 0; c < channels; c++) {
-        want(y)[c] = mapped(x[c], t, c);
-        want(dx)[c] = gradient_of(dy[c], x[c], t, c);
-    }
-    CALL(norm, columns)(channels, x, &terms, y);
-    CALL(norm, gradient_columns)(channels, dy, x, &gradient_terms, dx);
+    const view y = some_planes(rows, channels, GAPS | BACK | ODD, RESULT);
+    const view dx = some_planes(rows, channels, GAPS | BACK | ODD, RESULT);
+    const view x = some_planes(rows, channels, ANY_STRIDES, INPUT), dy = some_planes(rows, channels, ANY_STRIDES, INPUT);
+    const norm_pair from = {(real *)dy.data, (real *)x.data, dy.strides[0], x.strides[0]};
+    const norm_terms terms = {t[0], t[1], t[2], t[3], one_in(3)};
+    const norm_gradient_terms gradient_terms = {t[0], t[1], t[2], t[3], one_in(3)};
+    for (ptrdiff_t r = 0; r < rows; r++)
+        for (ptrdiff_t c = 0; c < channels; c++) {
+            *want(AT(y, r, c)) = mapped(*AT(x, r, c), t, c);
+            *want(AT(dx, r, c)) = gradient_of(*AT(dy, r, c), *AT(x, r, c), t, c);
+        }
+    CALL(norm, columns)(channels, rows, (real *)x.data, x.strides[0], &terms, (real *)y.data, y.strides[0]);
+    CALL(norm, gradient_columns)(channels, rows, &from, &gradient_terms, (real *)dx.data, dx.strides[0]);
+    tested->fence();
     verify();
 }
 

@@ -95,7 +95,7 @@ static void check_rows_of_pool(int mean)
         spoil(&x, g->h, g->w);
     for (ptrdiff_t i = v.first; i < v.last; i++)
         for (ptrdiff_t j = 0; j < g->ow; j++) {
-            int32_t place;
+            int32_t place = 0;
             number sum, most = look(g, &x, 0, i, j, &place, &sum);
             want(y)[(i - v.first) * g->ow + j] = mean ? sum / (number)divisor_of(g, i, j, include_pad) : most;
         }
@@ -129,7 +129,7 @@ static void check_planes_of_pool(int mode)
     for (ptrdiff_t p = 0; p < planes; p++)
         for (ptrdiff_t j = 0; j < g->ow; j++) {
             const ptrdiff_t at = p * plane + i * g->ow + j;
-            int32_t place;
+            int32_t place = 0;
             number sum, most = look(g, &x, p, i, j, &place, &sum);
             want(y)[at] = mode == MEAN ? sum / (number)divisor_of(g, i, j, include_pad) : most;
             if (indices)
@@ -149,6 +149,50 @@ static void check_planes_of_pool(int mode)
 void NAME(check_max_planes)(void) { check_planes_of_pool(MAXIMUM); }
 void NAME(check_mean_planes)(void) { check_planes_of_pool(MEAN); }
 void NAME(check_index_planes)(void) { check_planes_of_pool(INDICES); }
+
+/* Tiny planes: whole vectors of them, one pixel of each behind the other */
+static void check_tiny_pool(int mode)
+{
+    pool_case v = some_pooling(mode != MEAN);
+    const pooling *const g = &v.g;
+    const ptrdiff_t planes = between(1, 3) * lanes();
+    const view x = VIEW(CLOSE, INPUT, g->h, g->w, planes);
+    const int include_pad = one_in(2);
+    real *const y = results(g->oh * g->ow * planes), *const places = mode == INDICES ? results(g->oh * g->ow * planes) : NULL;
+    if (mode != MEAN)
+        spoil(&x, g->h, g->w);
+    for (ptrdiff_t k = 0; k < g->oh * g->ow * planes; k++) {
+        const ptrdiff_t i = k / planes / g->ow, j = k / planes % g->ow;
+        int32_t place = 0;
+        number sum, most = look(g, &x, k % planes, i, j, &place, &sum);
+        want(y)[k] = mode == MEAN ? sum / (number)divisor_of(g, i, j, include_pad) : most;
+        if (places)
+            want(places)[k] = (number)place;
+    }
+    tolerate(mode == MEAN ? 0 : 1, 0);
+    if (mode == MEAN)
+        CALL(tiny_pool, mean)(g, include_pad, planes, (real *)x.data, y);
+    else if (mode == INDICES)
+        CALL(tiny_pool, indices)(g, planes, (real *)x.data, y, places);
+    else
+        CALL(tiny_pool, max)(g, planes, (real *)x.data, y);
+    verify();
+}
+
+void NAME(check_max_tiny)(void) { check_tiny_pool(MAXIMUM); }
+void NAME(check_mean_tiny)(void) { check_tiny_pool(MEAN); }
+void NAME(check_index_tiny)(void) { check_tiny_pool(INDICES); }
+
+void NAME(check_to_integers)(void)
+{
+    const ptrdiff_t count = some_count(0);
+    const real *const x = integers(count, INPUT);
+    int32_t *const to = places(count, 0, 3, RESULT);
+    for (ptrdiff_t i = 0; i < count; i++)
+        want(to)[i] = (int32_t)x[i];
+    CALL(tiny_pool, to_integers)(count, x, to);
+    verify();
+}
 
 /* Rows that hold -inf beside the plane, and two vectors more */
 void NAME(check_index_rows)(void)

@@ -29,7 +29,8 @@ WORDS = {
     "sample_weight": re.compile("Sample weights|[Cc]omplex"),
 }
 RELATIONS = re.compile(
-    "shape| like |must fit|must leave|broadcast|must divide|overlap|must be in|the number of samples|rng must"
+    "shape| like |must fit|must leave|broadcast|must divide|overlap|must be in|smaller than|the number of samples"
+    "|rng must"
 )
 
 

@@ -77,6 +77,22 @@ def channels_of(rng):
     return sizes, min(1, len(sizes) - 1)
 
 
+def glu(rng, dtype):
+    sizes = list(shape(rng, int(rng.integers(1, 5))))
+    axis = int(rng.integers(-len(sizes), len(sizes)))
+    dy = values(rng, tuple(sizes), dtype)
+    sizes[axis] *= 2
+    return dy, values(rng, tuple(sizes), dtype), axis
+
+
+def glu_forward(rng, dtype):
+    return Call(nk.glu, glu(rng, dtype)[1:], {})
+
+
+def glu_backward(rng, dtype):
+    return Call(nk.glu_backward, glu(rng, dtype), {})
+
+
 def maxout(rng, dtype):
     sizes, axis = channels_of(rng)
     pieces = int(rng.integers(1, 6))
@@ -241,6 +257,7 @@ def registry():
     draws = [
         maxout,
         maxout_backward,
+        glu_backward,
         dropout,
         dropout_backward,
         dense,
@@ -253,7 +270,7 @@ def registry():
         layer_norm_backward,
         clip_grad_norm,
     ]
-    calls = {draw.__name__: draw for draw in draws}
+    calls = {draw.__name__: draw for draw in draws} | {"glu": glu_forward}
     for name in *nk.ACTIVATIONS, "maxout":
         if name not in calls:
             calls[name] = functools.partial(forward, name=name)

@@ -12,6 +12,14 @@ def forward(
 def forward_plain(
     function: int, x: object, parameters: tuple[float, ...] | None = None
 ) -> NDArray[np.floating] | None: ...
+def glu(a: NDArray[np.floating], b: NDArray[np.floating], y: NDArray[np.floating]) -> None: ...
+def glu_backward(
+    dy: NDArray[np.floating],
+    a: NDArray[np.floating],
+    b: NDArray[np.floating],
+    da: NDArray[np.floating],
+    db: NDArray[np.floating],
+) -> None: ...
 def backward(
     function: int,
     dy: NDArray[np.floating],

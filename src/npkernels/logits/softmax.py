@@ -6,18 +6,6 @@ from .. import _arguments as check
 from .._kernels import softmax as _softmax
 
 
-def _axis(axis, x):
-    """`axis` counted from the front."""
-    if type(axis) is int and axis == -1 and x.ndim:
-        return x.ndim - 1
-    axis = check.integer("axis", axis)
-    if x.ndim == 0:
-        raise ValueError("x must have at least one axis, got a 0-d array")
-    if not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"axis must be in [{-x.ndim}, {x.ndim}), got {axis}")
-    return axis % x.ndim
-
-
 def _fold(x, axis):
     """(outer, c) or (outer, c, inner); a view wherever the strides fold."""
     shape = x.shape
@@ -28,7 +16,7 @@ def _fold(x, axis):
 
 def _forward(x, axis, out, log):
     x = check.real("x", x)
-    axis = _axis(axis, x)
+    axis = check.axis(axis, x)
     if out is None:
         y = check.empty(x.shape, x.dtype)
     else:
@@ -116,7 +104,7 @@ def _backward(dy, y, axis, log):
     y = check.real("y", y)
     dy = check.real("dy", dy, y, "y")
     check.shape("dy", dy, y.shape)
-    axis = _axis(axis, y)
+    axis = check.axis(axis, y)
     dx = check.empty(y.shape, y.dtype)
     if dx.size:
         _softmax.backward(_fold(dy, axis), _fold(y, axis), _fold(dx, axis), log)

@@ -6,5 +6,5 @@ ACTIVATIONS = {
     name: f
     for module in (activation_linear, activation_exp, channelwise)
     for name, f in vars(module).items()
-    if f"{name}_backward" in vars(module) and name != "maxout"  # which maps groups of elements
+    if f"{name}_backward" in vars(module) and name not in ("glu", "maxout")  # which map groups of elements
 }

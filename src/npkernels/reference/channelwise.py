@@ -7,6 +7,7 @@ shape (s,) or (s, c).
 import numpy as np
 
 from ._common import quiet
+from .activation_exp import sigmoid, sigmoid_backward
 from .activation_linear import leaky_relu, leaky_relu_backward, line, relu, relu_backward
 
 
@@ -100,6 +101,18 @@ def apl_backward(dy, x, *, slopes, hinges):
         dslopes.append(total(dy * relu(rest), slope))
         dhinges.append(total(below, hinge))
     return dx, np.array(dslopes), np.array(dhinges)
+
+
+def glu(x, axis=1):
+    """a sigmoid(b), a and b the halves of x along the axis."""
+    a, b = np.split(x, 2, axis)
+    return a * sigmoid(b)
+
+
+def glu_backward(dy, x, axis=1):
+    """dx: dy sigmoid(b) for a, dy a sigmoid'(b) for b."""
+    a, b = np.split(x, 2, axis)
+    return np.concatenate([dy * sigmoid(b), sigmoid_backward(dy, b) * a], axis)
 
 
 def maxout(x, pieces):
