@@ -92,6 +92,8 @@ cdef int team_begin(Team* team, double work, Py_ssize_t tasks, size_t shared_byt
 
 cdef void team_run(const Team* team, task_fn f, void* context, Py_ssize_t count, double work) noexcept nogil:
     cdef int threads = 1 if team.threads == 1 else threads_worth(work, count, team.threads)
+    if count == 0:
+        return
     c_parallel_for(f, context, count, grain_worth(work, count, threads), threads)
     if threads == 1:
         threads_missed(work)

@@ -11,6 +11,7 @@
 #define _GNU_SOURCE /* clock_gettime */
 #include "worth.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
@@ -52,6 +53,7 @@ int threads_worth(double ns, ptrdiff_t tasks, int most)
 
 ptrdiff_t grain_worth(double ns, ptrdiff_t count, int threads)
 {
+    assert(count >= 1 && threads >= 1);
     const double longest = ns / (PIECE * threads);
     const int pieces = threads * (always || longest > PIECES ? PIECES : longest < 1 ? 1 : (int)longest);
     const ptrdiff_t grain = (count - 1) / pieces + 1;
