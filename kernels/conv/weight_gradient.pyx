@@ -151,6 +151,7 @@ cdef void multiply(const WeightGradient* v, Py_ssize_t rows, Py_ssize_t outputs,
     cdef Py_ssize_t panels = panel_count(vectors, v.table.tile.vectors), slivers = ceil_div(rows, v.table.tile.rows), height
     cdef picture_pixels pixels
     pixels.pictures, pixels.lines, pixels.width, pixels.a_line, pixels.a_column = 1, lines, width, v.line, 1
+    pixels.a_picture = pixels.b_picture = 0
     for s in range(slivers):
         i = rows * s // slivers
         height = rows * (s + 1) // slivers - i

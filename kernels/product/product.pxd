@@ -21,7 +21,6 @@ ctypedef void (*epilogue_fn)(const Product* product, Py_ssize_t i0, Py_ssize_t r
 ctypedef char* (*place_fn)(const Product* product, Py_ssize_t j0, Py_ssize_t columns, Py_ssize_t* stride) noexcept nogil
 
 cdef enum:
-    SERIAL_FLOP = 3000000         # below, a second thread costs more than it brings
     CHAINED_VECTORS = 32          # of k: below, more rows lose more to adding the chains than one row gains
     SUM_BLOCK = 8192              # products whose sum may be one chain: its error grows with its length
 
