@@ -1,274 +1,44 @@
 """CPU kernels for neural networks and clustering on NumPy arrays."""
 
-from .activation.channelwise import (
-    apl,
-    apl_backward,
-    brelu,
-    brelu_backward,
-    prelu,
-    prelu_backward,
-    rrelu,
-    rrelu_backward,
-    srelu,
-    srelu_backward,
-)
-from .activation.gated import glu, glu_backward
-from .activation.maxout import maxout, maxout_backward
-from .activation.parameterless import (
-    ACTIVATIONS,
-    arctan,
-    arctan_backward,
-    arsinh,
-    arsinh_backward,
-    bent_identity,
-    bent_identity_backward,
-    binary_step,
-    binary_step_backward,
-    gaussian,
-    gaussian_backward,
-    hard_sigmoid,
-    hard_sigmoid_backward,
-    hard_swish,
-    hard_swish_backward,
-    identity,
-    identity_backward,
-    mish,
-    mish_backward,
-    relu,
-    relu6,
-    relu6_backward,
-    relu_backward,
-    selu,
-    selu_backward,
-    sigmoid,
-    sigmoid_backward,
-    silu,
-    silu_backward,
-    sinc,
-    sinc_backward,
-    sinusoid,
-    sinusoid_backward,
-    softsign,
-    softsign_backward,
-    sq_rbf,
-    sq_rbf_backward,
-    sqnl,
-    sqnl_backward,
-    tanh,
-    tanh_backward,
-)
-from .activation.parametric import (
-    celu,
-    celu_backward,
-    clip,
-    clip_backward,
-    elu,
-    elu_backward,
-    gelu,
-    gelu_backward,
-    isrlu,
-    isrlu_backward,
-    isru,
-    isru_backward,
-    leaky_relu,
-    leaky_relu_backward,
-    soft_clipping,
-    soft_clipping_backward,
-    soft_exponential,
-    soft_exponential_backward,
-    softplus,
-    softplus_backward,
-)
-from .cluster.assign import kmeans_accumulate, kmeans_assign, kmeans_plus_plus
-from .cluster.kmeans import KMeans
-from .cluster.mini_batch import MiniBatchKMeans
-from .conv.forward import conv2d
-from .conv.geometry import ReceptiveField, conv_output_size, receptive_field
-from .conv.gradient import conv2d_backward
-from .conv.transpose import conv_transpose2d, conv_transpose2d_backward
-from .conv.unfold import col2im, im2col
-from .decomposition.pca import PCA
-from .linear import dense, dense_backward, matmul
-from .logits.cross_entropy import softmax_cross_entropy, softmax_cross_entropy_with_grad
-from .logits.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
-from .loss import (
-    binary_cross_entropy_with_logits,
-    binary_cross_entropy_with_logits_with_grad,
-    huber_loss,
-    huber_loss_with_grad,
-    kl_div,
-    kl_div_with_grad,
-    l1_loss,
-    l1_loss_with_grad,
-    mse_loss,
-    mse_loss_with_grad,
-)
-from .norm import (
-    batch_norm,
-    batch_norm_backward,
-    batch_norm_inference,
-    layer_norm,
-    layer_norm_backward,
-)
-from .optim import adagrad_step, adam_step, adamw_step, clip_grad_norm, momentum_step, rmsprop_step, sgd_step
-from .pool.pooling import (
-    avg_pool2d,
-    avg_pool2d_backward,
-    global_avg_pool2d,
-    global_avg_pool2d_backward,
-    global_max_pool2d,
-    max_pool2d,
-    max_pool2d_backward,
-)
-from .regularisation import dropout, dropout_backward
-from .runtime import available_isas, get_num_threads, isa, set_num_threads, show_config, threads, use_isa
+import os
+import re
+from importlib import import_module
+from types import ModuleType
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "ACTIVATIONS",
-    "PCA",
-    "KMeans",
-    "MiniBatchKMeans",
-    "ReceptiveField",
-    "adagrad_step",
-    "adam_step",
-    "adamw_step",
-    "apl",
-    "apl_backward",
-    "arctan",
-    "arctan_backward",
-    "arsinh",
-    "arsinh_backward",
-    "available_isas",
-    "avg_pool2d",
-    "avg_pool2d_backward",
-    "batch_norm",
-    "batch_norm_backward",
-    "batch_norm_inference",
-    "bent_identity",
-    "bent_identity_backward",
-    "binary_cross_entropy_with_logits",
-    "binary_cross_entropy_with_logits_with_grad",
-    "binary_step",
-    "binary_step_backward",
-    "brelu",
-    "brelu_backward",
-    "celu",
-    "celu_backward",
-    "clip",
-    "clip_backward",
-    "clip_grad_norm",
-    "col2im",
-    "conv2d",
-    "conv2d_backward",
-    "conv_output_size",
-    "conv_transpose2d",
-    "conv_transpose2d_backward",
-    "dense",
-    "dense_backward",
-    "dropout",
-    "dropout_backward",
-    "elu",
-    "elu_backward",
-    "gaussian",
-    "gaussian_backward",
-    "gelu",
-    "gelu_backward",
-    "get_num_threads",
-    "global_avg_pool2d",
-    "global_avg_pool2d_backward",
-    "global_max_pool2d",
-    "glu",
-    "glu_backward",
-    "hard_sigmoid",
-    "hard_sigmoid_backward",
-    "hard_swish",
-    "hard_swish_backward",
-    "huber_loss",
-    "huber_loss_with_grad",
-    "identity",
-    "identity_backward",
-    "im2col",
-    "isa",
-    "isrlu",
-    "isrlu_backward",
-    "isru",
-    "isru_backward",
-    "kl_div",
-    "kl_div_with_grad",
-    "kmeans_accumulate",
-    "kmeans_assign",
-    "kmeans_plus_plus",
-    "l1_loss",
-    "l1_loss_with_grad",
-    "layer_norm",
-    "layer_norm_backward",
-    "leaky_relu",
-    "leaky_relu_backward",
-    "log_softmax",
-    "log_softmax_backward",
-    "matmul",
-    "max_pool2d",
-    "max_pool2d_backward",
-    "maxout",
-    "maxout_backward",
-    "mish",
-    "mish_backward",
-    "momentum_step",
-    "mse_loss",
-    "mse_loss_with_grad",
-    "prelu",
-    "prelu_backward",
-    "receptive_field",
-    "relu",
-    "relu6",
-    "relu6_backward",
-    "relu_backward",
-    "rmsprop_step",
-    "rrelu",
-    "rrelu_backward",
-    "selu",
-    "selu_backward",
-    "set_num_threads",
-    "sgd_step",
-    "show_config",
-    "sigmoid",
-    "sigmoid_backward",
-    "silu",
-    "silu_backward",
-    "sinc",
-    "sinc_backward",
-    "sinusoid",
-    "sinusoid_backward",
-    "soft_clipping",
-    "soft_clipping_backward",
-    "soft_exponential",
-    "soft_exponential_backward",
-    "softmax",
-    "softmax_backward",
-    "softmax_cross_entropy",
-    "softmax_cross_entropy_with_grad",
-    "softplus",
-    "softplus_backward",
-    "softsign",
-    "softsign_backward",
-    "sq_rbf",
-    "sq_rbf_backward",
-    "sqnl",
-    "sqnl_backward",
-    "srelu",
-    "srelu_backward",
-    "tanh",
-    "tanh_backward",
-    "threads",
-    "use_isa",
-]
+# __init__.pyi is the one list of the public names: {module: names that live there}.
+_IMPORT = re.compile(r"^from (\S+) import \(\n(.*?)^\)", re.MULTILINE | re.DOTALL)
+with open(os.path.join(os.path.dirname(__file__), "__init__.pyi"), encoding="utf-8") as _stub:
+    _HOMES = {module: re.findall(r"(\w+) as \1,", names) for module, names in _IMPORT.findall(_stub.read())}
+__all__ = sorted(name for names in _HOMES.values() for name in names)
 
-for _class in KMeans, MiniBatchKMeans, PCA, ReceptiveField:
-    _class.__module__ = __name__  # where a class lies is no part of its pickles
-del _class
+# Few programs need these: they load when they are asked for. Kernels load at once: their first call may be in a process
+# that has no memory or no time left for an import.
+_LATE = (".cluster.kmeans", ".cluster.mini_batch", ".decomposition.pca")
 
 
-def __dir__() -> list[str]:
+def _load(home):
+    module = import_module(home, __name__)
+    for name in _HOMES[home]:
+        globals()[name] = getattr(module, name)
+    for name, value in list(globals().items()):  # npkernels.norm is no public name, but the import leaves it here
+        if isinstance(value, ModuleType) and name[0] != "_" and name not in __all__:
+            globals().pop(name, None)
+
+
+def __getattr__(name):
+    for home in _LATE:
+        if name in _HOMES[home]:
+            _load(home)
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
     return [*__all__, "__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"]
+
+
+for _home in _HOMES:
+    if _home not in _LATE:
+        _load(_home)

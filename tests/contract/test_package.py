@@ -6,6 +6,8 @@ import importlib
 import inspect
 import pickle
 import re
+import subprocess
+import sys
 from importlib import metadata, resources
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -101,9 +103,44 @@ def test_examples_of_the_readme():
         assert not results.failed
 
 
+# pytest looks for examples of a class in its __module__, which is the package: there it is loaded when it is asked for.
+@pytest.mark.parametrize("name", [name for name in nk.__all__ if inspect.isclass(getattr(nk, name))])
+def test_examples_of_the_classes(name):
+    examples = doctest.DocTestFinder(exclude_empty=True).find(getattr(nk, name), name, module=False)
+    for example in examples:
+        assert not doctest.DocTestRunner().run(example).failed
+
+
 def test_the_public_names_are_all_that_shows():
     assert {name for name in dir(nk) if not name.startswith("__")} == set(nk.__all__)
     assert all(hasattr(nk, name) for name in dir(nk))
+
+
+def in_a_new_process(program):
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return run.stdout.split()
+
+
+def test_estimators_load_when_they_are_asked_for():
+    kernels = in_a_new_process("import sys, npkernels as nk; print(*sys.modules)")
+    assert "npkernels.cluster.assign" in kernels
+    assert not any(name.endswith(("kmeans", "mini_batch", "pca", "estimator")) for name in kernels)
+    assert "npkernels.cluster.kmeans" in in_a_new_process("import sys, npkernels as nk; nk.KMeans; print(*sys.modules)")
+
+
+def test_modules_are_no_public_names():
+    program = """
+import npkernels as nk
+from npkernels import *
+import npkernels.norm
+from npkernels.norm import layer_norm
+from npkernels import loss
+assert loss.mse_loss is nk.mse_loss and layer_norm is nk.layer_norm
+print(*[name for name, value in vars(nk).items() if type(value) is type(nk) and name[0] != '_'])
+"""
+    assert set(in_a_new_process(program)) <= set(nk.__all__)
+    with pytest.raises(AttributeError, match="module 'npkernels' has no attribute 'nothing'"):
+        nk.nothing  # noqa: B018
 
 
 @pytest.mark.parametrize("old", ["_kmeans.KMeans", "_mini_batch.MiniBatchKMeans", "decomposition.PCA"])

@@ -229,6 +229,8 @@ class KMeans(BaseKMeans):
            [10.,  2.]])
     """
 
+    __module__ = "npkernels"  # where a class lies is no part of its pickles
+
     _constraints = {  # noqa: RUF012
         "n_clusters": [base.POSITIVE],
         "init": [base.one_of("k-means++", "random"), base.CALLABLE, base.ARRAY],

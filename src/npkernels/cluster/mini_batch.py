@@ -132,6 +132,8 @@ class MiniBatchKMeans(BaseKMeans):
     [0.0, 10.0]
     """
 
+    __module__ = "npkernels"  # where a class lies is no part of its pickles
+
     _constraints = {  # noqa: RUF012
         "n_clusters": [base.POSITIVE],
         "init": [base.one_of("k-means++", "random"), base.CALLABLE, base.ARRAY],

@@ -73,6 +73,9 @@ class ReceptiveField(NamedTuple):
     start: float
 
 
+ReceptiveField.__module__ = "npkernels"
+
+
 def receptive_field(layers):
     """Receptive field of a stack of convolutions and poolings along one axis.
 

@@ -76,6 +76,8 @@ class PCA(base.Estimator):
     array([[4.243]])
     """
 
+    __module__ = "npkernels"  # where a class lies is no part of its pickles
+
     _constraints = {  # noqa: RUF012
         "n_components": [base.integer_from(0), base.FRACTION, base.one_of("mle"), base.NONE],
         "copy": [base.BOOL],
