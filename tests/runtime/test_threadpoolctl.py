@@ -120,7 +120,7 @@ print(len(threadpoolctl.registered))
 del sys.modules['threadpoolctl']
 import threadpoolctl
 print(len(threadpoolctl.registered))
-importlib.reload(npkernels.runtime)
+importlib.reload(sys.modules["npkernels.runtime"])
 print(sum(type(finder).__module__.startswith('npkernels') for finder in sys.meta_path))
 """
     assert python(code) == ["1", "1", "1"]
