@@ -24,6 +24,18 @@ cdef enum:
     CHAINED_VECTORS = 32          # of k: below, more rows lose more to adding the chains than one row gains
     SUM_BLOCK = 8192              # products whose sum may be one chain: its error grows with its length
 
+# How the loops read the operands.
+cdef enum AForm:
+    A_IN_PLACE                    # rows contiguous: where it lies
+    A_COLUMNS                     # columns contiguous, as in dw = dy^T x: slivers are copied by columns
+    A_ROWS                        # any other strides, or a packer: slivers are copied by rows
+
+cdef enum BForm:
+    B_LINES                       # rows contiguous, one row of A or one of B: C is written, and B read, line by line
+    B_IN_PLACE                    # rows contiguous, few tiles to a panel: panels of whole vectors are read where they lie
+    B_COLUMNS                     # columns contiguous, few rows of A: transposed in registers on the way into the tile
+    B_PANELS                      # the rest, or a packer: panels are copied
+
 cdef struct Product:
     # What the caller says; strides in bytes. Zero-initialised by `product_begin`.
     const primitives* table
@@ -51,7 +63,8 @@ cdef struct Product:
     # What `product_plan` chooses.
     Py_ssize_t run_length
     Py_ssize_t k_block, column_block, sliver, row_tasks, column_tasks
-    bint a_in_place, a_by_columns, b_in_place, by_lines, thin
+    AForm a_form
+    BForm b_form
     size_t a_bytes, b_bytes, c_bytes, sum_bytes, scratch_bytes
     char* scratch                 # of callers that are parallel over products
     Team team

@@ -1,31 +1,20 @@
 from libc.string cimport memset
 
+from npkernels._kernels.blocks cimport (
+    SUM_ROWS, fit_blocks, form_of_a, form_of_b, is_long, plan_blocks, plan_scratch, plan_tasks,
+)
 from npkernels._kernels.primitives cimport (
-    ADD_TO_C, BLOCK_PANELS, START_C, START_COLUMN_BIAS, START_ROW_BIAS, START_ZERO, pack_panel_fn, panel_count, panel_start,
-    primitives, tile_fn,
+    ADD_TO_C, START_C, START_COLUMN_BIAS, START_ROW_BIAS, START_ZERO, pack_panel_fn, panel_count, panel_start, primitives,
+    tile_fn,
 )
-from npkernels._kernels.runtime cimport (
-    CacheSizes, cache_sizes, primitives_for, slot_of, team_begin, team_end, team_run, threads_for, work_of,
-)
-from npkernels._kernels.scalars cimport ceil_div, round_to_line, round_up
+from npkernels._kernels.runtime cimport primitives_for, slot_of, team_begin, team_end, team_run, threads_for, work_of
+from npkernels._kernels.scalars cimport ceil_div, round_up
 
-cdef Py_ssize_t SCRATCH_LIMIT = 8 << 20
 cdef float ONE32 = 1
 cdef double ONE64 = 1
 
 cdef enum:
-    LINE_BLOCK = 1024              # lines of B, of which the numbers in A may have to be packed
     LINE_STEPS = 4                 # lines of a chain at a time
-    CHAIN_STEPS = 64               # the most multiply-adds of a chain before it is added to C: an A sliver of 32 kB
-    SUM_ROWS = 512                 # rows of C that are kept in double at a time, where k is more than a block of a sum
-
-
-cdef inline bint is_long(const Product* g) noexcept nogil:
-    return g.k > g.sum_block
-
-
-cdef inline Py_ssize_t clamp(Py_ssize_t x, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
-    return low if x < low else (high if x > high else x)
 
 
 cdef void product_begin(Product* g, int typenum, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
@@ -36,94 +25,13 @@ cdef void product_begin(Product* g, int typenum, Py_ssize_t m, Py_ssize_t n, Py_
     g.k_unit, g.sum_block = 1, SUM_BLOCK
 
 
-cdef void plan_tasks(Product* g, int threads) noexcept nogil:
-    # Tasks are ranges of columns where there are enough of them, since then no panel of B is packed twice; else also of
-    # rows, and of rows alone where they are many and k is so short that C is all that counts: they lie together. Three tasks
-    # a thread let a thread that the system holds up be overtaken; not where parts of lines would become so short that memory
-    # is slower.
-    cdef const primitives* t = g.table
-    cdef Py_ssize_t vectors = ceil_div(g.n, t.lanes), wanted = threads if g.by_lines and g.m == 1 else 3 * threads
-    g.row_tasks = g.column_tasks = 1
-    if threads == 1:
-        return
-    if g.k > t.tile.rows or g.m <= 2 * t.tile.rows:
-        g.column_tasks = clamp(vectors // t.tile.vectors, 1, wanted)
-    if g.column_tasks < wanted:
-        g.row_tasks = clamp(ceil_div(wanted, g.column_tasks), 1, ceil_div(g.m, 2 * t.tile.rows))
-
-
-cdef void plan_blocks(Product* g) noexcept nogil:
-    # A sliver of A (tile rows x k_block) lives in L1 while the panels of a block of B (k_block x column_block) stream
-    # past it from L2. Blocks change no bits (see tile.h), so they may follow the machine's caches.
-    cdef const primitives* t = g.table
-    cdef CacheSizes cache = cache_sizes()
-    cdef Py_ssize_t size = t.itemsize, widest = t.lanes * t.tile.vectors, columns = ceil_div(g.n, g.column_tasks), k_most
-    cdef Py_ssize_t k = min(g.k, g.sum_block)
-    if g.chained:                             # part of what an element is: follows k alone
-        k_most = CHAIN_STEPS * t.lanes
-        g.k_block = round_up(ceil_div(k, max(1, ceil_div(k, k_most))), t.lanes)
-    else:
-        k_most = clamp(cache.l1d // ((2 if g.unit_runs else 3) * t.tile.rows * size), 64, 1024) & ~<Py_ssize_t>7
-        g.k_block = round_up(ceil_div(k, max(1, ceil_div(k, k_most))), g.k_unit)
-    if g.unit_runs > 0:
-        plan_runs(g, cache.l2 // 2, widest)
-    else:
-        g.column_block = clamp(cache.l2 // 2 // max(1, g.k_block * size) // widest, 1, BLOCK_PANELS) * widest
-        if g.k_block * size * widest > SCRATCH_LIMIT:
-            g.column_block = t.lanes
-    # blocks of like size
-    g.column_block = round_up(ceil_div(columns, ceil_div(columns, g.column_block)), t.lanes)
-    g.run_length = ((g.column_block + g.run_extra) // t.lanes + 1 | 1) * t.lanes   # odd: no two runs share a cache set
-
-
-cdef void plan_runs(Product* g, Py_ssize_t bytes, Py_ssize_t widest) noexcept nogil:
-    # As many columns as fit the cache with all runs of a block of k, and with C where that is kept aside.
-    cdef Py_ssize_t size = g.table.itemsize, runs = max(1, g.k_block // g.k_unit * g.unit_runs)
-    cdef Py_ssize_t columns = bytes // (runs * size) - g.run_extra
-    if g.k_block < g.k:
-        columns = min(columns, 2 * bytes // (g.m * size))
-    g.column_block = clamp(columns // widest, 1, 2 * BLOCK_PANELS) * widest
-
-
 cdef size_t product_plan(Product* g, int threads) noexcept nogil:
-    cdef const primitives* t = g.table
-    cdef Py_ssize_t size = t.itemsize, rows = t.tile.rows, columns, widest = t.lanes * t.tile.vectors
-    # One row of A or one line of B: C is written, and B read, line by line.
-    g.by_lines = (g.pack_a == NULL and g.pack_b == NULL and g.b_column == size and g.b_k % size == 0 and g.c != NULL
-                  and (g.m == 1 or g.k == 1))
     plan_tasks(g, threads)
     plan_blocks(g)
-    columns = ceil_div(ceil_div(g.n, t.lanes), g.column_tasks) * t.lanes
-    g.a_in_place = g.pack_a == NULL and g.a_row % size == 0 and (g.a_k == size or g.k <= 1)
-    g.a_by_columns = g.pack_a == NULL and not g.a_in_place and g.a_row == size and g.m > 1 and g.unit_runs == 0
-    # A panel of B that is used by few tiles is read where it lies.
-    g.b_in_place = g.by_lines or (g.pack_b == NULL and g.b_column == size and g.b_k % size == 0
-                                  and ceil_div(g.m, g.row_tasks) <= 2 * rows)
-    g.thin = (g.pack_b == NULL and g.b_k == size and g.b_column % size == 0 and g.m <= (t.tile.dots_most if g.chained else rows)
-              and g.pack_a == NULL and not g.a_by_columns and not g.b_in_place)
-    g.sliver = rows
-    if g.thin and g.chained:
-        g.column_block = widest
-        if g.m > 2 * rows:
-            g.sliver = t.tile.dots_rows
-    if g.by_lines and g.chained:              # the sums of all chains stay in L1
-        g.column_block = min(columns, cache_sizes().l1d // 2 // (t.lanes * size))
-    elif g.by_lines:
-        g.k_block = min(g.k, <Py_ssize_t>LINE_BLOCK)
-        g.column_block = clamp(cache_sizes().l2 // 2 // size // t.lanes * t.lanes, t.lanes, columns)
-    g.a_bytes = 0 if g.a_in_place else round_to_line(
-        <size_t>(g.k_block * (round_up(rows, t.lanes) if g.a_by_columns else rows) * size))
-    g.b_bytes = 0 if (g.by_lines and not g.chained) or g.thin else round_to_line(<size_t>(g.k_block * g.column_block * size))
-    if g.unit_runs > 0:
-        g.b_bytes = <size_t>(g.k_block // g.k_unit * g.unit_runs * g.run_length * size)
-    if g.c == NULL or is_long(g):
-        if g.k_block < g.k:
-            rows = ceil_div(g.m, g.row_tasks)
-        if is_long(g):
-            rows = min(rows, <Py_ssize_t>SUM_ROWS)
-            g.sum_bytes = <size_t>(rows * g.column_block) * sizeof(double)
-        g.c_bytes = round_to_line(<size_t>(rows * g.column_block * size))
-    g.scratch_bytes = g.a_bytes + g.b_bytes + g.c_bytes + g.sum_bytes
+    g.a_form = form_of_a(g)
+    g.b_form = form_of_b(g)
+    fit_blocks(g)
+    plan_scratch(g)
     return g.scratch_bytes
 
 
@@ -181,7 +89,7 @@ cdef void run_sums(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t fi
     cdef Py_ssize_t p = first, k_count
     while True:
         k_count = min(g.k_block, end - p)
-        if not (g.thin or g.by_lines):
+        if g.b_form == B_PANELS or g.b_form == B_IN_PLACE:
             pack_panels(g, p, k_count, j, columns, scratch)
         run_slivers(g, i0, i1, p, k_count, j, columns, scratch)
         p += k_count
@@ -213,7 +121,7 @@ cdef void add_up_blocks(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize
 
 
 cdef inline bint panel_in_place(const Product* g, Py_ssize_t columns) noexcept nogil:
-    return g.b_in_place and columns % g.table.lanes == 0     # the tile reads whole vectors
+    return g.b_form == B_IN_PLACE and columns % g.table.lanes == 0     # the tile reads whole vectors
 
 
 cdef inline char* panel_of_b(const Product* g, Py_ssize_t start, Py_ssize_t k_count, char* scratch) noexcept nogil:
@@ -284,10 +192,10 @@ cdef inline const char* sliver_of_a(const Product* g, Py_ssize_t i, Py_ssize_t r
                                     char* scratch, Py_ssize_t* stride) noexcept nogil:
     cdef const char* a = g.a + i * g.a_row + p * g.a_k
     cdef Py_ssize_t lanes = g.table.lanes
-    if g.a_in_place:
+    if g.a_form == A_IN_PLACE:
         stride[0] = g.a_row // g.table.itemsize
         return a
-    if g.a_by_columns:
+    if g.a_form == A_COLUMNS:
         stride[0] = round_up(rows, lanes)
         g.table.pack.panel(k_count, rows, stride[0], a, g.a_k, g.a_row, scratch)
     else:
@@ -305,12 +213,12 @@ cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char*
     cdef const primitives* t = g.table
     cdef Py_ssize_t size = t.itemsize, lanes = t.lanes, vectors = ceil_div(columns, lanes), q, r, start, end, count, b_stride
     cdef Py_ssize_t panels = panel_count(vectors, t.tile.vectors), height = (rows - 1) * t.tile.vectors
-    cdef Py_ssize_t a_row = 1 if g.a_by_columns else a_stride, a_step = a_stride if g.a_by_columns else 1
-    cdef const tile_fn* tiles = (t.tile.thin if g.thin else t.tile.tiles) + height
+    cdef Py_ssize_t a_row = 1 if g.a_form == A_COLUMNS else a_stride, a_step = a_stride if g.a_form == A_COLUMNS else 1
+    cdef const tile_fn* tiles = (t.tile.thin if g.b_form == B_COLUMNS else t.tile.tiles) + height
     cdef int begin = g.start if p == 0 else START_ZERO if p % g.sum_block == 0 else ADD_TO_C if g.chained else START_C
     cdef const char* b = g.b + p * g.b_k + j * g.b_column
     cdef const char* bias = g.bias + (i if begin == START_ROW_BIAS else j if begin == START_COLUMN_BIAS else 0) * size
-    if g.by_lines:
+    if g.b_form == B_LINES:
         if g.chained:
             add_lines(g, a, k_count, b, columns, scratch, c, begin, bias)
         else:
@@ -318,7 +226,7 @@ cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char*
                 t.tile.row_lines(k_count, a + r * a_row * size, 0, a_step, b, g.b_k // size, c + r * stride * size, 0,
                                  columns, begin, bias + (r * size if begin == START_ROW_BIAS else 0))
         return
-    if g.chained and g.thin:
+    if g.chained and g.b_form == B_COLUMNS:
         t.tile.dots[rows - 1](k_count, a, a_stride, 1, b, g.b_column // size, c, stride, columns, begin, bias)
         return
     if g.runs != NULL and rows == 1:
@@ -333,7 +241,7 @@ cdef void run_tiles(const Product* g, Py_ssize_t i, Py_ssize_t rows, const char*
             t.tile.runs[height + (end - start) // lanes - 1](
                 k_count, a, a_stride, scratch + g.a_bytes + start * size, g.runs, c + start * size, stride, count, begin, bias)
             continue
-        if g.thin:
+        if g.b_form == B_COLUMNS:
             b, b_stride = g.b + p * g.b_k + (j + start) * g.b_column, g.b_column // size
         elif panel_in_place(g, count):
             b, b_stride = g.b + p * g.b_k + (j + start) * size, g.b_k // size
