@@ -33,7 +33,14 @@ enum { PART = 128 / REAL_BITS, PARTS = VECTOR_BYTES / 16 };
 #define PARTS_LOW EACH_PART(LOW_HALF)
 #define PARTS_HIGH EACH_PART(HIGH_HALF)
 
-/* One round of the perfect shuffle inside the parts of PART neighbouring vectors: rows i and i + PART/2 are interleaved
+/* Four vectors of two parts of two numbers, number rp = column p of row r:
+ *
+ *      00 01 | 02 03      shuffle_places       00 10 | 02 12      shuffle_parts        00 10 | 20 30
+ *      10 11 | 12 13      transposes each      01 11 | 03 13      transposes the       01 11 | 21 31
+ *      20 21 | 22 23      square of PART       20 30 | 22 32      squares              02 12 | 22 32
+ *      30 31 | 32 33      numbers              21 31 | 23 33                           03 13 | 23 33
+ *
+ * One round of the perfect shuffle inside the parts of PART neighbouring vectors: rows i and i + PART/2 are interleaved
  * into rows 2i and 2i + 1. log2(PART) rounds rotate the bits of (row, place in the part) half way round, which exchanges
  * row and place. Stone, "Parallel Processing with the Perfect Shuffle", IEEE Trans. Computers C-20(2), 1971. */
 INLINE void shuffle_places(const vreal from[LANES], vreal to[LANES])

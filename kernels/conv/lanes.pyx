@@ -2,6 +2,14 @@
 
     y'[(n, i, j), o] = bias[o] + sum over p = (c, a, b) of  x[n, c, i*sh + a*dh - top, j*sw + b*dw - left] w'[p, o]
 
+    the image, once       packed weights            a tile of y': windows x outputs, in registers
+    x[c, i, :]            w'[p, 0 .. lanes)
+    . . # # # . .         [ o0 o1 o2 ... ]           window j      x[j + b]      * w'[p]   one tap p = (c, a, b) is one
+      ^ ^ ^                                          window j + 1  x[j + sw + b] * w'[p]   multiply-add of each row:
+      j j+1 j+2   (sw = 1: taps b of                 window j + 2  ...                     a pixel broadcast, a vector
+                   neighbouring windows                                                    of weights
+                   are neighbouring pixels)
+
 No patch is gathered: a tap lies at one distance from the first pixel of every window. The rows of a tile are windows of one
 row, read in the image where no window leaves it, else in a copy with its padding; or they are the same window of several
 images, where nothing is copied and no tap of the padding is computed. w' is packed into panels once a call; results are

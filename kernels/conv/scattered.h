@@ -83,17 +83,21 @@ INLINE void fill_scattered(const windows *g, scattered *v, ptrdiff_t channel, pt
 
 INLINE bool whole_and_ascending(ptrdiff_t stride) { return stride >= 0 && stride % (ptrdiff_t)sizeof(number) == 0; }
 
-/* Few rows of windows in a vector, or pixels that lie further apart than two loads reach, are no matter for covers. Offsets
- * must ascend from one window to the next, which overlapping strides need not, and fit 32 bits. */
+/* Whether covers bring the windows of a vector together. */
 INLINE bool by_covers(const windows *g)
 {
-    const ptrdiff_t row = g->sh * g->row_stride, image = g->image_stride,
-                    step = g->sw * g->column_stride / (ptrdiff_t)sizeof(number);
-    const ptrdiff_t last = (g->ow - 1) * g->sw * g->column_stride; /* from the first window of a row */
-    return WIDE_GATHER && (g->ow < LANES || (step > 2 && step <= COVERS)) &&
-           whole_and_ascending(g->sw * g->column_stride) && whole_and_ascending(row) && whole_and_ascending(image) &&
-           image < INT32_MAX / 64 && row < INT32_MAX / 64 / g->h && g->h + g->kh * g->dh < INT32_MAX / 64 &&
-           g->w + g->kw * g->dw < INT32_MAX / 64 && row >= last && image >= (g->oh - 1) * row + last;
+    enum { FAR = INT32_MAX / 64 }; /* bytes; the windows of a vector fit 32 bits */
+    const ptrdiff_t step = g->sw * g->column_stride, row = g->sh * g->row_stride, image = g->image_stride;
+    const ptrdiff_t last = (g->ow - 1) * step; /* from the first window of a row */
+    const ptrdiff_t number_bytes = sizeof(number);
+
+    /* Else whole rows are copied, or two loads reach all pixels. */
+    const bool short_rows = g->ow < LANES, wide_steps = step > 2 * number_bytes && step <= COVERS * number_bytes;
+    /* From one window to the next; rows and images of overlapping strides need not. */
+    const bool ascend = whole_and_ascending(step) && whole_and_ascending(row) && whole_and_ascending(image) &&
+                        row >= last && image >= (g->oh - 1) * row + last;
+    const bool fit = image < FAR && row < FAR / (g->h + 1) && g->h + g->kh * g->dh < FAR && g->w + g->kw * g->dw < FAR;
+    return WIDE_GATHER && (short_rows || wide_steps) && ascend && fit;
 }
 
 #endif

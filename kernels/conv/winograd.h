@@ -2,7 +2,17 @@
  *
  * A tile of 6x6 pixels d and a kernel g give m x m pixels of the result,
  *   Y = A' [ sum over channels of (G g G') * (B' d B) ] A,    * elementwise,
- * with 36 multiplications instead of 144 or 100; tiles are m pixels apart. The gradient of the kernel is F(r x r, m x m):
+ * with 36 multiplications instead of 144 or 100; tiles are m pixels apart.
+ *
+ *   pixels    0 1 2 3 4 5 6 7 8 9      r = 3, m = 4: neighbouring tiles share r - 1 pixels
+ *   tile 0   [. . . . . .]
+ *   tile 1           [. . . . . .]
+ *   results   0 1 2 3|4 5 6 7
+ *
+ *   d -> B' d B -> V_f (channels x tiles)      for each of the 36 places f one product
+ *   g -> G g G' -> U_f (outputs x channels)    M_f = U_f V_f (outputs x tiles) -> A' M A -> Y
+ *
+ * The gradient of the kernel is F(r x r, m x m):
  *   dg = A' [ sum over tiles of (G dy G') * (B' d B) ] A.
  * The matrices evaluate polynomials at 0, a, -a, b, -b and infinity. The choice a = sqrt(1/2), b = sqrt 2 keeps their entries
  * near 1, which is what the rounding error grows with.
