@@ -39,20 +39,45 @@ INLINE void copy_phases(const int phases, const char *x, ptrdiff_t x_row, ptrdif
     }
 }
 
-static void copy_band(ptrdiff_t phases, const char *x, ptrdiff_t x_row, ptrdiff_t h, ptrdiff_t w, ptrdiff_t top,
-                      ptrdiff_t left, ptrdiff_t height, ptrdiff_t pitch, real *copy)
+/* to[e] = row[e * phases + s - left], 0 outside the row. */
+INLINE void deal_phase(const windows *g, const real *row, ptrdiff_t s, ptrdiff_t pitch, real *to)
 {
-    if (phases == 1) {
-        copy_phases(1, x, x_row, h, w, top, left, height, pitch, copy);
-    } else if (phases == 2) {
-        copy_phases(2, x, x_row, h, w, top, left, height, pitch, copy);
-    } else {
-        memset(copy, 0, (size_t)(height * phases * pitch) * sizeof(number));
-        for (ptrdiff_t r = max_size(top, 0); r < min_size(height, top + h); r++)
-            for (ptrdiff_t c = left; c < min_size(left + w, phases * pitch); c++)
-                copy[(r * phases + c % phases) * pitch + c / phases] =
-                    ((const real *)(x + (r - top) * x_row))[c - left];
+    const ptrdiff_t phases = g->sw, first = min_size((max_size(g->left - s, 0) + phases - 1) / phases, pitch);
+    const ptrdiff_t end = max_size(min_size((max_size(g->left + g->w - s, 0) + phases - 1) / phases, pitch), first);
+    memset(to, 0, (size_t)first * sizeof(number));
+    for (ptrdiff_t e = first; e < end; e++)
+        to[e] = row[e * phases + s - g->left];
+    memset(to + end, 0, (size_t)(pitch - end) * sizeof(number));
+}
+
+/* As copy_phases for any stride, only rows and phases that windows see. */
+static void deal_seen(const windows *g, ptrdiff_t top, ptrdiff_t height, ptrdiff_t pitch, real *copy)
+{
+    const unsigned rows_seen = remainders(g->kh, g->dh, g->sh), seen = remainders(g->kw, g->dw, g->sw);
+    for (ptrdiff_t r = 0; r < height; r++) {
+        if (!(rows_seen >> r % g->sh & 1))
+            continue;
+        const bool in = r >= top && r < top + g->h;
+        for (ptrdiff_t s = 0; s < g->sw; s++) {
+            real *const to = copy + (r * g->sw + s) * pitch;
+            if (seen >> s & 1 && in)
+                deal_phase(g, (const real *)(g->x + (r - top) * g->row_stride), s, pitch, to);
+            else if (seen >> s & 1)
+                memset(to, 0, (size_t)pitch * sizeof(number));
+        }
     }
+}
+
+/* Rows from `row` of the padded image on. */
+static void copy_band(const windows *g, ptrdiff_t row, ptrdiff_t height, ptrdiff_t pitch, real *copy)
+{
+    const ptrdiff_t top = g->top - row;
+    if (g->sw == 1)
+        copy_phases(1, g->x, g->row_stride, g->h, g->w, top, g->left, height, pitch, copy);
+    else if (g->sw == 2)
+        copy_phases(2, g->x, g->row_stride, g->h, g->w, top, g->left, height, pitch, copy);
+    else
+        deal_seen(g, top, height, pitch, copy);
 }
 
 /* A list of taps: the result at a place of the copy is the sum of w[t] copy[place + offset[t]]. */
@@ -153,7 +178,7 @@ static void forward(const windows *g, const real *w, const real *bias, char *y, 
     place_taps(g, band.pitch, taps.offset);
     for (ptrdiff_t i = 0; i < g->oh; i += band.rows) {
         const ptrdiff_t rows = min_size(band.rows, g->oh - i), height = (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1;
-        copy_band(g->sw, g->x, g->row_stride, g->h, g->w, g->top - i * g->sh, g->left, height, band.pitch, scratch);
+        copy_band(g, i * g->sh, height, band.pitch, scratch);
         correlate(&taps, scratch, g->sh * g->sw * band.pitch, rows, g->ow, start, false, (real *)(y + i * y_row),
                   y_row);
     }
@@ -212,7 +237,7 @@ static void image_gradient(const windows *g, const char *dy, ptrdiff_t dy_row, c
     meet(g->kw, g->dw, sw, met_columns);
     for (ptrdiff_t q = first; q < end; q += band.rows) {
         const ptrdiff_t rows = min_size(band.rows, end - q);
-        copy_band(1, dy, dy_row, g->oh, g->ow, span_h - q, span_w - g->left / sw, rows + span_h, band.pitch, scratch);
+        copy_phases(1, dy, dy_row, g->oh, g->ow, span_h - q, span_w - g->left / sw, rows + span_h, band.pitch, scratch);
         for (ptrdiff_t phase = 0; phase < sh; phase++) {
             /* rows sh * Q + phase - top of dx, q <= Q < q + rows, as far as dx has them */
             const ptrdiff_t begin = q * sh + phase < g->top ? 1 : 0, r = (q + begin) * sh + phase - g->top;
@@ -281,7 +306,7 @@ static void weight_lanes(const windows *g, const char *dy, ptrdiff_t dy_row, dou
     for (ptrdiff_t i = 0; i < g->oh; i += band.rows) {
         const ptrdiff_t rows = min_size(band.rows, g->oh - i), height = (rows - 1) * g->sh + (g->kh - 1) * g->dh + 1;
         const char *const d = dy + i * dy_row;
-        copy_band(g->sw, g->x, g->row_stride, g->h, g->w, g->top - i * g->sh, g->left, height, band.pitch, scratch);
+        copy_band(g, i * g->sh, height, band.pitch, scratch);
         for (ptrdiff_t j = 0; j < g->ow; j += WIDE)
             weight_blocks(taps, scratch + j, offsets, step, rows, min_size(g->ow - j, WIDE),
                           (const char *)((const real *)d + j), dy_row, lanes);

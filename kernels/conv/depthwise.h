@@ -18,13 +18,23 @@ typedef struct {
 
 static inline ptrdiff_t depthwise_up(ptrdiff_t x, ptrdiff_t to) { return (x + to - 1) / to * to; }
 
+/* The remainders of the taps' places, a bit each: no window sees a row or column of the copy with another one. */
+static inline unsigned remainders(ptrdiff_t kernel, ptrdiff_t dilation, ptrdiff_t stride)
+{
+    unsigned met = 0;
+    for (ptrdiff_t a = 0; a < kernel; a++)
+        met |= 1u << a * dilation % stride;
+    return met;
+}
+
+/* `seen` of the phases are copied. */
 static inline depthwise_band depthwise_band_of(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t reach, ptrdiff_t stride,
-                                               ptrdiff_t span, ptrdiff_t phases, ptrdiff_t itemsize)
+                                               ptrdiff_t span, ptrdiff_t phases, ptrdiff_t seen, ptrdiff_t itemsize)
 {
     depthwise_band band = {.pitch = depthwise_up(columns + reach, 16)};
     band.rows = rows;
-    if (((rows - 1) * stride + span + 1) * phases * band.pitch * itemsize > DEPTHWISE_BYTES) {
-        const ptrdiff_t fit = (DEPTHWISE_BYTES / itemsize / (phases * band.pitch) - span - 1) / stride + 1;
+    if (((rows - 1) * stride + span + 1) * seen * band.pitch * itemsize > DEPTHWISE_BYTES) {
+        const ptrdiff_t fit = (DEPTHWISE_BYTES / itemsize / (seen * band.pitch) - span - 1) / stride + 1;
         band.rows = fit < 4 ? 4 : fit;
         band.rows = band.rows < rows ? band.rows : rows;
     }
@@ -36,7 +46,9 @@ static inline depthwise_band depthwise_band_of(ptrdiff_t rows, ptrdiff_t columns
 /* The copy of x for `forward` and `weight_lanes`, and that of dy for `image_gradient`, whose results are rows of dx too. */
 static inline depthwise_band depthwise_forward_band(const windows *g, ptrdiff_t itemsize)
 {
-    return depthwise_band_of(g->oh, g->ow, (g->kw - 1) * g->dw / g->sw, g->sh, (g->kh - 1) * g->dh, g->sw, itemsize);
+    const ptrdiff_t seen = g->sw <= 2 ? g->sw : __builtin_popcount(remainders(g->kw, g->dw, g->sw));
+    return depthwise_band_of(g->oh, g->ow, (g->kw - 1) * g->dw / g->sw, g->sh, (g->kh - 1) * g->dh, g->sw, seen,
+                             itemsize);
 }
 
 static inline depthwise_band depthwise_gradient_band(const windows *g, ptrdiff_t itemsize)
@@ -44,7 +56,7 @@ static inline depthwise_band depthwise_gradient_band(const windows *g, ptrdiff_t
     const ptrdiff_t rows = (g->h + g->top - 1) / g->sh - g->top / g->sh + 1;
     const ptrdiff_t columns = (g->w + g->left - 1) / g->sw - g->left / g->sw + 1;
     depthwise_band band =
-        depthwise_band_of(rows, columns, (g->kw - 1) * g->dw / g->sw, 1, (g->kh - 1) * g->dh / g->sh, 1, itemsize);
+        depthwise_band_of(rows, columns, (g->kw - 1) * g->dw / g->sw, 1, (g->kh - 1) * g->dh / g->sh, 1, 1, itemsize);
     band.elements += band.rows * g->sw * band.pitch + 64;
     return band;
 }
