@@ -64,7 +64,7 @@ NS = {
         "plane": 38.0,
         "copy": 2.3,               # a vector of a row of x
         "tap": 0.54,               # a tap of a vector of y
-        "deal": 20.0,              # a vector of a row of x in more phases than two
+        "deal": 10.0,              # a vector of a row of x in more phases than two, of which windows see a part
     },
     "pixels": {
         "block": 155.0,            # as many planes as there are lanes
