@@ -33,105 +33,105 @@ cdef size_t copy_bytes(Py_ssize_t h, Py_ssize_t w, Py_ssize_t column_stride, Py_
     return round_to_line(<size_t>(h * w * size))
 
 
-cdef void begin(Planes* v, const Convolution* conv, depthwise_band band) noexcept nogil:
-    v.conv, v.table = conv[0], conv.table
-    v.band_bytes = round_to_line(<size_t>(band.elements * v.table.itemsize))
-    v.x_bytes = copy_bytes(conv.x.h, conv.x.w, conv.x.column_stride, v.table.itemsize)
-    v.y_bytes = copy_bytes(conv.x.oh, conv.x.ow, conv.y.column, v.table.itemsize)
+cdef void set_planes(Planes* form, const Convolution* conv, depthwise_band band) noexcept nogil:
+    form.conv, form.table = conv[0], conv.table
+    form.band_bytes = round_to_line(<size_t>(band.elements * form.table.itemsize))
+    form.x_bytes = copy_bytes(conv.x.h, conv.x.w, conv.x.column_stride, form.table.itemsize)
+    form.y_bytes = copy_bytes(conv.x.oh, conv.x.ow, conv.y.column, form.table.itemsize)
 
 
-cdef windows plane_of_x(const Planes* v, Py_ssize_t image, Py_ssize_t channel, char* copy) noexcept nogil:
-    cdef windows x = v.conv.x
+cdef windows plane_of_x(const Planes* form, Py_ssize_t image, Py_ssize_t channel, char* copy) noexcept nogil:
+    cdef windows x = form.conv.x
     x.x += image * x.image_stride + channel * x.channel_stride
-    if v.x_bytes > 0:
-        v.table.pack.rows(x.h, x.w, x.x, x.row_stride, x.column_stride, copy)
-        x.x, x.row_stride, x.column_stride = copy, x.w * v.table.itemsize, v.table.itemsize
+    if form.x_bytes > 0:
+        form.table.pack.rows(x.h, x.w, x.x, x.row_stride, x.column_stride, copy)
+        x.x, x.row_stride, x.column_stride = copy, x.w * form.table.itemsize, form.table.itemsize
     return x
 
 
-cdef const char* plane_of_y(const Planes* v, Py_ssize_t image, Py_ssize_t output, char* copy, Py_ssize_t* row) noexcept nogil:
-    cdef const Images* dy = &v.conv.y
+cdef const char* plane_of_y(const Planes* form, Py_ssize_t image, Py_ssize_t output, char* copy, Py_ssize_t* row) noexcept nogil:
+    cdef const Images* dy = &form.conv.y
     cdef const char* y = dy.data + image * dy.image + output * dy.channel
     row[0] = dy.row
-    if v.y_bytes > 0:
-        v.table.pack.rows(v.conv.x.oh, v.conv.x.ow, y, dy.row, dy.column, copy)
-        row[0] = v.conv.x.ow * v.table.itemsize
+    if form.y_bytes > 0:
+        form.table.pack.rows(form.conv.x.oh, form.conv.x.ow, y, dy.row, dy.column, copy)
+        row[0] = form.conv.x.ow * form.table.itemsize
         return copy
     return y
 
 
-cdef int run_planes(Planes* v, task_fn task, Py_ssize_t count, size_t slot_bytes) except -1 nogil:
-    cdef double work = DEPTHWISE_TIME * convolution_work(&v.conv)
-    team_begin(&v.team, work, count, 0, v.band_bytes + slot_bytes)
-    team_run(&v.team, task, v, count, work)
+cdef int run_planes(Planes* form, task_fn task, Py_ssize_t count, size_t slot_bytes) except -1 nogil:
+    cdef double work = DEPTHWISE_TIME * convolution_work(&form.conv)
+    team_begin(&form.team, work, count, 0, form.band_bytes + slot_bytes)
+    team_run(&form.team, task, form, count, work)
     team_end()
     return 0
 
 
 cdef void forward_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    cdef const Planes* v = <const Planes*>context
-    cdef const Convolution* conv = &v.conv
-    cdef Py_ssize_t size = v.table.itemsize, taps = conv.x.kh * conv.x.kw, all_outputs = conv.groups * conv.outputs, r, output
+    cdef const Planes* form = <const Planes*>context
+    cdef const Convolution* conv = &form.conv
+    cdef Py_ssize_t size = form.table.itemsize, taps = conv.x.kh * conv.x.kw, all_outputs = conv.groups * conv.outputs, r, output
     cdef windows x
-    cdef char* band = slot_of(&v.team, slot)
+    cdef char* band = slot_of(&form.team, slot)
     cdef char* y
     for r in range(first, last):
         output = r % all_outputs
-        x = plane_of_x(v, r // all_outputs, output // conv.outputs, band + v.band_bytes)
+        x = plane_of_x(form, r // all_outputs, output // conv.outputs, band + form.band_bytes)
         y = conv.y.data + r * x.oh * x.ow * size
-        v.table.depthwise.forward(&x, conv.w.data + output * taps * size,
-                                  conv.bias + output * size if conv.bias != NULL else NULL, y, x.ow * size, band)
+        form.table.depthwise.forward(&x, conv.w.data + output * taps * size,
+                                     conv.bias + output * size if conv.bias != NULL else NULL, y, x.ow * size, band)
         if conv.activation != NULL:
             conv.activation(x.oh * x.ow, y, y, NULL)
 
 
 cdef int rows_forward(const Convolution* conv) except -1 nogil:
-    cdef Planes v
-    begin(&v, conv, depthwise_forward_band(&conv.x, conv.table.itemsize))
-    return run_planes(&v, forward_planes, conv.images * conv.groups * conv.outputs, v.x_bytes)
+    cdef Planes form
+    set_planes(&form, conv, depthwise_forward_band(&conv.x, conv.table.itemsize))
+    return run_planes(&form, forward_planes, conv.images * conv.groups * conv.outputs, form.x_bytes)
 
 
 cdef void image_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    cdef const Planes* v = <const Planes*>context
-    cdef const Convolution* conv = &v.conv
-    cdef Py_ssize_t size = v.table.itemsize, taps = conv.x.kh * conv.x.kw, r, output, i, row
+    cdef const Planes* form = <const Planes*>context
+    cdef const Convolution* conv = &form.conv
+    cdef Py_ssize_t size = form.table.itemsize, taps = conv.x.kh * conv.x.kw, r, output, i, row
     cdef const char* dy
-    cdef char* band = slot_of(&v.team, slot)
+    cdef char* band = slot_of(&form.team, slot)
     for r in range(first, last):
         for i in range(conv.outputs):
             output = r % conv.groups * conv.outputs + i
-            dy = plane_of_y(v, r // conv.groups, output, band + v.band_bytes, &row)
-            v.table.depthwise.image_gradient(&conv.x, dy, row, conv.w.data + output * taps * size, i > 0,
-                                             <char*>conv.x.x + r * conv.x.h * conv.x.w * size, conv.x.w * size, band)
+            dy = plane_of_y(form, r // conv.groups, output, band + form.band_bytes, &row)
+            form.table.depthwise.image_gradient(&conv.x, dy, row, conv.w.data + output * taps * size, i > 0,
+                                                <char*>conv.x.x + r * conv.x.h * conv.x.w * size, conv.x.w * size, band)
 
 
 cdef int rows_image_gradient(const Convolution* conv) except -1 nogil:
-    cdef Planes v
-    begin(&v, conv, depthwise_gradient_band(&conv.x, conv.table.itemsize))
-    return run_planes(&v, image_planes, conv.images * conv.groups, v.y_bytes)
+    cdef Planes form
+    set_planes(&form, conv, depthwise_gradient_band(&conv.x, conv.table.itemsize))
+    return run_planes(&form, image_planes, conv.images * conv.groups, form.y_bytes)
 
 
 cdef void weight_outputs(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # The images of an output channel one after the other, in lanes; then the lanes of each tap
-    cdef const Planes* v = <const Planes*>context
-    cdef Py_ssize_t size = v.table.itemsize, taps = v.conv.x.kh * v.conv.x.kw, image, output, row
-    cdef char* band = slot_of(&v.team, slot)
-    cdef char* x_copy = band + v.band_bytes
-    cdef char* y_copy = x_copy + v.x_bytes
-    cdef double* lanes = <double*>(y_copy + v.y_bytes)
+    cdef const Planes* form = <const Planes*>context
+    cdef Py_ssize_t size = form.table.itemsize, taps = form.conv.x.kh * form.conv.x.kw, image, output, row
+    cdef char* band = slot_of(&form.team, slot)
+    cdef char* x_copy = band + form.band_bytes
+    cdef char* y_copy = x_copy + form.x_bytes
+    cdef double* lanes = <double*>(y_copy + form.y_bytes)
     cdef const char* dy
     cdef windows x
     for output in range(first, last):
-        memset(lanes, 0, <size_t>(taps * v.table.lanes) * sizeof(double))
-        for image in range(v.conv.images):
-            x = plane_of_x(v, image, output // v.conv.outputs, x_copy)
-            dy = plane_of_y(v, image, output, y_copy, &row)
-            v.table.depthwise.weight_lanes(&x, dy, row, lanes, band)
-        v.table.depthwise.sum_lanes(taps, lanes, v.conv.w.data + output * taps * size)
+        memset(lanes, 0, <size_t>(taps * form.table.lanes) * sizeof(double))
+        for image in range(form.conv.images):
+            x = plane_of_x(form, image, output // form.conv.outputs, x_copy)
+            dy = plane_of_y(form, image, output, y_copy, &row)
+            form.table.depthwise.weight_lanes(&x, dy, row, lanes, band)
+        form.table.depthwise.sum_lanes(taps, lanes, form.conv.w.data + output * taps * size)
 
 
 cdef int rows_weight_gradient(const Convolution* conv) except -1 nogil:
-    cdef Planes v
-    begin(&v, conv, depthwise_forward_band(&conv.x, conv.table.itemsize))
-    return run_planes(&v, weight_outputs, conv.groups * conv.outputs,
-                      v.x_bytes + v.y_bytes + <size_t>(conv.x.kh * conv.x.kw * v.table.lanes) * sizeof(double))
+    cdef Planes form
+    set_planes(&form, conv, depthwise_forward_band(&conv.x, conv.table.itemsize))
+    return run_planes(&form, weight_outputs, conv.groups * conv.outputs,
+                      form.x_bytes + form.y_bytes + <size_t>(conv.x.kh * conv.x.kw * form.table.lanes) * sizeof(double))

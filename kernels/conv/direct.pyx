@@ -49,8 +49,8 @@ cdef void pack_patches(const Product* g, Py_ssize_t p0, Py_ssize_t k_count, Py_s
 
 cdef char* place(const Product* g, Py_ssize_t j0, Py_ssize_t columns, Py_ssize_t* stride) noexcept nogil:
     # A block of columns inside one image whose plane is contiguous is written straight to y.
-    cdef const Direct* d = <const Direct*>g.context
-    cdef const Convolution* conv = &d.conv
+    cdef const Direct* form = <const Direct*>g.context
+    cdef const Convolution* conv = &form.conv
     cdef Py_ssize_t ow = conv.x.ow, plane = conv.x.oh * ow, image = j0 // plane, size = g.table.itemsize
     if (j0 + columns - 1) // plane != image or conv.y.column != size or conv.y.row != ow * size:
         return NULL
@@ -61,8 +61,8 @@ cdef char* place(const Product* g, Py_ssize_t j0, Py_ssize_t columns, Py_ssize_t
 cdef void store(const Product* g, Py_ssize_t i0, Py_ssize_t rows, Py_ssize_t j0, Py_ssize_t columns, char* c,
                 Py_ssize_t stride) noexcept nogil:
     # Columns j are (n, i, j) of y: row by row of its images.
-    cdef const Direct* d = <const Direct*>g.context
-    cdef const Convolution* conv = &d.conv
+    cdef const Direct* form = <const Direct*>g.context
+    cdef const Convolution* conv = &form.conv
     cdef Py_ssize_t ow = conv.x.ow, oh = conv.x.oh, size = g.table.itemsize, done = 0, count, n, i, j
     cdef char* to
     while done < columns:
@@ -78,41 +78,41 @@ cdef void store(const Product* g, Py_ssize_t i0, Py_ssize_t rows, Py_ssize_t j0,
 
 cdef void pack_runs(const Product* g, Py_ssize_t p0, Py_ssize_t k_count, Py_ssize_t j0, Py_ssize_t columns,
                     char* to) noexcept nogil:
-    cdef const Direct* d = <const Direct*>g.context
-    cdef const Convolution* conv = &d.conv
+    cdef const Direct* form = <const Direct*>g.context
+    cdef const Convolution* conv = &form.conv
     cdef const windows* v = &conv.x
     cdef Py_ssize_t taps = v.kh * v.kw, channel, row, column
     cdef Py_ssize_t count = min(g.run_length, round_up(columns, g.table.lanes) + g.run_extra)
     for channel in range(p0 // taps, (p0 + k_count) // taps):
-        for row in range(d.flat.phases_h):
-            for column in range(d.flat.phases_w):
-                g.table.flat.fill(v, d.flat.pitch, channel, row * v.dh % v.sh, column * v.dw % v.sw, d.start + j0,
+        for row in range(form.flat.phases_h):
+            for column in range(form.flat.phases_w):
+                g.table.flat.fill(v, form.flat.pitch, channel, row * v.dh % v.sh, column * v.dw % v.sw, form.start + j0,
                                   count, g.run_length, to)
                 to += g.run_length * g.table.itemsize
 
 
 cdef char* place_flat(const Product* g, Py_ssize_t j0, Py_ssize_t columns, Py_ssize_t* stride) noexcept nogil:
-    cdef const Direct* d = <const Direct*>g.context
-    cdef const Convolution* conv = &d.conv
+    cdef const Direct* form = <const Direct*>g.context
+    cdef const Convolution* conv = &form.conv
     cdef Py_ssize_t size = g.table.itemsize
-    if d.flat.pitch != conv.x.ow or conv.y.column != size or conv.y.row != d.flat.pitch * size:
+    if form.flat.pitch != conv.x.ow or conv.y.column != size or conv.y.row != form.flat.pitch * size:
         return NULL
     stride[0] = conv.y.channel
-    return conv.y.data + (d.start + j0) * size
+    return conv.y.data + (form.start + j0) * size
 
 
 cdef void store_flat(const Product* g, Py_ssize_t i0, Py_ssize_t rows, Py_ssize_t j0, Py_ssize_t columns, char* c,
                      Py_ssize_t stride) noexcept nogil:
-    cdef const Direct* d = <const Direct*>g.context
-    cdef const Convolution* conv = &d.conv
-    g.table.flat.store(rows, d.start + j0, columns, d.flat.pitch, conv.x.ow, c, stride,
+    cdef const Direct* form = <const Direct*>g.context
+    cdef const Convolution* conv = &form.conv
+    g.table.flat.store(rows, form.start + j0, columns, form.flat.pitch, conv.x.ow, c, stride,
                        conv.y.data + i0 * conv.y.channel, conv.y.channel, conv.y.row, conv.y.column)
 
 
-cdef void begin(Direct* d, const Convolution* conv) noexcept nogil:
-    cdef Product* g = &d.g
+cdef void set_direct(Direct* form, const Convolution* conv) noexcept nogil:
+    cdef Product* g = &form.g
     cdef Py_ssize_t taps = conv.x.kh * conv.x.kw
-    d.conv = conv[0]
+    form.conv = conv[0]
     product_begin(g, conv.typenum, conv.outputs, 0, conv.channels * taps)
     g.table = conv.table
     g.a, g.a_row, g.a_k = conv.w.data, conv.w.output, step_of_rows(conv)
@@ -123,101 +123,101 @@ cdef void begin(Direct* d, const Convolution* conv) noexcept nogil:
         g.sum_block = SUM_BLOCK // taps * taps
 
 
-cdef void set_runs(Direct* d, Py_ssize_t columns) noexcept nogil:
+cdef void set_runs(Direct* form, Py_ssize_t columns) noexcept nogil:
     # The product with so many places of an image.
-    d.flat = flat_layout_of(&d.conv.x)
-    d.g.n, d.g.pack_b, d.g.place, d.g.epilogue = columns, pack_runs, place_flat, store_flat
-    d.g.k_unit = d.conv.x.kh * d.conv.x.kw
-    d.g.unit_runs, d.g.run_extra = d.flat.phases_h * d.flat.phases_w, d.flat.extra
-    product_plan(&d.g, 1)
+    form.flat = flat_layout_of(&form.conv.x)
+    form.g.n, form.g.pack_b, form.g.place, form.g.epilogue = columns, pack_runs, place_flat, store_flat
+    form.g.k_unit = form.conv.x.kh * form.conv.x.kw
+    form.g.unit_runs, form.g.run_extra = form.flat.phases_h * form.flat.phases_w, form.flat.extra
+    product_plan(&form.g, 1)
 
 
 cdef Py_ssize_t flat_blocks(const Convolution* conv) noexcept nogil:
-    cdef Direct d
-    begin(&d, conv)
-    set_runs(&d, flat_layout_of(&conv.x).length)
-    return ceil_div(d.g.n, d.g.column_block)
+    cdef Direct form
+    set_direct(&form, conv)
+    set_runs(&form, flat_layout_of(&conv.x).length)
+    return ceil_div(form.g.n, form.g.column_block)
 
 
 cdef void run_flat(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # One product for each group, image, band of its flat places and range of its outputs
     cdef const Direct* v = <const Direct*>context
     cdef Py_ssize_t task, band, row, i, j
-    cdef Direct d
-    cdef Product* g = &d.g
+    cdef Direct form
+    cdef Product* g = &form.g
     for task in range(first, last):
         row, band = task % v.rows, task // v.rows % v.bands
-        d = v[0]
-        d.conv = group_of(&v.conv, task // v.rows // v.bands // v.conv.images)
-        d.conv = image_of(&d.conv, task // v.rows // v.bands % v.conv.images)
+        form = v[0]
+        form.conv = group_of(&v.conv, task // v.rows // v.bands // v.conv.images)
+        form.conv = image_of(&form.conv, task // v.rows // v.bands % v.conv.images)
         i, j = g.m * row // v.rows, v.flat.length * band // v.bands
-        d.start, g.n = j, v.flat.length * (band + 1) // v.bands - j
-        d.conv.y.data += i * d.conv.y.channel
-        g.a, g.context = d.conv.w.data + i * g.a_row, &d
+        form.start, g.n = j, v.flat.length * (band + 1) // v.bands - j
+        form.conv.y.data += i * form.conv.y.channel
+        g.a, g.context = form.conv.w.data + i * g.a_row, &form
         if g.bias != NULL:
-            g.bias = d.conv.bias + i * g.table.itemsize
+            g.bias = form.conv.bias + i * g.table.itemsize
         g.m = v.g.m * (row + 1) // v.rows - i
         product_serial(g, slot_of(&v.g.team, slot))
 
 
-cdef void locate_taps(const Direct* d, Py_ssize_t* runs) noexcept nogil:
+cdef void locate_taps(const Direct* form, Py_ssize_t* runs) noexcept nogil:
     # Where the row of B of each tap begins, channel by channel
-    cdef const windows* x = &d.conv.x
-    cdef const flat_layout* flat = &d.flat
-    cdef Py_ssize_t taps = x.kh * x.kw, length = d.g.run_length, a, b, p
+    cdef const windows* x = &form.conv.x
+    cdef const flat_layout* flat = &form.flat
+    cdef Py_ssize_t taps = x.kh * x.kw, length = form.g.run_length, a, b, p
     for a in range(x.kh):
         for b in range(x.kw):
             runs[a * x.kw + b] = (a % flat.steps_h * flat.phases_w + b % flat.steps_w) * length
             runs[a * x.kw + b] += a * x.dh // x.sh * flat.pitch + b * x.dw // x.sw
-    for p in range(taps, d.g.k_block):
-        runs[p] = runs[p - taps] + d.g.unit_runs * length
+    for p in range(taps, form.g.k_block):
+        runs[p] = runs[p - taps] + form.g.unit_runs * length
 
 
 cdef int flat_run(const Convolution* conv) except -1 nogil:
-    cdef Direct d
-    cdef Product* g = &d.g
+    cdef Direct form
+    cdef Product* g = &form.g
     cdef Py_ssize_t tasks = conv.groups * conv.images, wanted
     cdef double work
-    begin(&d, conv)
-    d.flat = flat_layout_of(&conv.x)
-    d.bands = d.rows = 1
-    work = work_of(g.table, 2. * g.m * d.flat.length * g.k * tasks, <double>(g.m + g.k) * d.flat.length * tasks)
-    wanted = 3 * threads_for(work, tasks * g.m * d.flat.length)
+    set_direct(&form, conv)
+    form.flat = flat_layout_of(&conv.x)
+    form.bands = form.rows = 1
+    work = work_of(g.table, 2. * g.m * form.flat.length * g.k * tasks, <double>(g.m + g.k) * form.flat.length * tasks)
+    wanted = 3 * threads_for(work, tasks * g.m * form.flat.length)
     if wanted > 3 and tasks < wanted:
-        d.bands = max(1, min(ceil_div(wanted, tasks), d.flat.length // max(4 * g.table.lanes, 2 * d.flat.extra)))
-        d.rows = max(1, min(ceil_div(wanted, tasks * d.bands), g.m // (2 * g.table.tile.rows)))
-    tasks *= d.bands * d.rows
-    set_runs(&d, ceil_div(d.flat.length, d.bands))
+        form.bands = max(1, min(ceil_div(wanted, tasks), form.flat.length // max(4 * g.table.lanes, 2 * form.flat.extra)))
+        form.rows = max(1, min(ceil_div(wanted, tasks * form.bands), g.m // (2 * g.table.tile.rows)))
+    tasks *= form.bands * form.rows
+    set_runs(&form, ceil_div(form.flat.length, form.bands))
     team_begin(&g.team, work, tasks, <size_t>g.k_block * sizeof(Py_ssize_t), g.scratch_bytes)
     g.runs = <Py_ssize_t*>g.team.shared
-    locate_taps(&d, <Py_ssize_t*>g.team.shared)
-    team_run(&g.team, run_flat, &d, tasks, work)
+    locate_taps(&form, <Py_ssize_t*>g.team.shared)
+    team_run(&g.team, run_flat, &form, tasks, work)
     team_end()
     return 0
 
 
 cdef int patches_run(const Convolution* conv) except -1 nogil:
-    cdef Direct d
+    cdef Direct form
     cdef Convolution one
     cdef Py_ssize_t group
     for group in range(conv.groups):
         one = group_of(conv, group)
-        begin(&d, &one)
-        d.g.n = conv.images * conv.x.oh * conv.x.ow
-        d.g.pack_b, d.g.place, d.g.epilogue, d.g.context = pack_patches, place, store, &d
-        product_run(&d.g)
+        set_direct(&form, &one)
+        form.g.n = conv.images * conv.x.oh * conv.x.ow
+        form.g.pack_b, form.g.place, form.g.epilogue, form.g.context = pack_patches, place, store, &form
+        product_run(&form.g)
     return 0
 
 
 cdef int planes_run(const Convolution* conv) except -1 nogil:
-    cdef Direct d
+    cdef Direct form
     cdef Convolution one
     cdef Stack s
     cdef Py_ssize_t group
     for group in range(conv.groups):
         one = group_of(conv, group)
-        begin(&d, &one)
-        s.g = d.g
+        set_direct(&form, &one)
+        s.g = form.g
         s.a.axes, s.a.shape[0], s.a.strides[0], s.a.data = 1, conv.images, 0, one.w.data
         s.b.axes, s.b.shape[0], s.b.strides[0], s.b.data = 1, conv.images, conv.x.image_stride, <char*>one.x.x
         s.g.n, s.g.b_k, s.g.b_column = conv.x.h * conv.x.w, conv.x.channel_stride, s.g.table.itemsize

@@ -42,7 +42,7 @@ cdef struct Extent:
 
 cdef struct Gradient:
     const primitives* table
-    const winograd_primitives* form
+    const winograd_primitives* transforms
     Py_ssize_t step, taps                               # pixels of dy in a tile, one way; taps of a kernel
     windows x, dy
     Py_ssize_t images, channels, outputs
@@ -70,71 +70,75 @@ cdef inline Py_ssize_t even_part(Py_ssize_t count, Py_ssize_t most, Py_ssize_t u
     return round_up(ceil_div(count, parts), unit)
 
 
-cdef void plan(Gradient* v, int threads) noexcept nogil:
-    cdef const primitives* t = v.table
+cdef void divide_tiles(Gradient* form, int threads) noexcept nogil:
+    cdef const primitives* t = form.table
     cdef Py_ssize_t plane = WINOGRAD_PLANES * t.itemsize, widest = t.lanes * t.tile.vectors, chunk, tiles
-    set_strips(&v.strips, v.images, v.dy.h, v.dy.w, v.step)
-    chunk = v.strips.longest
-    v.channel_count = even_part(v.channels, SUM_BYTES // (plane * widest), t.lanes)
-    v.output_count = even_part(v.outputs, SUM_BYTES // (plane * v.channel_count), widest)
-    v.v_tile, v.u_tile = v.channel_count, v.output_count
-    v.strip_count = even_part(v.strips.count, GROUP_BYTES // (plane * (v.v_tile + v.u_tile) * chunk), 1)
-    tiles = v.strip_count * chunk
-    v.chain = max(1, SUM_BLOCK // tiles) * v.strip_count
-    v.v_plane, v.u_plane = odd_lines(tiles * v.v_tile), odd_lines(tiles * v.u_tile)
-    v.m_plane = odd_lines(v.channel_count * v.output_count)
-    v.slices = max(1, min(ceil_div(3 * threads, WINOGRAD_PLANES), v.channel_count // (2 * t.tile.rows)))
-    v.slot_bytes = <size_t>(max(<Py_ssize_t>(WINOGRAD_PIXELS + WINOGRAD_TILES * WINOGRAD_PARTS), TAP_CHANNELS * v.taps)
-                            * t.lanes * t.itemsize)
-    v.ranges_of_x = ceil_div(v.channels, v.channel_count)
+    set_strips(&form.strips, form.images, form.dy.h, form.dy.w, form.step)
+    chunk = form.strips.longest
+    form.channel_count = even_part(form.channels, SUM_BYTES // (plane * widest), t.lanes)
+    form.output_count = even_part(form.outputs, SUM_BYTES // (plane * form.channel_count), widest)
+    form.v_tile, form.u_tile = form.channel_count, form.output_count
+    form.strip_count = even_part(form.strips.count, GROUP_BYTES // (plane * (form.v_tile + form.u_tile) * chunk), 1)
+    tiles = form.strip_count * chunk
+    form.chain = max(1, SUM_BLOCK // tiles) * form.strip_count
+    form.v_plane, form.u_plane = odd_lines(tiles * form.v_tile), odd_lines(tiles * form.u_tile)
+    form.m_plane = odd_lines(form.channel_count * form.output_count)
+    form.slices = max(1, min(ceil_div(3 * threads, WINOGRAD_PLANES), form.channel_count // (2 * t.tile.rows)))
+    form.slot_bytes = <size_t>(max(<Py_ssize_t>(WINOGRAD_PIXELS + WINOGRAD_TILES * WINOGRAD_PARTS), TAP_CHANNELS * form.taps)
+                               * t.lanes * t.itemsize)
+    form.ranges_of_x = ceil_div(form.channels, form.channel_count)
 
 
-cdef void transform_strip(Gradient* v, Py_ssize_t strip, bint of_dy, char* pixels) noexcept nogil:
+cdef void transform_strip(Gradient* form, Py_ssize_t strip, bint of_dy, char* pixels) noexcept nogil:
     # V, or U, of one strip of the group
-    cdef Py_ssize_t image, row, column, tiles, lanes = v.table.lanes
-    cdef Py_ssize_t c = v.o0 if of_dy else v.c0, end = v.o1 if of_dy else v.c1, size = v.table.itemsize
-    cdef Py_ssize_t place = first_tile(&v.strips, strip) - first_tile(&v.strips, v.s0)
-    cdef char* to = v.u + place * v.u_tile * size if of_dy else v.v + place * v.v_tile * size
-    cdef windows x = v.dy if of_dy else v.x
+    cdef Py_ssize_t image, row, column, tiles, lanes = form.table.lanes
+    cdef Py_ssize_t c = form.o0 if of_dy else form.c0, end = form.o1 if of_dy else form.c1, size = form.table.itemsize
+    cdef Py_ssize_t place = first_tile(&form.strips, strip) - first_tile(&form.strips, form.s0)
+    cdef char* to = form.u + place * form.u_tile * size if of_dy else form.v + place * form.v_tile * size
+    cdef windows x = form.dy if of_dy else form.x
     cdef char* energies = pixels + WINOGRAD_PIXELS * lanes * size
-    cdef Extent* extent = v.extents + (v.ranges_of_x + c // v.output_count if of_dy else c // v.channel_count) * v.strips.count
+    cdef Py_ssize_t part_of = form.ranges_of_x + c // form.output_count if of_dy else c // form.channel_count
+    cdef Extent* extent = form.extents + part_of * form.strips.count
     extent += strip
     extent.largest = extent.sum = 0
-    locate(&v.strips, strip, &image, &row, &column, &tiles)
+    locate(&form.strips, strip, &image, &row, &column, &tiles)
     x.x += image * x.image_stride + c * x.channel_stride
     while c < end:
         memset(energies, 0, <size_t>(tiles * WINOGRAD_PARTS * lanes * size))
         if of_dy:
-            v.form.gradient(&x, v.step * row, v.step * column, min(lanes, end - c), tiles, pixels, to, v.u_plane, v.u_tile,
-                            energies)
-            v.form.gradient_extent(tiles, energies, &extent.largest, &extent.sum)
+            form.transforms.gradient(&x, form.step * row, form.step * column, min(lanes, end - c), tiles, pixels, to, form.u_plane,
+                               form.u_tile,
+                               energies)
+            form.transforms.gradient_extent(tiles, energies, &extent.largest, &extent.sum)
         else:
-            v.form.input(&x, v.step * row - x.top, v.step * column - x.left, min(lanes, end - c), tiles, pixels, to, v.v_plane,
-                         v.v_tile, energies)
-            v.form.pixel_extent(tiles, energies, &extent.largest, &extent.sum)
+            form.transforms.input(&x, form.step * row - x.top, form.step * column - x.left, min(lanes, end - c), tiles, pixels, to,
+                            form.v_plane,
+                            form.v_tile, energies)
+            form.transforms.pixel_extent(tiles, energies, &extent.largest, &extent.sum)
         c += lanes
         x.x += lanes * x.channel_stride
         to += lanes * size
 
 
 cdef void transform(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    cdef Gradient* v = <Gradient*>context
+    cdef Gradient* form = <Gradient*>context
     cdef Py_ssize_t task
     for task in range(first, last):
-        transform_strip(v, v.s0 + task % (v.s1 - v.s0), task < v.s1 - v.s0, slot_of(&v.team, slot))
+        transform_strip(form, form.s0 + task % (form.s1 - form.s0), task < form.s1 - form.s0, slot_of(&form.team, slot))
 
 
 cdef void multiply(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # A slice of the channels of one plane of M
-    cdef const Gradient* v = <const Gradient*>context
-    cdef const primitives* t = v.table
+    cdef const Gradient* form = <const Gradient*>context
+    cdef const primitives* t = form.table
     cdef Py_ssize_t task, f, c, end, s, i, rows, slivers, q, j, columns, size = t.itemsize, lanes = t.lanes
-    cdef Py_ssize_t tiles = first_tile(&v.strips, v.s1) - first_tile(&v.strips, v.s0), vectors = ceil_div(v.o1 - v.o0, lanes)
-    cdef Py_ssize_t panels = panel_count(vectors, t.tile.vectors), start = START_ZERO if v.s0 % v.chain == 0 else START_C
+    cdef Py_ssize_t tiles = first_tile(&form.strips, form.s1) - first_tile(&form.strips,
+                                                                           form.s0), vectors = ceil_div(form.o1 - form.o0, lanes)
+    cdef Py_ssize_t panels = panel_count(vectors, t.tile.vectors), start = START_ZERO if form.s0 % form.chain == 0 else START_C
     for task in range(first, last):
-        f = task // v.slices
-        c = (v.c1 - v.c0) * (task % v.slices) // v.slices
-        end = (v.c1 - v.c0) * (task % v.slices + 1) // v.slices
+        f = task // form.slices
+        c = (form.c1 - form.c0) * (task % form.slices) // form.slices
+        end = (form.c1 - form.c0) * (task % form.slices + 1) // form.slices
         slivers = ceil_div(end - c, t.tile.rows)
         for s in range(slivers):
             i = c + (end - c) * s // slivers
@@ -143,97 +147,101 @@ cdef void multiply(void* context, Py_ssize_t first, Py_ssize_t last, int slot) n
                 j, columns = panel_start(vectors, panels, q) * lanes, panel_start(vectors, panels, q + 1) * lanes
                 columns -= j
                 t.tile.tiles[(rows - 1) * t.tile.vectors + columns // lanes - 1](
-                    tiles, v.v + (f * v.v_plane + i) * size, 1, v.v_tile, v.u + (f * v.u_plane + j) * size, v.u_tile,
-                    v.m + (f * v.m_plane + i * v.output_count + j) * size, v.output_count, columns, <int>start, NULL)
-        if v.totals != NULL:
-            end_chain(v, f, c, end)
+                    tiles, form.v + (f * form.v_plane + i) * size, 1, form.v_tile,
+                    form.u + (f * form.u_plane + j) * size, form.u_tile,
+                    form.m + (f * form.m_plane + i * form.output_count + j) * size, form.output_count, columns, <int>start, NULL)
+        if form.totals != NULL:
+            end_chain(form, f, c, end)
 
 
-cdef void end_chain(const Gradient* v, Py_ssize_t f, Py_ssize_t c, Py_ssize_t end) noexcept nogil:
+cdef void end_chain(const Gradient* form, Py_ssize_t f, Py_ssize_t c, Py_ssize_t end) noexcept nogil:
     # Of a slice: a chain that ends here is added to the totals; after the last group, these are M.
-    cdef Py_ssize_t at = f * v.m_plane + c * v.output_count, count = (end - c) * v.output_count
-    cdef char* m = v.m + at * v.table.itemsize
-    if v.s0 < v.chain:
-        memset(v.totals + at, 0, <size_t>count * sizeof(double))
-    if v.s1 % v.chain == 0 or v.s1 == v.strips.count:
-        v.table.rows.add_to_doubles(count, m, v.totals + at)
-    if v.s1 == v.strips.count:
-        v.table.rows.narrow(count, v.totals + at, m)
+    cdef Py_ssize_t at = f * form.m_plane + c * form.output_count, count = (end - c) * form.output_count
+    cdef char* m = form.m + at * form.table.itemsize
+    if form.s0 < form.chain:
+        memset(form.totals + at, 0, <size_t>count * sizeof(double))
+    if form.s1 % form.chain == 0 or form.s1 == form.strips.count:
+        form.table.rows.add_to_doubles(count, m, form.totals + at)
+    if form.s1 == form.strips.count:
+        form.table.rows.narrow(count, form.totals + at, m)
 
 
 cdef void store(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # The taps of a vector of outputs and a few channels
-    cdef const Gradient* v = <const Gradient*>context
-    cdef Py_ssize_t parts = ceil_div(v.c1 - v.c0, TAP_CHANNELS), lanes = v.table.lanes, size = v.table.itemsize, task, o, c
-    cdef Py_ssize_t channels, row = v.channels * v.taps
-    cdef char* taps = slot_of(&v.team, slot)
+    cdef const Gradient* form = <const Gradient*>context
+    cdef Py_ssize_t parts = ceil_div(form.c1 - form.c0,
+                                     TAP_CHANNELS), lanes = form.table.lanes, size = form.table.itemsize, task, o, c
+    cdef Py_ssize_t channels, row = form.channels * form.taps
+    cdef char* taps = slot_of(&form.team, slot)
     for task in range(first, last):
         o, c = task // parts * lanes, task % parts * TAP_CHANNELS
-        channels = min(<Py_ssize_t>TAP_CHANNELS, v.c1 - v.c0 - c)
-        v.form.weights(channels, v.m + (c * v.output_count + o) * size, v.m_plane, v.output_count, taps)
-        v.table.pack.transpose(channels * v.taps, min(lanes, v.o1 - v.o0 - o), taps, lanes,
-                               v.dw + ((v.o0 + o) * row + (v.c0 + c) * v.taps) * size, row)
+        channels = min(<Py_ssize_t>TAP_CHANNELS, form.c1 - form.c0 - c)
+        form.transforms.weights(channels, form.m + (c * form.output_count + o) * size, form.m_plane, form.output_count, taps)
+        form.table.pack.transpose(channels * form.taps, min(lanes, form.o1 - form.o0 - o), taps, lanes,
+                                  form.dw + ((form.o0 + o) * row + (form.c0 + c) * form.taps) * size, row)
 
 
-cdef void run_range(Gradient* v, double work) noexcept nogil:
-    cdef Py_ssize_t count, tasks = ceil_div(v.o1 - v.o0, v.table.lanes) * ceil_div(v.c1 - v.c0, TAP_CHANNELS)
-    cdef double part, numbers = WINOGRAD_PLANES * v.table.itemsize * TRANSFORM_BYTES
-    v.s0 = 0
-    while v.s0 < v.strips.count:
-        v.s1 = min(v.s0 + v.strip_count, v.strips.count)
-        count = v.s1 - v.s0
-        part = <double>count * v.strips.longest * ((0 if v.keep else v.c1 - v.c0) + v.o1 - v.o0)
-        team_run(&v.team, transform, v, count if v.keep else 2 * count, work_of(v.table, 0, part * numbers))
-        v.keep = count == v.strips.count
-        team_run(&v.team, multiply, v, WINOGRAD_PLANES * v.slices, work * count / v.strips.count)
-        v.s0 = v.s1
-    team_run(&v.team, store, v, tasks, work_of(v.table, 0, <double>(v.c1 - v.c0) * (v.o1 - v.o0) * numbers))
+cdef void run_range(Gradient* form, double work) noexcept nogil:
+    cdef Py_ssize_t count, tasks = ceil_div(form.o1 - form.o0, form.table.lanes) * ceil_div(form.c1 - form.c0, TAP_CHANNELS)
+    cdef double part, numbers = WINOGRAD_PLANES * form.table.itemsize * TRANSFORM_BYTES
+    form.s0 = 0
+    while form.s0 < form.strips.count:
+        form.s1 = min(form.s0 + form.strip_count, form.strips.count)
+        count = form.s1 - form.s0
+        part = <double>count * form.strips.longest * ((0 if form.keep else form.c1 - form.c0) + form.o1 - form.o0)
+        team_run(&form.team, transform, form, count if form.keep else 2 * count, work_of(form.table, 0, part * numbers))
+        form.keep = count == form.strips.count
+        team_run(&form.team, multiply, form, WINOGRAD_PLANES * form.slices, work * count / form.strips.count)
+        form.s0 = form.s1
+    team_run(&form.team, store, form, tasks, work_of(form.table, 0, <double>(form.c1 - form.c0) * (form.o1 - form.o0) * numbers))
 
 
-cdef bint even(const Gradient* v, const Extent* extents, Py_ssize_t count, Py_ssize_t channels, Py_ssize_t copies) noexcept nogil:
+cdef bint even(const Gradient* form, const Extent* extents, Py_ssize_t count, Py_ssize_t channels,
+               Py_ssize_t copies) noexcept nogil:
     # Also: finite, and of a size with which no transform overflows or underflows
-    cdef double largest = 0, sum = 0, bound = ldexp(1, 50 if v.table.itemsize == sizeof(float) else 450)
+    cdef double largest = 0, sum = 0, bound = ldexp(1, 50 if form.table.itemsize == sizeof(float) else 450)
     cdef Py_ssize_t i
     for i in range(count):
         largest, sum = max(largest, extents[i].largest), sum + extents[i].sum
     return 1 / bound <= largest <= bound and copies * largest * channels <= sum - copies * largest
 
 
-cdef int run(Gradient* v, double work) except -1 nogil:
+cdef int sum_all(Gradient* form, double work) except -1 nogil:
     # Whether the pixels are even
-    cdef size_t size = <size_t>v.table.itemsize, v_bytes, u_bytes, m_bytes, extent_bytes, total_bytes = 0
-    cdef Py_ssize_t of_x, of_dy, copies = ceil_div(6, v.step) * ceil_div(6, v.step)
+    cdef size_t size = <size_t>form.table.itemsize, v_bytes, u_bytes, m_bytes, extent_bytes, total_bytes = 0
+    cdef Py_ssize_t of_x, of_dy, copies = ceil_div(6, form.step) * ceil_div(6, form.step)
     cdef bint good
-    plan(v, threads_for(work, v.channels * v.outputs))
-    of_x, of_dy = v.ranges_of_x * v.strips.count, ceil_div(v.outputs, v.output_count) * v.strips.count
+    divide_tiles(form, threads_for(work, form.channels * form.outputs))
+    of_x, of_dy = form.ranges_of_x * form.strips.count, ceil_div(form.outputs, form.output_count) * form.strips.count
     extent_bytes = <size_t>(of_x + of_dy) * sizeof(Extent)
-    v_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.v_plane) * size)
-    u_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.u_plane) * size)
-    m_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.m_plane) * size)
-    if v.strips.count > v.chain:
-        total_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * v.m_plane) * sizeof(double))
-    team_begin(&v.team, work, WINOGRAD_PLANES * v.slices, v_bytes + u_bytes + m_bytes + total_bytes + extent_bytes, v.slot_bytes)
-    v.v, v.u, v.m = v.team.shared, v.team.shared + v_bytes, v.team.shared + v_bytes + u_bytes
-    v.totals = <double*>(v.m + m_bytes) if total_bytes > 0 else NULL
-    v.extents = <Extent*>(v.m + m_bytes + total_bytes)
-    v.c0 = 0
-    while v.c0 < v.channels:
-        v.c1, v.o0, v.keep = min(v.c0 + v.channel_count, v.channels), 0, False
-        while v.o0 < v.outputs:
-            v.o1 = min(v.o0 + v.output_count, v.outputs)
-            run_range(v, work * (v.c1 - v.c0) / v.channels * (v.o1 - v.o0) / v.outputs)
-            v.o0 = v.o1
-        v.c0 = v.c1
-    good = even(v, v.extents, of_x, v.channels, copies) and even(v, v.extents + of_x, of_dy, v.outputs, 1)
+    v_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * form.v_plane) * size)
+    u_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * form.u_plane) * size)
+    m_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * form.m_plane) * size)
+    if form.strips.count > form.chain:
+        total_bytes = round_to_line(<size_t>(WINOGRAD_PLANES * form.m_plane) * sizeof(double))
+    team_begin(&form.team, work, WINOGRAD_PLANES * form.slices, v_bytes + u_bytes + m_bytes + total_bytes + extent_bytes,
+               form.slot_bytes)
+    form.v, form.u, form.m = form.team.shared, form.team.shared + v_bytes, form.team.shared + v_bytes + u_bytes
+    form.totals = <double*>(form.m + m_bytes) if total_bytes > 0 else NULL
+    form.extents = <Extent*>(form.m + m_bytes + total_bytes)
+    form.c0 = 0
+    while form.c0 < form.channels:
+        form.c1, form.o0, form.keep = min(form.c0 + form.channel_count, form.channels), 0, False
+        while form.o0 < form.outputs:
+            form.o1 = min(form.o0 + form.output_count, form.outputs)
+            run_range(form, work * (form.c1 - form.c0) / form.channels * (form.o1 - form.o0) / form.outputs)
+            form.o0 = form.o1
+        form.c0 = form.c1
+    good = even(form, form.extents, of_x, form.channels, copies) and even(form, form.extents + of_x, of_dy, form.outputs, 1)
     team_end()
     return good
 
 
 cdef int winograd_weights_run(const Convolution* conv) except -1 nogil:
-    cdef Gradient v
-    memset(&v, 0, sizeof(Gradient))
-    v.table, v.x, v.dw = conv.table, conv.x, conv.w.data
-    v.dy = windows_of_y(conv)
-    v.form, v.step, v.taps = &v.table.winograd[v.x.kh == 5], 7 - v.x.kh, v.x.kh * v.x.kw
-    v.images, v.channels, v.outputs = conv.images, conv.channels, conv.outputs
-    return run(&v, winograd_work(conv))
+    cdef Gradient form
+    memset(&form, 0, sizeof(Gradient))
+    form.table, form.x, form.dw = conv.table, conv.x, conv.w.data
+    form.dy = windows_of_y(conv)
+    form.transforms, form.step, form.taps = &form.table.winograd[form.x.kh == 5], 7 - form.x.kh, form.x.kh * form.x.kw
+    form.images, form.channels, form.outputs = conv.images, conv.channels, conv.outputs
+    return sum_all(&form, winograd_work(conv))
