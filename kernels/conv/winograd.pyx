@@ -132,8 +132,8 @@ cdef void transform_kernels(void* context, Py_ssize_t first, Py_ssize_t last, in
         pack_kernels(form, form.first + start, min(end, form.outputs - form.first) - start, end - start, c, channels, taps)
         part = (form.first_channel + c) // PACKED_CHANNELS
         form.transforms.kernels(channels, end - start, taps, form.w.turned,
-                          form.u + (start * form.channels + c * (end - start)) * size, form.u_plane,
-                          extents_of(form, start) + 2 * part * (end - start) * size)
+                                form.u + (start * form.channels + c * (end - start)) * size, form.u_plane,
+                                extents_of(form, start) + 2 * part * (end - start) * size)
 
 
 cdef inline char* extents_of(const Winograd* form, Py_ssize_t start) noexcept nogil:
@@ -146,7 +146,7 @@ cdef bint even_kernels(const Winograd* form) noexcept nogil:
     for q in range(form.panels):
         start, end = panel_start(vectors, form.panels, q) * lanes, panel_start(vectors, form.panels, q + 1) * lanes
         if not form.transforms.even_kernels(ceil_div(form.all_channels, PACKED_CHANNELS), end - start, extents_of(form, start),
-                                      min(end, form.outputs - form.first) - start):
+                                            min(end, form.outputs - form.first) - start):
             return False
     return True
 
@@ -174,8 +174,8 @@ cdef Py_ssize_t transform_tiles(const Winograd* form, Py_ssize_t first, Py_ssize
         c = 0
         while c < form.channels:
             form.transforms.input(&x, form.step * row - x.top, form.step * column - x.left, min(lanes, form.channels - c), tiles,
-                            pixels,
-                            to + (done * form.v_tile + c) * size, form.v_plane, form.v_tile, energies)
+                                  pixels,
+                                  to + (done * form.v_tile + c) * size, form.v_plane, form.v_tile, energies)
             x.x += lanes * x.channel_stride
             c += lanes
         form.uneven_strips[strip] = not form.transforms.even(&x, form.step * row, form.step * column, tiles, energies)
@@ -214,14 +214,14 @@ cdef void store_tiles(const Winograd* form, Py_ssize_t first, Py_ssize_t last, P
             output = form.first + o
             count = min(lanes, form.outputs - output)
             form.transforms.output(tiles, m + (done * form.part + o - o0) * size, form.m_plane, form.part,
-                             form.bias + output * size if form.bias != NULL else NULL, count, pixels)
+                                   form.bias + output * size if form.bias != NULL else NULL, count, pixels)
             if form.activation != NULL:
                 form.activation(form.step * form.step * tiles * lanes, pixels, pixels, NULL)
             y = (form.y.data + image * form.y.image + output * form.y.channel
                  + form.step * (row * form.y.row + column * form.y.column))
             form.transforms.store(count, min(form.step, form.x.oh - form.step * row),
-                            min(form.step * tiles, form.x.ow - form.step * column),
-                            form.step * tiles, pixels, y, form.y.channel, form.y.row, form.y.column)
+                                  min(form.step * tiles, form.x.ow - form.step * column),
+                                  form.step * tiles, pixels, y, form.y.channel, form.y.row, form.y.column)
             o += lanes
         done += tiles
 

@@ -106,14 +106,12 @@ cdef void transform_strip(Gradient* form, Py_ssize_t strip, bint of_dy, char* pi
     while c < end:
         memset(energies, 0, <size_t>(tiles * WINOGRAD_PARTS * lanes * size))
         if of_dy:
-            form.transforms.gradient(&x, form.step * row, form.step * column, min(lanes, end - c), tiles, pixels, to, form.u_plane,
-                               form.u_tile,
-                               energies)
+            form.transforms.gradient(&x, form.step * row, form.step * column, min(lanes, end - c), tiles, pixels, to,
+                                     form.u_plane, form.u_tile, energies)
             form.transforms.gradient_extent(tiles, energies, &extent.largest, &extent.sum)
         else:
-            form.transforms.input(&x, form.step * row - x.top, form.step * column - x.left, min(lanes, end - c), tiles, pixels, to,
-                            form.v_plane,
-                            form.v_tile, energies)
+            form.transforms.input(&x, form.step * row - x.top, form.step * column - x.left, min(lanes, end - c), tiles, pixels,
+                                  to, form.v_plane, form.v_tile, energies)
             form.transforms.pixel_extent(tiles, energies, &extent.largest, &extent.sum)
         c += lanes
         x.x += lanes * x.channel_stride
