@@ -1,12 +1,11 @@
 """Sums of whole planes: pooling, the gradient of the mean, and the gradient of a convolution's bias."""
 cimport numpy as cnp
 from libc.math cimport INFINITY
-from libc.stdlib cimport free, malloc
 
 from npkernels._kernels.layout cimport read_strides
-from npkernels._kernels.planes cimport POOL_GRAIN, Planes, plane_at, set_planes
+from npkernels._kernels.planes cimport Planes, are_apart, plane_at, set_planes
 from npkernels._kernels.primitives cimport primitives, windows
-from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for
+from npkernels._kernels.runtime cimport Team, primitives_for, team_begin, team_end, team_run, work_of
 from npkernels._kernels.scalars cimport put
 
 cnp.import_array()
@@ -31,7 +30,7 @@ cdef void reduce_short_planes(const Global* v, Py_ssize_t first, Py_ssize_t last
     cdef Py_ssize_t plane = first, stride, count
     while plane < last:
         count = last - plane
-        if v.contiguous and v.x.image == v.x.channels * v.x.channel:   # all of them a constant step apart
+        if v.contiguous and are_apart(&v.x):   # all of them a constant step apart
             planes, stride = plane_at(&v.x, plane), v.x.channel
         else:
             count = min(count, v.x.channels - plane % v.x.channels, PIECE // v.size)
@@ -75,7 +74,7 @@ cdef void reduce_planes(void* context, Py_ssize_t first, Py_ssize_t last, int sl
             put(v.table, v.y, plane, all / v.size if v.mean else all)
 
 
-cdef void begin(Global* v, cnp.ndarray x, bint mean) noexcept:
+cdef void set_global(Global* v, cnp.ndarray x, bint mean) noexcept:
     cdef windows* g = &v.pixels
     v.table, v.mean, v.y, v.sums = primitives_for(cnp.PyArray_TYPE(x)), mean, NULL, NULL
     set_planes(&v.x, x)
@@ -89,6 +88,10 @@ cdef void begin(Global* v, cnp.ndarray x, bint mean) noexcept:
     v.contiguous = v.x.column == v.table.itemsize and v.x.row == g.w * v.x.column
 
 
+cdef double global_work(const Global* v, Py_ssize_t planes) noexcept nogil:
+    return planes * work_of(v.table, v.size, v.size * v.table.itemsize)
+
+
 def forward(
     cnp.ndarray x,           # IN (n, c, h, w), h and w at least 1
     cnp.ndarray y,           # OUT (n, c), C-contiguous
@@ -96,13 +99,16 @@ def forward(
 ):
     # y[n, c] = mean or max of x[n, c, :, :]
     cdef Global v
+    cdef Team team
     cdef Py_ssize_t planes = cnp.PyArray_SIZE(y)
     if planes == 0:
         return
-    begin(&v, x, mean)
+    set_global(&v, x, mean)
     v.y = <char*>cnp.PyArray_DATA(y)
     with nogil:
-        parallel_for(reduce_planes, &v, planes, max(1, POOL_GRAIN // v.size), num_threads())
+        team_begin(&team, global_work(&v, planes), planes, 0, 0)
+        team_run(&team, reduce_planes, &v, planes, global_work(&v, planes))
+        team_end()
 
 
 def bias_gradient(
@@ -111,21 +117,21 @@ def bias_gradient(
 ):
     # db[o] = sum over (n, i, j) of dy[n, o, i, j]
     cdef Global v
+    cdef Team team
     cdef Py_ssize_t n = cnp.PyArray_DIMS(dy)[0], planes = n * cnp.PyArray_DIMS(dy)[1], i, c
     cdef double total
     cdef char* to = <char*>cnp.PyArray_DATA(db)
-    begin(&v, dy, True)
-    v.sums = <double*>malloc(<size_t>max(1, planes) * sizeof(double))
-    if v.sums == NULL:
-        raise MemoryError("no memory for the gradient of the bias")
+    set_global(&v, dy, True)
     with nogil:
-        parallel_for(reduce_planes, &v, planes, max(1, POOL_GRAIN // max(1, v.size)), num_threads())
+        team_begin(&team, global_work(&v, planes), planes, planes * sizeof(double), 0)
+        v.sums = <double*>team.shared
+        team_run(&team, reduce_planes, &v, planes, global_work(&v, planes))
         for c in range(v.x.channels):
             total = 0
             for i in range(n):
                 total += v.sums[i * v.x.channels + c]
             put(v.table, to, c, total)
-    free(v.sums)
+        team_end()
 
 
 cdef struct Spread:
@@ -155,7 +161,10 @@ def mean_backward(
 ):
     # dx[n, c, :, :] = dy[n, c] / (h w)
     cdef Spread v
+    cdef Team team
     cdef cnp.npy_intp s[2]
+    cdef Py_ssize_t planes = cnp.PyArray_SIZE(dy)
+    cdef double work
     read_strides(dy, s)
     if cnp.PyArray_SIZE(dx) == 0:
         return
@@ -163,5 +172,8 @@ def mean_backward(
                            <char*>cnp.PyArray_DATA(dx))
     v.channels, v.image, v.channel = cnp.PyArray_DIMS(dy)[1], s[0], s[1]
     v.size = cnp.PyArray_DIMS(dx)[2] * cnp.PyArray_DIMS(dx)[3]
+    work = work_of(v.table, 0, cnp.PyArray_NBYTES(dx))
     with nogil:
-        parallel_for(spread_planes, &v, cnp.PyArray_SIZE(dy), max(1, POOL_GRAIN // v.size), num_threads())
+        team_begin(&team, work, planes, 0, 0)
+        team_run(&team, spread_planes, &v, planes, work)
+        team_end()

@@ -8,14 +8,14 @@ wanted, through a band of gathered rows.
 cimport numpy as cnp
 from libc.math cimport INFINITY
 
+from npkernels._kernels.axis cimport interval
 from npkernels._kernels.plain cimport is_plain, plain_positions, plain_size
 from npkernels._kernels.primitives cimport pooling, primitives
-from npkernels._kernels.planes cimport (
-    BAND_BYTES, POOL_GRAIN, Planes, no_memory, plane_at, set_planes, set_pooling, team, whole_lines,
-)
+from npkernels._kernels.narrow cimport Narrow, is_narrow, pool_narrow
+from npkernels._kernels.planes cimport BAND_BYTES, Planes, plane_at, pooling_work, rows_seen, set_planes, set_pooling
 from npkernels._kernels.product cimport SUM_BLOCK
-from npkernels._kernels.tiny cimport Tiny, are_tiny, pool_tiny_planes
-from npkernels._kernels.runtime cimport empty_array, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.runtime cimport Team, empty_array, primitives_for, slot_of, team_begin, team_end, team_run
+from npkernels._kernels.scalars cimport round_to_line
 
 cnp.import_array()
 
@@ -32,8 +32,8 @@ cdef struct Pool:
     Py_ssize_t together                      # planes next to each other of which a row is read in place; 0: none
     Py_ssize_t parts, group, band            # tasks of an image; planes gathered at once; rows of y in a band
     Py_ssize_t pitch, left, right            # of the gathered rows: their distance, pads on both sides
-    char* scratch                            # of all threads
-    size_t scratch_bytes, line_bytes         # of one thread; of it before the gathered band
+    Team team                                # of a slot: lines, the gathered band
+    size_t line_bytes
 
 
 cdef const char* gather_band(const Pool* v, const char* x, Py_ssize_t planes, Py_ssize_t i, Py_ssize_t count,
@@ -41,12 +41,11 @@ cdef const char* gather_band(const Pool* v, const char* x, Py_ssize_t planes, Py
     # The rows of x that rows i .. i + count of y see; returns where row 0, column 0 of the first plane would lie.
     cdef const pooling* g = &v.g
     cdef Py_ssize_t row_bytes = v.pitch * v.table.itemsize
-    cdef Py_ssize_t first = max(0, i * g.sh - g.top)
-    cdef Py_ssize_t last = min(g.h, (i + count - 1) * g.sh - g.top + (g.kh - 1) * g.dh + 1)
-    v.table.pool.gather(planes, last - first, g.seen, x + first * v.x.row, v.x.channel, v.x.row, v.x.column, v.left,
+    cdef interval rows = rows_seen(g, i, i + count)
+    v.table.pool.gather(planes, rows.last - rows.first, g.seen, x + rows.first * v.x.row, v.x.channel, v.x.row, v.x.column, v.left,
                         v.right, -INFINITY, v.pitch, band)
-    plane_bytes[0] = (last - first) * row_bytes
-    return band + v.left * v.table.itemsize - first * row_bytes
+    plane_bytes[0] = (rows.last - rows.first) * row_bytes
+    return band + v.left * v.table.itemsize - rows.first * row_bytes
 
 
 cdef void pool_planes(const Pool* v, Py_ssize_t image, Py_ssize_t i, char* scratch) noexcept nogil:
@@ -94,7 +93,7 @@ cdef void pool_group(const Pool* v, Py_ssize_t image, Py_ssize_t channel, Py_ssi
 
 cdef void pool_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Pool* v = <const Pool*>context
-    cdef char* scratch = v.scratch + slot * v.scratch_bytes
+    cdef char* scratch = slot_of(&v.team, slot)
     cdef Py_ssize_t part, i, count, channel, planes = v.x.channels // v.parts
     while first < last:
         part, i = first // v.g.oh, first % v.g.oh
@@ -111,8 +110,8 @@ cdef void pool_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slot) 
         first += count
 
 
-cdef size_t band_bytes(Pool* v) noexcept nogil:
-    # Sets the shape of the gathered band; 0 if its size overflows.
+cdef size_t choose_band(Pool* v) noexcept nogil:
+    # Sets the shape of the gathered band and returns its size, the largest if that overflows.
     cdef pooling* g = &v.g
     cdef Py_ssize_t window = min(g.h, (g.kh - 1) * g.dh + 1), rows
     cdef double row_bytes
@@ -126,22 +125,20 @@ cdef size_t band_bytes(Pool* v) noexcept nogil:
     v.band = <Py_ssize_t>max(1., min(<double>g.oh, 1 + (BAND_BYTES / (row_bytes * v.group) - window) / g.sh))
     rows = window if v.band == 1 else min(g.h, (v.band - 1) * g.sh + window)
     if row_bytes * rows * v.group > <double>(<size_t>1 << 60):
-        return 0
-    return whole_lines(rows * v.pitch * v.group * v.table.itemsize)
+        return <size_t>-1
+    return rows * v.pitch * v.group * v.table.itemsize
 
 
-cdef size_t run_pool(Pool* v, Py_ssize_t images) noexcept nogil:
-    # Returns 0, or the scratch memory that could not be had.
+cdef size_t choose_form(Pool* v) noexcept nogil:
+    # Sets what is taken at once, and returns the scratch memory of a thread, the largest if its size overflows.
     cdef pooling* g = &v.g
-    cdef Py_ssize_t size = v.table.pool.plan(g), units, grain
+    cdef Py_ssize_t size = v.table.pool.lay_out(g)
     cdef size_t band = 0
-    cdef int threads
     cdef bint adjacent = v.x.channel == v.table.itemsize != v.x.column
     v.group = 1
     v.gathered = v.indices != NULL or (v.x.column != v.table.itemsize and g.w > 1)
     if size < 0:
         return <size_t>-1
-    v.line_bytes = whole_lines(size * v.table.itemsize)
     v.together = 0
     if v.indices != NULL:
         v.together = v.x.channels if adjacent and v.x.channels >= v.table.lanes else 0
@@ -149,30 +146,29 @@ cdef size_t run_pool(Pool* v, Py_ssize_t images) noexcept nogil:
           and not (v.mean and v.x.channels <= v.table.pool.dealt)):
         v.together = min(v.x.channels, max(v.table.lanes, LINE_ELEMENTS // g.span // v.table.lanes * v.table.lanes))
     if v.together and v.indices != NULL:
-        v.line_bytes = whole_lines(2 * (v.x.channels + v.table.lanes) * v.table.lanes * v.table.itemsize)
+        size = 2 * (v.x.channels + v.table.lanes) * v.table.lanes
     elif v.together:
-        v.line_bytes = whole_lines((g.ow + g.span * v.together + 2 * v.table.lanes) * v.table.itemsize)
+        size = g.ow + g.span * v.together + 2 * v.table.lanes
     elif v.gathered:
-        band = band_bytes(v)
-        if band == 0:
-            return <size_t>-1
+        band = choose_band(v)
+    v.line_bytes = round_to_line(size * v.table.itemsize)
     v.parts = 1 if v.together or v.group > 1 else v.x.channels
-    v.scratch_bytes = v.line_bytes + band
-    units = images * v.parts * g.oh
-    grain = max(1, POOL_GRAIN * v.parts // v.x.channels // g.w // min(g.sh, g.h))
-    threads = team(units, grain, v.scratch_bytes)
-    v.scratch = <char*>workspace(v.scratch_bytes * threads)
-    if v.scratch == NULL:
-        return v.scratch_bytes * threads
-    parallel_for(pool_rows, v, units, grain, threads)
-    workspace_done()
+    return max(band, v.line_bytes + band)
+
+
+cdef int pool_windows(Pool* v, Py_ssize_t images) except -1 nogil:
+    cdef size_t slot_bytes = choose_form(v)
+    cdef Py_ssize_t units = images * v.parts * v.g.oh
+    cdef double work = pooling_work(v.table, &v.g, images * v.x.channels)
+    team_begin(&v.team, work, units, 0, slot_bytes)
+    team_run(&v.team, pool_rows, v, units, work)
+    team_end()
     return 0
 
 
 cdef int pool(const pooling* g, cnp.ndarray x, cnp.ndarray y, cnp.ndarray indices, bint mean, bint include_pad) except -1:
     cdef Pool v
-    cdef Tiny tiny
-    cdef size_t missing
+    cdef Narrow narrow
     if cnp.PyArray_SIZE(y) == 0:
         return 0
     v.g = g[0]
@@ -182,23 +178,21 @@ cdef int pool(const pooling* g, cnp.ndarray x, cnp.ndarray y, cnp.ndarray indice
     if indices is not None:
         v.indices = <int*>cnp.PyArray_DATA(indices)
     v.mean, v.include_pad = mean, include_pad
-    tiny.table, tiny.g, tiny.planes, tiny.to = v.table, v.g, v.x, v.y
-    tiny.mean, tiny.backward, tiny.include_pad = mean, False, include_pad
-    tiny.places = v.indices
-    if are_tiny(&tiny, cnp.PyArray_DIMS(x)[0], g.h, g.w, g.oh * g.ow):
-        with nogil:
-            pool_tiny_planes(&tiny)
-        return 0
+    narrow.table, narrow.g, narrow.planes, narrow.images = v.table, v.g, v.x, cnp.PyArray_DIMS(x)[0]
+    narrow.to, narrow.places, narrow.mean, narrow.backward, narrow.include_pad = v.y, v.indices, mean, False, include_pad
     with nogil:
-        missing = run_pool(&v, cnp.PyArray_DIMS(x)[0])
-    return no_memory(missing) if missing else 0
+        if is_narrow(&narrow):
+            pool_narrow(&narrow)
+        else:
+            pool_windows(&v, narrow.images)
+    return 0
 
 
 def max_forward(
     cnp.ndarray x,           # IN (n, c, h, w)
     cnp.ndarray y,           # OUT (n, c, oh, ow), C-contiguous
     cnp.ndarray indices,     # OUT (n, c, oh, ow), int32, C-contiguous, or None
-    tuple geometry,          # kh, kw, sh, sw, dh, dw, top, left, bottom, right, oh, ow
+    object geometry,         # a `PoolGeometry`
 ):
     # y[n, c, i, j] = max over (a, b) of x[n, c, i sh + a dh - top, j sw + b dw - left]; indices: where it was found
     cdef pooling g
@@ -209,7 +203,7 @@ def max_forward(
 def mean_forward(
     cnp.ndarray x,           # IN (n, c, h, w)
     cnp.ndarray y,           # OUT (n, c, oh, ow), C-contiguous
-    tuple geometry,          # as in `max_forward`
+    object geometry,         # a `PoolGeometry`
     bint include_pad,
 ):
     # y[n, c, i, j] = sum over (a, b) of x[n, c, i sh + a - top, j sw + b - left] / divisor[i, j]
