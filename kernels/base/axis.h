@@ -30,7 +30,8 @@ static inline interval inside(ptrdiff_t size, ptrdiff_t start, ptrdiff_t step, p
 static inline interval windows_that_see(ptrdiff_t first, ptrdiff_t last, ptrdiff_t begin, ptrdiff_t kernel,
                                         ptrdiff_t stride, ptrdiff_t count)
 {
-    const ptrdiff_t end = ceil_quotient(last + begin, stride), before = ceil_quotient(first + begin - kernel + 1, stride);
+    const ptrdiff_t end = ceil_quotient(last + begin, stride),
+                    before = ceil_quotient(first + begin - kernel + 1, stride);
     const ptrdiff_t to = end < count ? end : count;
     return (interval){before < to ? before : to, to};
 }

@@ -372,7 +372,6 @@ cdef extern from "primitives.h" nogil:
                            Py_ssize_t i, void* scratch, void* y) noexcept nogil
         void (*mean_planes)(const pooling* g, const char* x, Py_ssize_t row_stride, Py_ssize_t column_stride,
                             Py_ssize_t planes, Py_ssize_t i, int include_pad, void* scratch, void* y) noexcept nogil
-        double (*largest)(Py_ssize_t count, const void* x, double most) noexcept nogil
     ctypedef struct pool_index_primitives:
         void (*max_rows)(const pooling* g, const char* x, Py_ssize_t row_stride, Py_ssize_t first, Py_ssize_t last,
                          void* scratch, void* y, int* indices) noexcept nogil
@@ -393,6 +392,7 @@ cdef extern from "primitives.h" nogil:
         void (*to_integers)(Py_ssize_t count, const void* x, Py_ssize_t origin, int* to) noexcept nogil
         void (*mean_backward)(const pooling* g, int include_pad, Py_ssize_t lanes, interval rows, void* dy, void* line,
                               void* dx) noexcept nogil
+        void (*fetch)(Py_ssize_t bytes, const char* x) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     ctypedef struct primitives:

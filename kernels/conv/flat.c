@@ -4,7 +4,8 @@
 
 /* Columns from .. from + n of a row, of which those in `seen` come from x, column 0 at x; the others are 0. Whole vectors
  * are written while there is room for them. */
-INLINE void fill_part(const char *x, ptrdiff_t step, interval seen, ptrdiff_t from, ptrdiff_t n, real *to, ptrdiff_t room)
+INLINE void fill_part(const char *x, ptrdiff_t step, interval seen, ptrdiff_t from, ptrdiff_t n, real *to,
+                      ptrdiff_t room)
 {
     for (ptrdiff_t e = 0; e < n; e += LANES) {
         const int first = (int)min_size(max_size(seen.first - from - e, 0), LANES);

@@ -58,8 +58,7 @@ INLINE void pool_lanes(int op, const pooling *g, int include_pad, ptrdiff_t lane
             const real *const first = from + (left + b.first * g->dw) * lanes;
             const ptrdiff_t columns = b.last - b.first;
             const int padded = op == SUM && columns < g->kw;
-            const number count =
-                height * (number)divisor(g->w, j * g->sw, g->kw, g->left, g->right, include_pad);
+            const number count = height * (number)divisor(g->w, j * g->sw, g->kw, g->left, g->right, include_pad);
             if (lines == 1 && columns == 3)
                 pool_window(op, first, 1, down, 3, right, padded, count, lanes, y);
             else if (lines == 2 && columns == 2)
@@ -143,10 +142,13 @@ static void mean_backward_lanes(const pooling *g, int include_pad, ptrdiff_t lan
     }
 }
 
+static void fetch(ptrdiff_t bytes, const char *x) { prefetch_stretch((uintptr_t)x, bytes); }
+
 const narrow_pool_primitives NAME(narrow_pool) = {
     .max = max_lanes,
     .mean = mean_lanes,
     .indices = index_lanes,
     .to_integers = to_integers,
     .mean_backward = mean_backward_lanes,
+    .fetch = fetch,
 };

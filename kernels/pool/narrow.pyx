@@ -18,29 +18,29 @@ cdef enum:
     BLOCK_BYTES = 1 << 15                    # of a block: it stays in L1
     MOST_BYTES = 1 << 18                     # of one with few rows of long windows
     MOST_TERMS = 8192                        # of a sum
+    MOST_ROWS = 1 << 30                      # no number of bytes overflows
+    MOST_BAND = 32                           # rows of a band, if they can be chosen
     TURN_FLOPS = 16                          # of an element that is transposed
-
-forced = -1
-
-
-def force(int how):
-    global forced
-    forced = how
-
-cdef int force_c = -1
-def force2(int how):
-    global force_c
-    force_c = how
 
 cdef struct Block:
     const char* source                       # row 0 of the plane of the first lane
     Py_ssize_t to                            # element of the result that is its row 0
-    Py_ssize_t lanes, step, to_step          # from one lane to the next: bytes, elements
+    Py_ssize_t lanes, step, to_step, place   # from one lane to the next: bytes, elements, places of pixels
     interval rows                            # of the first lane that are written
 
 
 cdef inline interval source_rows(const Narrow* narrow, interval rows) noexcept nogil:
     return rows_that_see(&narrow.g, rows.first, rows.last) if narrow.backward else rows_seen(&narrow.g, rows.first, rows.last)
+
+
+cdef size_t block_bytes(const Narrow* narrow, Py_ssize_t lanes, Py_ssize_t rows) noexcept nogil:
+    # The most that a block of so many rows of its result needs: these, those of its source, and the line.
+    cdef const pooling* g = &narrow.g
+    cdef Py_ssize_t source = min(g.oh, (rows + g.kh) // g.sh + 2)
+    if not narrow.backward:
+        source = min(g.h, (rows - 1) * g.sh + (g.kh - 1) * g.dh + 1)
+    rows *= 3 if narrow.places != NULL else 1
+    return <size_t>(lanes * narrow.table.itemsize * ((source + 1) * narrow.source_columns + rows * narrow.columns))
 
 
 cdef void load_rows(const Narrow* narrow, const Block* block, interval rows, Py_ssize_t width, char* pixels) noexcept nogil:
@@ -59,30 +59,29 @@ cdef void load_rows(const Narrow* narrow, const Block* block, interval rows, Py_
 cdef void load_block(const Narrow* narrow, const Block* block, Py_ssize_t width, char* pixels) noexcept nogil:
     cdef Py_ssize_t i
     cdef interval rows
-    if narrow.backward or narrow.g.sh <= narrow.g.kh * narrow.g.dh:
+    if narrow.backward or narrow.g.sh <= (narrow.g.kh - 1) * narrow.g.dh + 1:
         load_rows(narrow, block, source_rows(narrow, block.rows), width, pixels)
         return
     for i in range(block.rows.first, block.rows.last):        # between windows lie rows that none sees
         load_rows(narrow, block, rows_seen(&narrow.g, i, i + 1), width, pixels)
 
 
-cdef void store_block(const Narrow* narrow, const Block* block, Py_ssize_t width, const char* results, char* to) noexcept nogil:
-    narrow.table.pack.transpose((block.rows.last - block.rows.first) * narrow.columns, block.lanes, results, width, to,
-                                block.to_step)
-
-
 cdef void pool_block(const Narrow* narrow, const Block* block, char* scratch) noexcept nogil:
     cdef const primitives* table = narrow.table
     cdef const pooling* g = &narrow.g
     cdef Py_ssize_t width = ceil_div(block.lanes, table.lanes) * table.lanes, size = table.itemsize
-    cdef Py_ssize_t source_row = narrow.source_columns * width * size, lane, origin
-    cdef Py_ssize_t count = (block.rows.last - block.rows.first) * narrow.columns, to = block.to + block.rows.first * narrow.columns
+    cdef Py_ssize_t source_row = narrow.source_columns * width * size, lane
+    cdef Py_ssize_t to = block.to + block.rows.first * narrow.columns
+    cdef Py_ssize_t count = (block.rows.last - block.rows.first) * narrow.columns
     cdef interval seen = source_rows(narrow, block.rows)
     cdef char* line = scratch
     cdef char* results = line + source_row
     cdef char* places = results + count * width * size
-    cdef char* pixels = places + (2 * count * width * size if narrow.places != NULL else 0) - seen.first * source_row
+    cdef char* turned = places + count * width * size
+    cdef char* pixels = places + (2 * (turned - places) if narrow.places != NULL else 0) - seen.first * source_row
     load_block(narrow, block, width, pixels)
+    if narrow.band == narrow.rows and 0 < block.step <= <Py_ssize_t>block_bytes(narrow, 1, narrow.rows):      # planes one behind the other
+        table.narrow_pool.fetch(block.lanes * block.step, block.source + block.lanes * block.step)
     if narrow.backward:
         table.narrow_pool.mean_backward(g, narrow.include_pad, width, block.rows, pixels, line, results)
     elif narrow.mean:
@@ -91,16 +90,13 @@ cdef void pool_block(const Narrow* narrow, const Block* block, char* scratch) no
         table.narrow_pool.max(g, width, block.rows, pixels, line, results)
     else:
         table.narrow_pool.indices(g, width, block.rows, pixels, results, places)
-        turned = places + count * width * size
         table.pack.transpose(count, block.lanes, places, width, turned, count)
-        origin = seen.first * g.w
-        if narrow.alike.first == narrow.alike.last and block.to_step == count:
-            table.narrow_pool.to_integers(count * block.lanes, turned, origin, narrow.places + to)
+        if block.place == 0 and block.to_step == count:
+            table.narrow_pool.to_integers(count * block.lanes, turned, seen.first * g.w, narrow.places + to)
         else:
             for lane in range(block.lanes):
-                table.narrow_pool.to_integers(count, turned + lane * count * size, origin, narrow.places + to + lane * block.to_step)
-                if narrow.alike.first < narrow.alike.last:
-                    origin += narrow.band * g.sh * g.w
+                table.narrow_pool.to_integers(count, turned + lane * count * size, seen.first * g.w + lane * block.place,
+                                              narrow.places + to + lane * block.to_step)
     table.pack.transpose(count, block.lanes, results, width, narrow.to + to * size, block.to_step)
 
 
@@ -109,7 +105,7 @@ cdef void pool_groups(void* context, Py_ssize_t first, Py_ssize_t last, int slot
     cdef const Narrow* narrow = <const Narrow*>context
     cdef Py_ssize_t bands = ceil_div(narrow.rows, narrow.band), groups = ceil_div(narrow.run, narrow.lanes), task, plane
     cdef Block block
-    block.step, block.to_step = narrow.planes.channel, narrow.rows * narrow.columns
+    block.step, block.to_step, block.place = narrow.planes.channel, narrow.rows * narrow.columns, 0
     for task in range(first, last):
         plane = task // bands % groups * narrow.lanes
         block.lanes = min(narrow.lanes, narrow.run - plane)
@@ -128,6 +124,7 @@ cdef void pool_bands(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
     cdef Py_ssize_t source_band = narrow.band // narrow.g.sh if narrow.backward else narrow.band * narrow.g.sh
     cdef Block block
     block.step, block.to_step = source_band * narrow.planes.row, narrow.band * narrow.columns
+    block.place = source_band * narrow.g.w
     for task in range(first, last):
         plane, group = task // (groups + 1), task % (groups + 1)
         block.source = narrow.planes.data + plane // channels * narrow.planes.image + plane % channels * narrow.planes.channel
@@ -164,47 +161,42 @@ cdef interval rows_alike(const Narrow* narrow) noexcept nogil:
     return rows
 
 
-cdef size_t block_bytes(const Narrow* narrow, Py_ssize_t lanes, Py_ssize_t rows) noexcept nogil:
-    # The most that a block needs. Rows of its result, of its source, and the line.
-    cdef Py_ssize_t source = rows // narrow.g.sh + narrow.g.kh // narrow.g.sh + 2
-    if not narrow.backward:
-        source = min(narrow.g.h, (rows - 1) * narrow.g.sh + (narrow.g.kh - 1) * narrow.g.dh + 1)
-    else:
-        source = min(narrow.g.oh, source)
-    return <size_t>(lanes * narrow.table.itemsize * (
-        (source + 1) * narrow.source_columns + rows * narrow.columns * (3 if narrow.places != NULL else 1)))
+cdef inline double widest(const Narrow* narrow) noexcept nogil:
+    # The row of x up to which lanes were faster than rows, in vectors: short for maxima and averages, long where rows give the
+    # result number by number.
+    if narrow.backward or narrow.places != NULL:
+        return 4 if narrow.g.sw > 2 else 2 if narrow.backward else 1
+    return 0.5
 
 
 cdef bint is_narrow(Narrow* narrow) noexcept nogil:
     cdef const pooling* g = &narrow.g
     cdef const Planes* x = &narrow.planes
-    cdef Py_ssize_t lanes = narrow.table.lanes, unit = g.sh if narrow.backward else 1, whole, alike
+    cdef Py_ssize_t lanes = narrow.table.lanes, unit = g.sh if narrow.backward else 1, alike
+    cdef size_t room
+    if g.w > widest(narrow) * lanes or max(g.kh, g.sh) > MOST_TERMS or g.h > MOST_ROWS:
+        return False
     narrow.source_columns = g.ow if narrow.backward else g.w
     narrow.rows = g.h if narrow.backward else g.oh
     narrow.columns = g.w if narrow.backward else g.ow
     narrow.runs = 1 if are_apart(x) else narrow.images
     narrow.run = narrow.images * x.channels // narrow.runs
-    if g.kh > MOST_TERMS or g.w > 1024 or g.ow > 1024 or g.kh > 1024 or g.sh > 1024 or g.dh > 1024 or g.oh < 1:
-        return False
     narrow.alike.first = narrow.alike.last = 0
-    narrow.band = narrow.rows
-    whole = block_bytes(narrow, lanes, narrow.rows)
-    if force_c == 0:
+    narrow.lanes, narrow.band = lanes, narrow.rows
+    if narrow.run >= lanes:
+        room = BLOCK_BYTES // block_bytes(narrow, lanes, narrow.rows)
+        narrow.lanes = min(max(<Py_ssize_t>1, <Py_ssize_t>room), ceil_div(narrow.run, lanes)) * lanes
+    elif narrow.backward or narrow.places != NULL:
+        narrow.alike = rows_alike(narrow)
+        alike = narrow.alike.last - narrow.alike.first
+        narrow.band = max(<Py_ssize_t>1, min(<Py_ssize_t>MOST_BAND, alike // (4 * lanes)) // unit) * unit
+        if alike // narrow.band < lanes:
+            return False
+    else:
         return False
-    if narrow.run >= lanes and force_c != 2:
-        narrow.lanes = max(<Py_ssize_t>1, BLOCK_BYTES // whole) * lanes
-        while narrow.band > unit and block_bytes(narrow, lanes, narrow.band) > BLOCK_BYTES:
-            narrow.band = ceil_div(narrow.band, 2)
-        narrow.lanes = min(narrow.lanes, ceil_div(narrow.run, lanes) * lanes)
-        return block_bytes(narrow, narrow.lanes, narrow.band) <= MOST_BYTES
-    narrow.alike = rows_alike(narrow)
-    alike = narrow.alike.last - narrow.alike.first
-    narrow.lanes, narrow.band = lanes, max(<Py_ssize_t>1, min(<Py_ssize_t>32, alike // lanes // 4) // unit) * unit
-    while narrow.band > unit and block_bytes(narrow, lanes, narrow.band) > BLOCK_BYTES:
-        narrow.band = (narrow.band // unit + 1) // 2 * unit
-    if alike // narrow.band < lanes:
-        return False
-    return block_bytes(narrow, lanes, narrow.band) <= MOST_BYTES
+    while narrow.band > unit and block_bytes(narrow, narrow.lanes, narrow.band) > BLOCK_BYTES:
+        narrow.band = ceil_div(narrow.band // unit, 2) * unit
+    return block_bytes(narrow, narrow.lanes, narrow.band) <= MOST_BYTES
 
 
 cdef int pool_narrow(Narrow* narrow) except -1 nogil:

@@ -350,26 +350,6 @@ static void gather(ptrdiff_t planes, ptrdiff_t rows, ptrdiff_t columns, const ch
     }
 }
 
-static double largest(ptrdiff_t count, const real *x, double most)
-{
-    enum { CHAINS = 4 };
-    vreal chain[CHAINS];
-    UNROLL for (int c = 0; c < CHAINS; c++) chain[c] = vsplat((number)most);
-    ptrdiff_t i = 0;
-    for (; i + CHAINS * LANES <= count; i += CHAINS * LANES)
-        UNROLL for (int c = 0; c < CHAINS; c++) chain[c] = combine(MAX, chain[c], vload(x + i + c * LANES));
-    for (; i + LANES <= count; i += LANES)
-        chain[0] = combine(MAX, chain[0], vload(x + i));
-    for (int c = 1; c < CHAINS; c++)
-        chain[0] = combine(MAX, chain[0], chain[c]);
-    number all = chain[0][0];
-    for (int l = 1; l < LANES; l++)
-        all = all != all || all >= chain[0][l] ? all : chain[0][l];
-    for (; i < count; i++)
-        all = all != all || all >= x[i] ? all : x[i];
-    return (double)all;
-}
-
 const pool_primitives NAME(pool) = {
     .lay_out = lay_out,
     .dealt = WIDE_GATHER ? DEALT : 0,
@@ -378,5 +358,4 @@ const pool_primitives NAME(pool) = {
     .mean_rows = mean_rows,
     .max_planes = max_planes,
     .mean_planes = mean_planes,
-    .largest = largest,
 };

@@ -42,8 +42,6 @@ typedef struct {
                        ptrdiff_t i, real *scratch, real *y);
     void (*mean_planes)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride,
                         ptrdiff_t planes, ptrdiff_t i, int include_pad, real *scratch, real *y);
-    /* The largest of `most` and x[0 .. count), a NaN if there is one. */
-    double (*largest)(ptrdiff_t count, const real *x, double most);
 } pool_primitives;
 
 /* Integer types of indices: log2 of the bytes, and UNSIGNED_INDEX. */
@@ -81,7 +79,10 @@ typedef struct {
     /* to[i] = origin + x[i] */
     void (*to_integers)(ptrdiff_t count, const real *x, ptrdiff_t origin, int32_t *to);
     /* As pool_backward_primitives.mean_rows. Writes over dy. */
-    void (*mean_backward)(const pooling *g, int include_pad, ptrdiff_t lanes, interval rows, real *dy, real *line, real *dx);
+    void (*mean_backward)(const pooling *g, int include_pad, ptrdiff_t lanes, interval rows, real *dy, real *line,
+                          real *dx);
+    /* What is read next, which no hardware foresees: lanes are read side by side. An address beyond the array does no harm. */
+    void (*fetch)(ptrdiff_t bytes, const char *x);
 } narrow_pool_primitives;
 
 typedef struct {

@@ -195,4 +195,5 @@ static void spread(ptrdiff_t planes, ptrdiff_t count, const char *dy, ptrdiff_t 
     }
 }
 
-const pool_backward_primitives NAME(pool_backward) = {.scratch_size = scratch_size, .mean_rows = mean_rows, .spread = spread};
+const pool_backward_primitives NAME(pool_backward) = {
+    .scratch_size = scratch_size, .mean_rows = mean_rows, .spread = spread};

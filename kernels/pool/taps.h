@@ -36,7 +36,8 @@ INLINE void divisors(ptrdiff_t size, ptrdiff_t kernel, ptrdiff_t stride, ptrdiff
 
 /* Moves on to the windows that see element r of an axis, from those of one before; returns whether they are others. Without
  * divisions, which would cost as much as a short row. */
-INLINE int move_windows(ptrdiff_t r, ptrdiff_t begin, ptrdiff_t kernel, ptrdiff_t stride, ptrdiff_t count, interval *over)
+INLINE int move_windows(ptrdiff_t r, ptrdiff_t begin, ptrdiff_t kernel, ptrdiff_t stride, ptrdiff_t count,
+                        interval *over)
 {
     const interval before = *over;
     while (over->last < count && over->last * stride - begin <= r)
