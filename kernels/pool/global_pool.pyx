@@ -178,8 +178,8 @@ def mean_backward(
     read_strides(dy, s)
     if cnp.PyArray_SIZE(dx) == 0:
         return
-    spread.table, spread.dy, spread.dx = (primitives_for(cnp.PyArray_TYPE(dy)), <const char*>cnp.PyArray_DATA(dy),
-                           <char*>cnp.PyArray_DATA(dx))
+    spread.table = primitives_for(cnp.PyArray_TYPE(dy))
+    spread.dy, spread.dx = <const char*>cnp.PyArray_DATA(dy), <char*>cnp.PyArray_DATA(dx)
     spread.channels, spread.image, spread.channel = cnp.PyArray_DIMS(dy)[1], s[0], s[1]
     spread.size = cnp.PyArray_DIMS(dx)[2] * cnp.PyArray_DIMS(dx)[3]
     work = work_of(spread.table, 0, cnp.PyArray_NBYTES(dx))

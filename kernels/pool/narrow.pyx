@@ -8,10 +8,10 @@ holds one.
       ...                            ...           |
                                      rows behind   | the rest
 """
-from npkernels._kernels.axis cimport interval, inside
+from npkernels._kernels.axis cimport interval
 from npkernels._kernels.planes cimport Planes, are_apart, pooling_work, rows_seen, rows_that_see
 from npkernels._kernels.primitives cimport pooling, primitives
-from npkernels._kernels.runtime cimport Team, slot_of, team_begin, team_end, team_run, work_of
+from npkernels._kernels.runtime cimport slot_of, team_begin, team_end, team_run, work_of
 from npkernels._kernels.scalars cimport ceil_div
 
 cdef enum:
@@ -58,7 +58,6 @@ cdef void load_rows(const Narrow* narrow, const Block* block, interval rows, Py_
 
 cdef void load_block(const Narrow* narrow, const Block* block, Py_ssize_t width, char* pixels) noexcept nogil:
     cdef Py_ssize_t i
-    cdef interval rows
     if narrow.backward or narrow.g.sh <= (narrow.g.kh - 1) * narrow.g.dh + 1:
         load_rows(narrow, block, source_rows(narrow, block.rows), width, pixels)
         return
@@ -80,7 +79,7 @@ cdef void pool_block(const Narrow* narrow, const Block* block, char* scratch) no
     cdef char* turned = places + count * width * size
     cdef char* pixels = places + (2 * (turned - places) if narrow.places != NULL else 0) - seen.first * source_row
     load_block(narrow, block, width, pixels)
-    if narrow.band == narrow.rows and 0 < block.step <= <Py_ssize_t>block_bytes(narrow, 1, narrow.rows):      # planes one behind the other
+    if narrow.band == narrow.rows and 0 < block.step <= <Py_ssize_t>block_bytes(narrow, 1, narrow.rows):      # one after another
         table.narrow_pool.fetch(block.lanes * block.step, block.source + block.lanes * block.step)
     if narrow.backward:
         table.narrow_pool.mean_backward(g, narrow.include_pad, width, block.rows, pixels, line, results)
@@ -175,6 +174,8 @@ cdef bint is_narrow(Narrow* narrow) noexcept nogil:
     cdef Py_ssize_t lanes = narrow.table.lanes, unit = g.sh if narrow.backward else 1, alike
     cdef size_t room
     if g.w > widest(narrow) * lanes or max(g.kh, g.sh) > MOST_TERMS or g.h > MOST_ROWS:
+        return False
+    if narrow.places != NULL and x.channel == narrow.table.itemsize != x.column:     # pixels hold vectors (pool_indices.c)
         return False
     narrow.source_columns = g.ow if narrow.backward else g.w
     narrow.rows = g.h if narrow.backward else g.oh

@@ -56,7 +56,7 @@ cdef void pool_planes(const Pool* pool, Py_ssize_t image, Py_ssize_t i, char* sc
     cdef char* y = pool.y + at * size
     if pool.indices != NULL:
         pool.table.pool_indices.max_planes(&pool.g, x, pool.x.row, pool.x.column, pool.x.channels, i, scratch, y,
-                                        pool.indices + at)
+                                           pool.indices + at)
         return
     while c < pool.x.channels:
         planes = min(pool.together, pool.x.channels - c)
