@@ -34,6 +34,12 @@ INLINE void store_some(real *p, vreal v, ptrdiff_t count)
         vstore_part(p, v, count);
 }
 
+INLINE void copy_row(ptrdiff_t count, const real *from, real *to)
+{
+    for (ptrdiff_t i = 0; i < count; i += LANES)
+        store_some(to + i, load_some(from + i, count - i), count - i);
+}
+
 /* Long rows start with the part of a vector that brings the result to a boundary: a vector across two lines of the
  * cache is written at half speed, and one that is streamed must not lie across. Sums have no such start, their order
  * must not depend on addresses. */

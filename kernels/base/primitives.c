@@ -21,7 +21,7 @@ extern const dropout_primitives NAME(dropout);
 extern const pool_primitives NAME(pool);
 extern const pool_index_primitives NAME(pool_indices);
 extern const pool_backward_primitives NAME(pool_backward);
-extern const tiny_pool_primitives NAME(tiny_pool);
+extern const narrow_pool_primitives NAME(narrow_pool);
 
 static void fence(void) { vstream_fence(); }
 
@@ -50,5 +50,5 @@ const primitives NAME(primitives) = {
     .pool = &NAME(pool),
     .pool_indices = &NAME(pool_indices),
     .pool_backward = &NAME(pool_backward),
-    .tiny_pool = &NAME(tiny_pool),
+    .narrow_pool = &NAME(narrow_pool),
 };

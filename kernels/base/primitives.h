@@ -60,7 +60,7 @@ typedef struct {
     const pool_primitives *pool;
     const pool_index_primitives *pool_indices;
     const pool_backward_primitives *pool_backward;
-    const tiny_pool_primitives *tiny_pool;
+    const narrow_pool_primitives *narrow_pool;
 } primitives;
 
 #ifndef REAL_BITS

@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 
+from npkernels._kernels.axis cimport interval
+
 
 cdef extern from "primitives.h" nogil:
     enum:
@@ -358,7 +360,7 @@ cdef extern from "primitives.h" nogil:
         Py_ssize_t dy_plane, dy_row, dy_column, index_plane, index_row, index_column, size
     ctypedef struct pool_primitives:
         int dealt
-        Py_ssize_t (*plan)(pooling* g) noexcept nogil
+        Py_ssize_t (*lay_out)(pooling* g) noexcept nogil
         void (*gather)(Py_ssize_t planes, Py_ssize_t rows, Py_ssize_t columns, const char* x, Py_ssize_t plane_stride,
                        Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t left, Py_ssize_t right, double outside,
                        Py_ssize_t pitch, void* to) noexcept nogil
@@ -370,7 +372,6 @@ cdef extern from "primitives.h" nogil:
                            Py_ssize_t i, void* scratch, void* y) noexcept nogil
         void (*mean_planes)(const pooling* g, const char* x, Py_ssize_t row_stride, Py_ssize_t column_stride,
                             Py_ssize_t planes, Py_ssize_t i, int include_pad, void* scratch, void* y) noexcept nogil
-        double (*largest)(Py_ssize_t count, const void* x, double most) noexcept nogil
     ctypedef struct pool_index_primitives:
         void (*max_rows)(const pooling* g, const char* x, Py_ssize_t row_stride, Py_ssize_t first, Py_ssize_t last,
                          void* scratch, void* y, int* indices) noexcept nogil
@@ -378,17 +379,20 @@ cdef extern from "primitives.h" nogil:
                            Py_ssize_t i, void* scratch, void* y, int* indices) noexcept nogil
         int (*scatter)(const pool_gradients* g, int type, void* dx) noexcept nogil
     ctypedef struct pool_backward_primitives:
-        Py_ssize_t (*plan)(const pooling* g) noexcept nogil
+        Py_ssize_t (*scratch_size)(const pooling* g) noexcept nogil
         void (*mean_rows)(const pooling* g, const char* dy, Py_ssize_t dy_row, Py_ssize_t dy_column, Py_ssize_t first,
                           Py_ssize_t last, int include_pad, void* scratch, void* dx) noexcept nogil
         void (*spread)(Py_ssize_t planes, Py_ssize_t count, const char* dy, Py_ssize_t dy_stride, double divisor,
                        void* dx) noexcept nogil
-    ctypedef struct tiny_pool_primitives:
-        void (*max)(const pooling* g, Py_ssize_t planes, const void* x, void* y) noexcept nogil
-        void (*mean)(const pooling* g, int include_pad, Py_ssize_t planes, const void* x, void* y) noexcept nogil
-        void (*indices)(const pooling* g, Py_ssize_t planes, const void* x, void* y, void* places) noexcept nogil
-        void (*to_integers)(Py_ssize_t count, const void* x, int* to) noexcept nogil
-        void (*mean_backward)(const pooling* g, int include_pad, Py_ssize_t planes, void* dy, void* dx) noexcept nogil
+    ctypedef struct narrow_pool_primitives:
+        void (*max)(const pooling* g, Py_ssize_t lanes, interval rows, const void* x, void* line, void* y) noexcept nogil
+        void (*mean)(const pooling* g, int include_pad, Py_ssize_t lanes, interval rows, const void* x, void* line,
+                     void* y) noexcept nogil
+        void (*indices)(const pooling* g, Py_ssize_t lanes, interval rows, const void* x, void* y, void* places) noexcept nogil
+        void (*to_integers)(Py_ssize_t count, const void* x, Py_ssize_t origin, int* to) noexcept nogil
+        void (*mean_backward)(const pooling* g, int include_pad, Py_ssize_t lanes, interval rows, void* dy, void* line,
+                              void* dx) noexcept nogil
+        void (*fetch)(Py_ssize_t bytes, const char* x) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     ctypedef struct primitives:
@@ -415,5 +419,5 @@ cdef extern from "primitives.h" nogil:
         const pool_primitives* pool
         const pool_index_primitives* pool_indices
         const pool_backward_primitives* pool_backward
-        const tiny_pool_primitives* tiny_pool
+        const narrow_pool_primitives* narrow_pool
     const primitives* primitives_of(int isa, int bits)

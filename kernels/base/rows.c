@@ -49,21 +49,39 @@ static void means(ptrdiff_t rows, ptrdiff_t count, const real *x, ptrdiff_t stri
             y[r] = (number)(row_sum(count, (const real *)((const char *)x + r * stride)) / (double)count);
 }
 
-/* LANES rows at a time, which lie in the lanes: a row may be shorter than a vector. */
+/* The maximum of each lane of a row longer than a vector, whose last part overlaps the one before. */
+INLINE vreal row_maximum(ptrdiff_t count, const real *x)
+{
+    enum { CHAINS = 4 };
+    const vreal last = vload(x + count - LANES);
+    vreal chain[CHAINS] = {vmax_or_nan(vload(x), last), last, last, last};
+    ptrdiff_t i = LANES;
+    if (count <= 2 * LANES)
+        return chain[0];
+    for (; i + CHAINS * LANES <= count; i += CHAINS * LANES)
+        UNROLL for (int c = 0; c < CHAINS; c++) chain[c] = vmax_or_nan(chain[c], vload(x + i + c * LANES));
+    for (; i + LANES < count; i += LANES)
+        chain[0] = vmax_or_nan(chain[0], vload(x + i));
+    return vmax_or_nan(vmax_or_nan(chain[0], chain[1]), vmax_or_nan(chain[2], chain[3]));
+}
+
+/* LANES rows at a time, which lie in the lanes when they are no longer than a vector. */
 static void maxima(ptrdiff_t rows, ptrdiff_t count, const real *x, ptrdiff_t stride, real *y)
 {
     assert(rows >= 0 && count >= 1);
     for (ptrdiff_t r = 0; r < rows; r += LANES) {
         const ptrdiff_t lines = min_size(rows - r, LANES);
-        vreal most = vsplat(-(number)INFINITY);
-        for (ptrdiff_t i = 0; i < count; i += LANES) {
-            const ptrdiff_t numbers = min_size(count - i, LANES);
-            vreal block[LANES];
-            load_transposed(block, (const char *)x + r * stride + i * (ptrdiff_t)sizeof(number), stride, lines,
-                            numbers);
-            for (ptrdiff_t q = 0; q < numbers; q++)
-                most = vmax_or_nan(most, block[q]);
+        const char *const first = (const char *)x + r * stride;
+        vreal block[LANES], most = vsplat(-(number)INFINITY);
+        if (count <= LANES) {
+            load_transposed(block, first, stride, lines, count);
+        } else {
+            for (ptrdiff_t q = 0; q < LANES; q++)
+                block[q] = q < lines ? row_maximum(count, (const real *)(first + q * stride)) : most;
+            transpose(block);
         }
+        for (ptrdiff_t q = 0; q < min_size(count, LANES); q++)
+            most = vmax_or_nan(most, block[q]);
         store_some(y + r, most, lines);
     }
 }

@@ -33,23 +33,23 @@ INLINE int cut_segments(const windows *g, ptrdiff_t j0, ptrdiff_t columns, segme
 /* An element (channel, a, b) of the window: the rows, bytes and columns that lie between it and the first one. */
 typedef struct {
     ptrdiff_t rows, offset;
-    range columns; /* for which it lies inside the image */
+    interval columns; /* for which it lies inside the image */
 } tap;
 
 INLINE tap tap_at(const windows *g, ptrdiff_t channel, ptrdiff_t a, ptrdiff_t b)
 {
     return (tap){a * g->dh, channel * g->channel_stride + a * g->dh * g->row_stride + b * g->dw * g->column_stride,
-                 inside(g->w, g->sw, b * g->dw - g->left, g->ow)};
+                 inside(g->w, b * g->dw - g->left, g->sw, g->ow)};
 }
 
 /* What a tap sees of a segment: its columns first <= j < end, the others are 0. */
-INLINE range seen(const windows *g, const segment *s, const tap *t)
+INLINE interval seen(const windows *g, const segment *s, const tap *t)
 {
     const ptrdiff_t row = s->row + t->rows;
     if (row < 0 || row >= g->h)
-        return (range){0, 0};
-    const range r = {max_size(t->columns.first - s->j, 0), min_size(t->columns.last - s->j, s->count)};
-    return r.first < r.last ? r : (range){0, 0};
+        return (interval){0, 0};
+    const interval r = {max_size(t->columns.first - s->j, 0), min_size(t->columns.last - s->j, s->count)};
+    return r.first < r.last ? r : (interval){0, 0};
 }
 
 enum { BLOCK_VECTORS = BLOCK_PANELS * TILE_VECTORS, BLOCK_COLUMNS = BLOCK_VECTORS * LANES };
@@ -91,7 +91,7 @@ INLINE void cut_pieces(block *v, const windows *g, const tap *t)
         v->pieces_of[i] = 0;
     for (ptrdiff_t i = 0, start = 0; i < v->segment_count; start += v->segments[i++].count) {
         const segment *const s = &v->segments[i];
-        const range r = seen(g, s, t);
+        const interval r = seen(g, s, t);
         for (ptrdiff_t j = r.first; j < r.last;) {
             const int first = (int)((start + j) % LANES), taken = (int)min_size(r.last - j, LANES - first);
             *next++ = (piece){g->x + s->offset + t->offset + (j - first) * step, lane_mask(step, first, first + taken)};
@@ -162,7 +162,7 @@ static void patch_block(const windows *g, ptrdiff_t p0, ptrdiff_t k_count, ptrdi
 /* One segment of one row, in whole vectors as long as the row has room for them. */
 INLINE void fill_segment(const windows *g, const segment *s, const tap *t, ptrdiff_t step, real *to, ptrdiff_t room)
 {
-    const range r = seen(g, s, t);
+    const interval r = seen(g, s, t);
     const char *const x = g->x + s->offset + t->offset;
     for (ptrdiff_t j = 0; j < s->count; j += LANES) {
         const int first = (int)max_size(r.first - j, 0), end = (int)min_size(r.last - j, LANES);

@@ -1,9 +1,11 @@
 #include "gather.h"
+#include "parts.h"
 #include "primitives.h"
 
 /* Columns from .. from + n of a row, of which those in `seen` come from x, column 0 at x; the others are 0. Whole vectors
  * are written while there is room for them. */
-INLINE void fill_part(const char *x, ptrdiff_t step, range seen, ptrdiff_t from, ptrdiff_t n, real *to, ptrdiff_t room)
+INLINE void fill_part(const char *x, ptrdiff_t step, interval seen, ptrdiff_t from, ptrdiff_t n, real *to,
+                      ptrdiff_t room)
 {
     for (ptrdiff_t e = 0; e < n; e += LANES) {
         const int first = (int)min_size(max_size(seen.first - from - e, 0), LANES);
@@ -36,8 +38,8 @@ INLINE ptrdiff_t fill_rows(const char *x, ptrdiff_t row, ptrdiff_t step, ptrdiff
 INLINE void fill_plane(const windows *g, ptrdiff_t step, ptrdiff_t pitch, ptrdiff_t channel, ptrdiff_t row_phase,
                        ptrdiff_t column_phase, ptrdiff_t start, ptrdiff_t count, ptrdiff_t room, real *to)
 {
-    const range seen = inside(g->w, g->sw, column_phase - g->left, pitch);
-    const range rows = inside(g->h, g->sh, row_phase - g->top, PTRDIFF_MAX);
+    const interval seen = inside(g->w, column_phase - g->left, g->sw, pitch);
+    const interval rows = inside(g->h, row_phase - g->top, g->sh, max_size(g->h + g->top, 0));
     const char *const x = g->x + channel * g->channel_stride + (row_phase - g->top) * g->row_stride +
                           (column_phase - g->left) * g->column_stride;
     const ptrdiff_t row = g->sh * g->row_stride, vectors = (pitch + LANES - 1) / LANES;
@@ -56,7 +58,7 @@ INLINE void fill_plane(const windows *g, ptrdiff_t step, ptrdiff_t pitch, ptrdif
         ptrdiff_t n = done * pitch;
         if (done == 0) {
             n = min_size(pitch - e, count);
-            fill_part(x + q * row, step, q >= rows.first && q < rows.last ? seen : (range){0, 0}, e, n, to, room);
+            fill_part(x + q * row, step, q >= rows.first && q < rows.last ? seen : (interval){0, 0}, e, n, to, room);
             q++;
         }
         to += n;
@@ -76,15 +78,6 @@ static void fill(const windows *g, ptrdiff_t pitch, ptrdiff_t channel, ptrdiff_t
         fill_plane(g, 2 * sizeof(number), pitch, channel, row_phase, column_phase, start, count, room, to);
     else
         fill_plane(g, step, pitch, channel, row_phase, column_phase, start, count, room, to);
-}
-
-INLINE void copy_row(ptrdiff_t count, const real *from, real *to)
-{
-    ptrdiff_t j = 0;
-    for (; j + LANES <= count; j += LANES)
-        vstore(to + j, vload(from + j));
-    if (j < count)
-        vstore_part(to + j, vload_part(from + j, count - j), count - j);
 }
 
 /* Rows of a contiguous plane in whole vectors, whose ends the next rows overwrite: as many as leave room for theirs. */

@@ -1,26 +1,9 @@
-/* Vectors out of rows of pixels that may lie apart, and the ranges of windows that see a pixel. */
+/* Vectors out of rows of pixels that may lie apart. */
 #ifndef NPK_GATHER_H
 #define NPK_GATHER_H
 
+#include "axis.h"
 #include "shuffle.h"
-
-/* Columns j of a row of windows for which a tap b lies inside the image: first <= j < last. */
-typedef struct {
-    ptrdiff_t first, last;
-} range;
-
-INLINE range inside(ptrdiff_t size, ptrdiff_t stride, ptrdiff_t shift, ptrdiff_t count)
-{
-    /* 0 <= j * stride + shift < size; most strides are 1, and divisions cost more than the rest */
-    range r = {shift < 0 ? -shift : 0, size > shift ? size - shift : 0};
-    if (stride > 1) {
-        r.first = (r.first + stride - 1) / stride;
-        r.last = (r.last + stride - 1) / stride;
-    }
-    r.last = min_size(r.last, count);
-    r.first = min_size(r.first, r.last);
-    return r;
-}
 
 /* Elements two numbers apart: bit e of `mask` is element e of x; lane l gets element 2 l. */
 INLINE vreal gather_even(const char *x, unsigned mask)

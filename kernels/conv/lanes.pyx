@@ -18,6 +18,7 @@ transposed on their way to y. Left out are products with zeros alone, so that th
 from libc.math cimport isfinite
 from libc.string cimport memcmp, memcpy, memset
 
+from npkernels._kernels.axis cimport inside, interval
 from npkernels._kernels.convolution cimport Convolution, Images, Weights, convolution_work, group_of, step_of_rows
 from npkernels._kernels.primitives cimport (
     START_C, START_COLUMN_BIAS, flat_layout, flat_layout_of, panel_count, panel_start, primitives, tile_taps_fn, window_taps,
@@ -26,7 +27,7 @@ from npkernels._kernels.primitives cimport (
 from npkernels._kernels.product cimport SUM_BLOCK
 from npkernels._kernels.runtime cimport Team, cache_sizes, slot_of, team_begin, team_end, team_run, threads_for, work_of
 from npkernels._kernels.scalars cimport ceil_div, round_to_line
-from npkernels._kernels.windows cimport end_inside, first_inside, pairs_inside
+from npkernels._kernels.windows cimport pairs_inside
 
 cdef enum:
     BLOCK_PIXELS = 192            # windows of several images that use a panel together
@@ -181,18 +182,18 @@ cdef struct Piece:
     Py_ssize_t* places           # of the taps of a group of channels; then their lines in a panel
 
 
-cdef void list_taps(const Lanes* form, const Py_ssize_t* seen, Py_ssize_t width, window_taps* taps,
+cdef void list_taps(const Lanes* form, const interval* seen, Py_ssize_t width, window_taps* taps,
                     Py_ssize_t* to) noexcept nogil:
-    # Taps (a, b) with seen[0] <= a < seen[1], seen[2] <= b < seen[3]
+    # The taps (a, b), a of seen[0], b of seen[1]
     cdef Py_ssize_t c, a, b, t = 0
     cdef const windows* x = &form.conv.x
     cdef Py_ssize_t* lines = to + form.channel_group * x.kh * x.kw
     taps.places, taps.lines, taps.group = to, lines, form.channel_group
     taps.a_group, taps.b_group = form.channel_group * form.plane, form.channel_group * x.kh * x.kw * width
-    taps.count = max(0, seen[1] - seen[0]) * max(0, seen[3] - seen[2])
+    taps.count = (seen[0].last - seen[0].first) * (seen[1].last - seen[1].first)
     for c in range(form.channel_group):
-        for a in range(seen[0], seen[1]):
-            for b in range(seen[2], seen[3]):
+        for a in range(seen[0].first, seen[0].last):
+            for b in range(seen[1].first, seen[1].last):
                 to[t] = c * form.plane + a * x.dh * form.line + b * x.dw * form.column
                 lines[t] = ((c * x.kh + a) * x.kw + b) * width
                 t += 1
@@ -210,19 +211,19 @@ cdef void multiply(const Lanes* form, const Piece* piece, Py_ssize_t channel, co
     cdef const tile_taps_fn* tiles = form.table.tile.taps + width // form.table.lanes - 1
     cdef const char* a = piece.a + channel * form.plane * size
     cdef window_taps taps
-    cdef Py_ssize_t[4] seen, listed
-    listed[0], slivers = -1, ceil_div(count, form.table.tile.rows)
+    cdef interval[2] seen, listed
+    listed[0].first, slivers = -1, ceil_div(count, form.table.tile.rows)
     base, extra = count // slivers, count % slivers
-    seen[2], seen[3] = 0, x.kw
+    seen[1].first, seen[1].last = 0, x.kw
     taps.channels = min(form.channel_block, form.conv.channels - channel)
     panel += channel * x.kh * x.kw * width * size
     for i in range(piece.rows):
         top = (piece.row + i) * x.sh - x.top
-        seen[0], seen[1] = first_inside(top, x.dh), end_inside(top, x.dh, x.h, x.kh)
+        seen[0] = inside(x.h, top, x.dh, x.kh)
         for j in range(inner):
             left = j * x.sw - x.left
             if form.across:
-                seen[2], seen[3] = first_inside(left, x.dw), end_inside(left, x.dw, x.w, x.kw)
+                seen[1] = inside(x.w, left, x.dw, x.kw)
             if memcmp(seen, listed, sizeof(seen)) != 0:
                 list_taps(form, seen, width, &taps, piece.places)
                 memcpy(listed, seen, sizeof(seen))

@@ -11,8 +11,8 @@ static void plane_sum_by_taps(const windows *g, const patch_columns *cols, numbe
     const char *tap = cols->x;
     for (ptrdiff_t a = 0; a < g->kh; a++)
         for (ptrdiff_t b = 0; b < g->kw; b++, tap += cols->tap) {
-            const range rows = inside(g->h, g->sh, a * g->dh - g->top, g->oh);
-            const range valid = inside(g->w, g->sw, b * g->dw - g->left, g->ow);
+            const interval rows = inside(g->h, a * g->dh - g->top, g->sh, g->oh);
+            const interval valid = inside(g->w, b * g->dw - g->left, g->sw, g->ow);
             for (ptrdiff_t i = rows.first; i < rows.last; i++) {
                 const ptrdiff_t to = (i * g->sh + a * g->dh - g->top) * g->w + b * g->dw - g->left;
                 const char *const from = tap + i * g->ow * cols->column;

@@ -12,6 +12,7 @@ up to SUM_BLOCK pixels that are added in double, so that neither threads nor blo
 from libc.math cimport isfinite
 from libc.string cimport memset
 
+from npkernels._kernels.axis cimport inside, interval
 from npkernels._kernels.convolution cimport Convolution, Images, convolution_work
 from npkernels._kernels.primitives cimport (
     START_C, START_ZERO, flat_layout, flat_layout_of, panel_count, panel_start, picture_pixels, primitives, windows,
@@ -19,7 +20,6 @@ from npkernels._kernels.primitives cimport (
 from npkernels._kernels.product cimport SUM_BLOCK
 from npkernels._kernels.runtime cimport Team, cache_sizes, slot_of, team_begin, team_end, team_run, threads_for, work_of
 from npkernels._kernels.scalars cimport ceil_div, round_to_line, round_up
-from npkernels._kernels.windows cimport end_inside, first_inside
 
 cdef enum:
     BLOCK_PIXELS = 768            # of the inner axis in a block
@@ -177,11 +177,12 @@ cdef void multiply_tap(const WeightGradient* v, const Block* block, Py_ssize_t t
     cdef const windows* x = &block.x
     cdef Py_ssize_t size = v.table.itemsize, width = end - first, lanes = v.table.lanes
     cdef Py_ssize_t top = tap // x.kw * x.dh - x.top, left = tap % x.kw * x.dw - x.left
-    cdef Py_ssize_t i = max(block.i, first_inside(top, x.sh)), j = max(block.j, first_inside(left, x.sw))
+    cdef interval down = inside(x.h, top, x.sh, x.oh), along = inside(x.w, left, x.sw, x.ow)
+    cdef Py_ssize_t i = max(block.i, down.first), j = max(block.j, along.first)
     cdef picture_pixels pixels
     pixels.pictures = block.pictures
-    pixels.lines = max(0, min(block.i + block.lines, end_inside(top, x.sh, x.h, x.oh)) - i)
-    pixels.width = max(0, min(block.j + block.width, end_inside(left, x.sw, x.w, x.ow)) - j)
+    pixels.lines = max(0, min(block.i + block.lines, down.last) - i)
+    pixels.width = max(0, min(block.j + block.width, along.last) - j)
     pixels.a_picture, pixels.a_line = x.image_stride // size, x.sh * x.row_stride // size
     pixels.a_column, pixels.b_column = x.sw * x.column_stride // size, width
     pixels.b_line, pixels.b_picture = block.width * width, block.lines * block.width * width

@@ -1,47 +1,58 @@
 """The planes of an array (n, c, h, w), one after the other, and what pooling and its gradients share."""
 cimport numpy as cnp
 
+from npkernels._kernels.axis cimport interval, windows_that_see
 from npkernels._kernels.layout cimport read_strides
-from npkernels._kernels.primitives cimport pooling
-from npkernels._kernels.runtime cimport num_threads
+from npkernels._kernels.primitives cimport pooling, primitives
+from npkernels._kernels.runtime cimport work_of
 
 cdef enum:
-    POOL_GRAIN = 65536                       # elements of the input that are worth a thread
     BAND_BYTES = 1 << 17                     # of gathered rows: they stay in L2
+    TAP_FLOPS = 4                            # an addition or a comparison with its load
 
 cdef struct Planes:
     const char* data
     Py_ssize_t channels, image, channel, row, column         # strides in bytes
 
 
-cdef inline void set_planes(Planes* v, cnp.ndarray x) noexcept:
+cdef inline void set_planes(Planes* planes, cnp.ndarray x) noexcept:
     cdef cnp.npy_intp s[4]
     read_strides(x, s)
-    v.data, v.channels = <const char*>cnp.PyArray_DATA(x), cnp.PyArray_DIMS(x)[1]
-    v.image, v.channel, v.row, v.column = s[0], s[1], s[2], s[3]
+    planes.data, planes.channels = <const char*>cnp.PyArray_DATA(x), cnp.PyArray_DIMS(x)[1]
+    planes.image, planes.channel, planes.row, planes.column = s[0], s[1], s[2], s[3]
 
 
-cdef inline const char* plane_at(const Planes* v, Py_ssize_t index) noexcept nogil:
-    return v.data + index // v.channels * v.image + index % v.channels * v.channel
+cdef inline const char* plane_at(const Planes* planes, Py_ssize_t index) noexcept nogil:
+    return planes.data + index // planes.channels * planes.image + index % planes.channels * planes.channel
 
 
-cdef inline int set_pooling(pooling* g, Py_ssize_t h, Py_ssize_t w, tuple geometry) except -1:
+cdef inline bint are_apart(const Planes* planes) noexcept nogil:
+    # Whether those of all images lie a constant step apart.
+    return planes.image == planes.channels * planes.channel
+
+
+cdef inline int set_pooling(pooling* g, Py_ssize_t h, Py_ssize_t w, object geometry) except -1:
+    # geometry: a `PoolGeometry` (src/npkernels/pool/geometry.py), or a tuple like it
     g.h, g.w = h, w
-    g.kh, g.kw, g.sh, g.sw, g.dh, g.dw, g.top, g.left, g.bottom, g.right, g.oh, g.ow = geometry
+    g.kh, g.kw, g.sh, g.sw, g.dh, g.dw, g.top, g.left, g.oh, g.ow, g.bottom, g.right = <tuple>geometry
     return 0
 
 
-cdef inline int team(Py_ssize_t units, Py_ssize_t grain, size_t scratch_bytes) noexcept nogil:
-    # Threads that `units` keep busy and whose scratch has a size; the thread pool has room for 1024.
-    cdef Py_ssize_t pieces = (units - 1) // grain + 1
-    pieces = min(min(pieces, 1024), <Py_ssize_t>num_threads())
-    return 1 if scratch_bytes > (<size_t>-1) // 2048 else <int>pieces
+cdef inline interval rows_seen(const pooling* g, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    # The rows of x that the windows of rows first .. last - 1 of y reach.
+    cdef interval rows
+    rows.first = max(<Py_ssize_t>0, first * g.sh - g.top)
+    rows.last = min(g.h, (last - 1) * g.sh - g.top + (g.kh - 1) * g.dh + 1)
+    return rows
 
 
-cdef inline size_t whole_lines(size_t bytes) noexcept nogil:
-    # whole cache lines, one of them free
-    return (bytes // 64 + 2) * 64
+cdef inline interval rows_that_see(const pooling* g, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    # The rows of windows that see one of the rows first .. last - 1 of x.
+    return windows_that_see(first, last, g.top, g.kh, g.sh, g.oh)
 
 
-cdef inline int no_memory(size_t bytes) except -1:
-    raise MemoryError(f"{bytes} bytes of scratch memory for windows of this size")
+cdef inline double pooling_work(const primitives* table, const pooling* g, Py_ssize_t planes) noexcept nogil:
+    # Nanoseconds of one thread for y or for dx
+    cdef double rows = <double>g.oh * g.kh, columns = <double>g.ow * g.kw
+    return planes * work_of(table, TAP_FLOPS * (rows * g.w + columns * g.oh),
+                            table.itemsize * (min(rows, <double>g.h) * g.w + <double>g.oh * g.ow))

@@ -6,10 +6,6 @@
 #include "taps.h"
 #include "transpose.h"
 
-enum { MAX, SUM }; /* what a window makes of its elements */
-
-INLINE vreal combine(int op, vreal a, vreal b) { return op == SUM ? a + b : vmax_or_nan(a, b); }
-
 INLINE number nothing(int op) { return op == SUM ? 0 : -(number)INFINITY; }
 
 INLINE void fill(number value, ptrdiff_t count, real *to)
@@ -147,7 +143,7 @@ INLINE void fold_plane(int op, const pooling *g, const char *x, ptrdiff_t row_st
         count = min_size(g->batch, last - i);
         for (ptrdiff_t l = 0; l < count; l++) {
             const ptrdiff_t row = (i + l) * g->sh - g->top;
-            const range a = taps_inside(g->h, row, g->dh, g->kh);
+            const interval a = inside(g->h, row, g->dh, g->kh);
             const ptrdiff_t step = a.last - a.first > 1 ? g->dh * row_stride : 0;
             fold_window_rows(op, x + (row + a.first * g->dh) * row_stride, step, a.last - a.first, g->seen,
                              seen + l * g->pitch);
@@ -224,7 +220,7 @@ INLINE void windows_of_planes(int op, const pooling *g, const ptrdiff_t taps, co
 INLINE void fold_planes(int op, const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride,
                         ptrdiff_t planes, ptrdiff_t i, int include_pad, real *scratch, real *y)
 {
-    const range a = taps_inside(g->h, i * g->sh - g->top, g->dh, g->kh);
+    const interval a = inside(g->h, i * g->sh - g->top, g->dh, g->kh);
     const char *const from = x + (i * g->sh - g->top + a.first * g->dh) * row_stride;
     const number rows = (number)divisor(g->h, i * g->sh, g->kh, g->top, g->bottom, include_pad);
     real *const columns = scratch, *const line = scratch + (g->ow + LANES - 1) / LANES * LANES;
@@ -259,7 +255,7 @@ static void mean_planes(const pooling *g, const char *x, ptrdiff_t row_stride, p
     fold_planes(SUM, g, x, row_stride, column_stride, planes, i, include_pad, scratch, y);
 }
 
-static ptrdiff_t plan(pooling *g)
+static ptrdiff_t lay_out(pooling *g)
 {
     enum { BATCH = 2048 };
     const ptrdiff_t most = PTRDIFF_MAX / 64;
@@ -354,33 +350,12 @@ static void gather(ptrdiff_t planes, ptrdiff_t rows, ptrdiff_t columns, const ch
     }
 }
 
-static double largest(ptrdiff_t count, const real *x, double most)
-{
-    enum { CHAINS = 4 };
-    vreal chain[CHAINS];
-    UNROLL for (int c = 0; c < CHAINS; c++) chain[c] = vsplat((number)most);
-    ptrdiff_t i = 0;
-    for (; i + CHAINS * LANES <= count; i += CHAINS * LANES)
-        UNROLL for (int c = 0; c < CHAINS; c++) chain[c] = combine(MAX, chain[c], vload(x + i + c * LANES));
-    for (; i + LANES <= count; i += LANES)
-        chain[0] = combine(MAX, chain[0], vload(x + i));
-    for (int c = 1; c < CHAINS; c++)
-        chain[0] = combine(MAX, chain[0], chain[c]);
-    number all = chain[0][0];
-    for (int l = 1; l < LANES; l++)
-        all = all != all || all >= chain[0][l] ? all : chain[0][l];
-    for (; i < count; i++)
-        all = all != all || all >= x[i] ? all : x[i];
-    return (double)all;
-}
-
 const pool_primitives NAME(pool) = {
-    .plan = plan,
+    .lay_out = lay_out,
     .dealt = WIDE_GATHER ? DEALT : 0,
     .gather = gather,
     .max_rows = max_rows,
     .mean_rows = mean_rows,
     .max_planes = max_planes,
     .mean_planes = mean_planes,
-    .largest = largest,
 };

@@ -7,11 +7,13 @@
 #ifndef NPK_POOL_H
 #define NPK_POOL_H
 
+#include "axis.h"
+
 #include <stdint.h>
 
 typedef struct {
     ptrdiff_t h, w, kh, kw, sh, sw, dh, dw, top, left, bottom, right, oh, ow;
-    /* From `plan`. A padded line holds the columns -left .. span - left, of which `seen` from 0 on are in the plane; a
+    /* From `lay_out`. A padded line holds the columns -left .. span - left, of which `seen` from 0 on are in the plane; a
      * batch of lines lies `pitch` apart, from `skew` on so that column 0 is aligned. Where no window reaches into the
      * next line, pitch = ow sw and the batch is one long line. `line` elements hold a batch. */
     ptrdiff_t span, seen, pitch, batch, skew, line;
@@ -19,7 +21,7 @@ typedef struct {
 
 typedef struct {
     /* Fills in span .. line. Returns the elements of scratch that the functions below need, -1 if they overflow. */
-    ptrdiff_t (*plan)(pooling *g);
+    ptrdiff_t (*lay_out)(pooling *g);
     /* to[p, r, left + c] = x[p, r, c] for p < planes, r < rows, -left <= c < columns + right; `outside` where c is not
      * in [0, columns). Strides of x in bytes; to: rows of `pitch`, planes of rows * pitch elements. There is one plane, or
      * up to LANES whose elements lie next to each other. Up to `dealt` planes whose pixels are all that there is are dealt
@@ -40,8 +42,6 @@ typedef struct {
                        ptrdiff_t i, real *scratch, real *y);
     void (*mean_planes)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t column_stride,
                         ptrdiff_t planes, ptrdiff_t i, int include_pad, real *scratch, real *y);
-    /* The largest of `most` and x[0 .. count), a NaN if there is one. */
-    double (*largest)(ptrdiff_t count, const real *x, double most);
 } pool_primitives;
 
 /* Integer types of indices: log2 of the bytes, and UNSIGNED_INDEX. */
@@ -57,7 +57,7 @@ typedef struct {
 typedef struct {
     /* As pool_primitives.max_rows, and the places r * w + c of the maxima: of equal ones the first, of NaN the first.
      * Rows of x hold -inf outside the plane from column -left to span - left, and are readable 2 LANES beyond. Scratch as
-     * `plan` says. */
+     * `lay_out` says. */
     void (*max_rows)(const pooling *g, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last,
                      real *scratch, real *y, int32_t *indices);
     /* Row i of planes whose elements lie next to each other, as pool_primitives.max_planes. x is read where it lies; scratch:
@@ -68,21 +68,26 @@ typedef struct {
     int (*scatter)(const pool_gradients *g, int type, real *dx);
 } pool_index_primitives;
 
-/* Planes of a few pixels, one to a lane: pixel (r, c) of all of them is the row r * w + c of x or dx, window (i, j) the row
- * i * ow + j of y or dy. Rows hold whole vectors, `planes` elements, and lie one behind the other. */
+/* Planes, or bands of their rows, one to a lane: pixel (r, c) of all of them is the row r * w + c of x or dx, window (i, j) the row
+ * i * ow + j of dy. Rows hold whole vectors, `lanes` elements, and lie one behind the other. `rows` of the result are written, to y
+ * or dx on; x or dy hold the rows that these see. line: a row of x or dy. No sum has more than 8192 terms. */
 typedef struct {
-    void (*max)(const pooling *g, ptrdiff_t planes, const real *x, real *y);
-    void (*mean)(const pooling *g, int include_pad, ptrdiff_t planes, const real *x, real *y);
-    /* max, and the places as pool_index_primitives.max_rows has them, as numbers; those as integers */
-    void (*indices)(const pooling *g, ptrdiff_t planes, const real *x, real *y, real *places);
-    void (*to_integers)(ptrdiff_t count, const real *x, int32_t *to);
+    void (*max)(const pooling *g, ptrdiff_t lanes, interval rows, const real *x, real *line, real *y);
+    void (*mean)(const pooling *g, int include_pad, ptrdiff_t lanes, interval rows, const real *x, real *line, real *y);
+    /* max, and the places as pool_index_primitives.max_rows has them, as numbers that count from the first row which `rows` see */
+    void (*indices)(const pooling *g, ptrdiff_t lanes, interval rows, const real *x, real *y, real *places);
+    /* to[i] = origin + x[i] */
+    void (*to_integers)(ptrdiff_t count, const real *x, ptrdiff_t origin, int32_t *to);
     /* As pool_backward_primitives.mean_rows. Writes over dy. */
-    void (*mean_backward)(const pooling *g, int include_pad, ptrdiff_t planes, real *dy, real *dx);
-} tiny_pool_primitives;
+    void (*mean_backward)(const pooling *g, int include_pad, ptrdiff_t lanes, interval rows, real *dy, real *line,
+                          real *dx);
+    /* What is read next, which no hardware foresees: lanes are read side by side. An address beyond the array does no harm. */
+    void (*fetch)(ptrdiff_t bytes, const char *x);
+} narrow_pool_primitives;
 
 typedef struct {
     /* The elements of scratch for mean_rows, -1 if they overflow. */
-    ptrdiff_t (*plan)(const pooling *g);
+    ptrdiff_t (*scratch_size)(const pooling *g);
     /* Rows first .. last of dx, written to dx on: dx[r, c] = sum of dy[i, j] / divisor[i, j] over the windows that see
      * (r, c), first down the columns, then along the row, both ascending. Strides of dy in bytes; dh = dw = 1. */
     void (*mean_rows)(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff_t dy_column, ptrdiff_t first,

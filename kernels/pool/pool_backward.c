@@ -30,7 +30,7 @@ INLINE ptrdiff_t totals_reals(const pooling *g)
     return g->kh / g->sh < LONGEST_CHAIN ? 0 : g->ow * (ptrdiff_t)(sizeof(double) / sizeof(number));
 }
 
-static ptrdiff_t plan(const pooling *g)
+static ptrdiff_t scratch_size(const pooling *g)
 {
     const ptrdiff_t most = PTRDIFF_MAX / 64;
     const layout l = lines_of(g);
@@ -48,29 +48,8 @@ INLINE void add_shares(int begin, const real *restrict dy, number rows, const re
     }
 }
 
-/* Moves on to the windows first <= i < last that see row r of dx; returns whether they are others than before. Without
- * divisions, which would cost as much as a short row. */
-INLINE int move_to(const pooling *g, ptrdiff_t r, range *over)
-{
-    const range before = *over;
-    while (over->last < g->oh && over->last * g->sh - g->top <= r)
-        over->last++;
-    while (over->first < over->last && r - (over->first * g->sh - g->top) >= g->kh)
-        over->first++;
-    return over->first != before.first || over->last != before.last;
-}
-
-INLINE void copy_row(const real *from, ptrdiff_t count, real *to)
-{
-    for (ptrdiff_t c = 0; c < count; c += LANES)
-        if (count - c >= LANES)
-            vstore(to + c, vload(from + c));
-        else
-            vstore_part(to + c, vload_part(from + c, count - c), count - c);
-}
-
 /* line[j] = sum of dy[i, j] / divisor[i, j] over windows i, ascending; that of many in pieces, added to totals[j]. */
-INLINE void sum_piece(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff_t dy_column, range over,
+INLINE void sum_piece(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff_t dy_column, interval over,
                       int include_pad, const real *columns, real *copy, real *line)
 {
     if (over.first >= over.last)
@@ -90,7 +69,7 @@ INLINE void sum_piece(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdif
     }
 }
 
-static void sum_rows(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff_t dy_column, range over,
+static void sum_rows(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff_t dy_column, interval over,
                      int include_pad, const real *columns, real *copy, double *totals, real *line)
 {
     if (over.last - over.first <= LONGEST_CHAIN) {
@@ -99,7 +78,7 @@ static void sum_rows(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdiff
     }
     memset(totals, 0, (size_t)g->ow * sizeof(double));
     for (ptrdiff_t i = over.first; i < over.last; i += LONGEST_CHAIN) {
-        const range piece = {i, min_size(i + LONGEST_CHAIN, over.last)};
+        const interval piece = {i, min_size(i + LONGEST_CHAIN, over.last)};
         sum_piece(g, dy, dy_row, dy_column, piece, include_pad, columns, copy, line);
         for (ptrdiff_t j = 0; j < g->ow; j++)
             totals[j] += (double)line[j];
@@ -121,22 +100,15 @@ INLINE vreal sum_windows(const real *line, ptrdiff_t most)
     return sum;
 }
 
-INLINE void store_up_to(real *to, vreal v, ptrdiff_t count)
-{
-    if (count >= LANES)
-        vstore(to, v);
-    else if (count > 0)
-        vstore_part(to, v, count);
-}
-
 /* Phases of c: those of P, turned by `left`. */
 INLINE void expand_pairs(const real *line0, ptrdiff_t most0, const real *line1, ptrdiff_t most1, ptrdiff_t count,
                          real *dx)
 {
     for (ptrdiff_t c = 0; c < count; c += 2 * LANES) {
         const vreal even = sum_windows(line0 + c / 2, most0), odd = sum_windows(line1 + c / 2, most1);
-        store_up_to(dx + c, __builtin_shufflevector(even, odd, LOW), count - c);
-        store_up_to(dx + c + LANES, __builtin_shufflevector(even, odd, HIGH), count - c - LANES);
+        store_some(dx + c, __builtin_shufflevector(even, odd, LOW), count - c);
+        if (count - c > LANES)
+            store_some(dx + c + LANES, __builtin_shufflevector(even, odd, HIGH), count - c - LANES);
     }
 }
 
@@ -145,7 +117,7 @@ static void expand(const pooling *g, const real *line, ptrdiff_t count, real *dx
 {
     if (g->sw == 1) {
         for (ptrdiff_t c = 0; c < count; c += LANES)
-            store_up_to(dx + c, sum_windows(line + c + g->left, g->kw - 1), count - c);
+            store_some(dx + c, sum_windows(line + c + g->left, g->kw - 1), count - c);
         return;
     }
     if (g->sw == 2) {
@@ -181,25 +153,25 @@ static void mean_rows(const pooling *g, const char *dy, ptrdiff_t dy_row, ptrdif
     divisors(g->w, g->kw, g->sw, g->left, g->right, g->ow, include_pad, columns);
     memset(lines, 0, (size_t)(min_size(l.batch, last - first) * l.pitch + 4 * LANES) * sizeof(number));
     const ptrdiff_t begun = ceil_quotient(first + g->top - g->kh + 1, g->sh);
-    range over = {begun, begun};
+    interval over = {begun, begun};
     for (ptrdiff_t r = first, count; r < last; r += count, dx += count * g->w) {
         count = min_size(l.batch, last - r);
-        range again = over;
+        interval again = over;
         for (ptrdiff_t k = 0; k < count; k++) {
             real *const line = lines + k * l.pitch + l.most;
-            if (move_to(g, r + k, &over) || k == 0)
+            if (move_windows(r + k, g->top, g->kh, g->sh, g->oh, &over) || k == 0)
                 sum_rows(g, dy, dy_row, dy_column, over, include_pad, columns, copy, totals, line);
             else if (l.joined)
-                copy_row(line - l.pitch, g->ow, line);
+                copy_row(g->ow, line - l.pitch, line);
         }
         if (l.joined)
             expand(g, lines, count * g->w, dx);
         else
             for (ptrdiff_t k = 0; k < count; k++)
-                if (move_to(g, r + k, &again) || k == 0)
+                if (move_windows(r + k, g->top, g->kh, g->sh, g->oh, &again) || k == 0)
                     expand(g, lines + k * l.pitch + l.most, g->w, dx + k * g->w);
                 else /* the windows of the row above, so its gradient */
-                    copy_row(dx + (k - 1) * g->w, g->w, dx + k * g->w);
+                    copy_row(g->w, dx + (k - 1) * g->w, dx + k * g->w);
     }
 }
 
@@ -223,4 +195,5 @@ static void spread(ptrdiff_t planes, ptrdiff_t count, const char *dy, ptrdiff_t 
     }
 }
 
-const pool_backward_primitives NAME(pool_backward) = {.plan = plan, .mean_rows = mean_rows, .spread = spread};
+const pool_backward_primitives NAME(pool_backward) = {
+    .scratch_size = scratch_size, .mean_rows = mean_rows, .spread = spread};

@@ -103,7 +103,7 @@ static void max_rows(const pooling *g, const char *x, ptrdiff_t row_stride, ptrd
         firsts[j] = (bits)(j * g->sw + ceil_quotient(g->left - j * g->sw, g->dw) * g->dw);
     for (ptrdiff_t i = first; i < last; i++, y += g->ow, indices += g->ow) {
         const ptrdiff_t start = i * g->sh - g->top;
-        const range a = taps_inside(g->h, start, g->dh, g->kh);
+        const interval a = inside(g->h, start, g->dh, g->kh);
         const ptrdiff_t row = start + a.first * g->dh, apart = a.last - a.first > 1 ? g->dh : 0;
         const window_rows rows = {x + row * row_stride - g->left * (ptrdiff_t)sizeof(number), a.last - a.first,
                                   apart * row_stride, (bits)(row * g->w - g->left), (bits)(apart * g->w)};
@@ -158,14 +158,14 @@ static void max_planes(const pooling *g, const char *x, ptrdiff_t row_stride, pt
 {
     const ptrdiff_t top = i * g->sh - g->top, plane = g->oh * g->ow, down = g->dh * row_stride,
                     right = g->dw * column_stride;
-    const range a = taps_inside(g->h, top, g->dh, g->kh);
+    const interval a = inside(g->h, top, g->dh, g->kh);
     const ptrdiff_t row = top + a.first * g->dh, rows = a.last - a.first;
     const bits next_row = (bits)(g->dh * g->w), next_column = (bits)g->dw;
     real *const places = scratch + (planes + LANES - 1) / LANES * LANES * LANES;
     for (ptrdiff_t j = 0; j < g->ow; j += LANES) {
         for (ptrdiff_t q = 0; q < min_size(LANES, g->ow - j); q++) {
             const ptrdiff_t left = (j + q) * g->sw - g->left;
-            const range b = taps_inside(g->w, left, g->dw, g->kw);
+            const interval b = inside(g->w, left, g->dw, g->kw);
             const ptrdiff_t column = left + b.first * g->dw, columns = b.last - b.first;
             const char *const at = x + row * row_stride + column * column_stride;
             const bits place = (bits)(row * g->w + column);

@@ -1,23 +1,13 @@
-/* Which elements of a window lie in the plane, along one axis. Nothing here overflows if the padded axis does not. */
+/* What windows make of their elements, what they are divided by, and the rows that they see next. */
 #ifndef NPK_TAPS_H
 #define NPK_TAPS_H
 
+#include "axis.h"
 #include "real.h"
 
-/* first <= t < last */
-typedef struct {
-    ptrdiff_t first, last;
-} range;
+enum { MAX, SUM };
 
-INLINE ptrdiff_t ceil_quotient(ptrdiff_t a, ptrdiff_t b) { return a > 0 ? (a - 1) / b + 1 : 0; } /* 0 for a < 0 */
-
-/* The taps t < count with 0 <= start + t * step < size */
-INLINE range taps_inside(ptrdiff_t size, ptrdiff_t start, ptrdiff_t step, ptrdiff_t count)
-{
-    if (start >= 0 && (count - 1) * step < size - start) /* most windows */
-        return (range){0, count};
-    return (range){ceil_quotient(-start, step), min_size(count, ceil_quotient(size - start, step))};
-}
+INLINE vreal combine(int op, vreal a, vreal b) { return op == SUM ? a + b : vmax_or_nan(a, b); }
 
 /* What the sum of a window that starts at `start` of the padded axis is divided by: its elements in the axis, or in the
  * padded axis. */
@@ -42,6 +32,19 @@ INLINE void divisors(ptrdiff_t size, ptrdiff_t kernel, ptrdiff_t stride, ptrdiff
     const int whole = all_whole(size, kernel, stride, begin, end, count, include_pad);
     for (ptrdiff_t j = 0; j < count; j++)
         to[j] = (number)(whole ? kernel : divisor(size, j * stride, kernel, begin, end, include_pad));
+}
+
+/* Moves on to the windows that see element r of an axis, from those of one before; returns whether they are others. Without
+ * divisions, which would cost as much as a short row. */
+INLINE int move_windows(ptrdiff_t r, ptrdiff_t begin, ptrdiff_t kernel, ptrdiff_t stride, ptrdiff_t count,
+                        interval *over)
+{
+    const interval before = *over;
+    while (over->last < count && over->last * stride - begin <= r)
+        over->last++;
+    while (over->first < over->last && r - (over->first * stride - begin) >= kernel)
+        over->first++;
+    return over->first != before.first || over->last != before.last;
 }
 
 enum { CACHE_LINE = 64, LONG_ROW = 8192 };

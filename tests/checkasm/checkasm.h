@@ -137,7 +137,7 @@ axis_windows some_windows(ptrdiff_t most_size, ptrdiff_t most_kernel, ptrdiff_t 
                           ptrdiff_t least_pad, ptrdiff_t most_pad, int blind);
 windows windows_of(axis_windows rows, axis_windows columns);
 void look_at(windows *g, const view *images); /* axes n, c, h, w */
-static inline int inside(const windows *g, ptrdiff_t i, ptrdiff_t j)
+static inline int is_inside(const windows *g, ptrdiff_t i, ptrdiff_t j)
 {
     return i >= 0 && i < g->h && j >= 0 && j < g->w;
 }

@@ -30,7 +30,7 @@ static number patch(const pictures *v, ptrdiff_t p, ptrdiff_t j)
     const ptrdiff_t b = p % g->kw, a = p / g->kw % g->kh, c = p / g->kw / g->kh;
     const ptrdiff_t row = j / g->ow % g->oh * g->sh + a * g->dh - g->top,
                     column = j % g->ow * g->sw + b * g->dw - g->left;
-    return inside(g, row, column) ? *AT(v->x, j / g->ow / g->oh, c, row, column) : 0;
+    return is_inside(g, row, column) ? *AT(v->x, j / g->ow / g->oh, c, row, column) : 0;
 }
 
 /* p0, rows, j0 and columns of a part of the patches */
@@ -100,7 +100,7 @@ void NAME(check_patch_sums)(void)
                 for (ptrdiff_t j = 0; j < g.oh * g.ow; j++) {
                     const ptrdiff_t row = j / g.ow * g.sh + t / g.kw * g.dh - g.top;
                     const ptrdiff_t column = j % g.ow * g.sw + t % g.kw * g.dw - g.left;
-                    if (inside(&g, row, column))
+                    if (is_inside(&g, row, column))
                         sums[row * g.w + column] += *AT(cols, n, c, t, j);
                 }
         }
@@ -124,7 +124,7 @@ void NAME(check_fill)(void)
     real *const to = results(room);
     for (ptrdiff_t f = start; f < start + count; f++) {
         const ptrdiff_t row = f / pitch * g->sh + r - g->top, column = f % pitch * g->sw + s - g->left;
-        *want(to + f - start) = inside(g, row, column) ? *AT(v.x, 0, channel, row, column) : 0;
+        *want(to + f - start) = is_inside(g, row, column) ? *AT(v.x, 0, channel, row, column) : 0;
     }
     describe(g);
     CALL(flat, fill)(g, pitch, channel, r, s, start, count, room, to);

@@ -17,7 +17,7 @@ static void describe(const windows *g)
 static int seen(const windows *g, ptrdiff_t i, ptrdiff_t j, ptrdiff_t t, ptrdiff_t *row, ptrdiff_t *column)
 {
     *row = i * g->sh + t / g->kw * g->dh - g->top, *column = j * g->sw + t % g->kw * g->dw - g->left;
-    return inside(g, *row, *column);
+    return is_inside(g, *row, *column);
 }
 
 #define FOR_SEEN(g, i, j, t, row, column)                                                                              \

@@ -90,7 +90,7 @@ static void check_rows_of_pool(int mean)
     pooling *const g = &v.g;
     const view x = some_plane(g);
     const int include_pad = one_in(2);
-    real *const buffer = scratch(CALL(pool, plan)(g)), *const y = results((v.last - v.first) * g->ow);
+    real *const buffer = scratch(CALL(pool, lay_out)(g)), *const y = results((v.last - v.first) * g->ow);
     if (!mean)
         spoil(&x, g->h, g->w);
     for (ptrdiff_t i = v.first; i < v.last; i++)
@@ -119,7 +119,7 @@ static void check_planes_of_pool(int mode)
     const ptrdiff_t planes = between(1, 3 * lanes()), i = between(0, g->oh - 1), plane = g->oh * g->ow;
     const view x = VIEW(GAPS | BACK | STILL | CLOSE, INPUT, g->h, g->w, planes);
     const int include_pad = one_in(2);
-    CALL(pool, plan)(g);
+    CALL(pool, lay_out)(g);
     real *const y = results(planes * plane);
     real *const buffer =
         scratch(mode == INDICES ? 2 * (planes + lanes()) * lanes() : g->ow + g->span * planes + 2 * lanes());
@@ -150,47 +150,51 @@ void NAME(check_max_planes)(void) { check_planes_of_pool(MAXIMUM); }
 void NAME(check_mean_planes)(void) { check_planes_of_pool(MEAN); }
 void NAME(check_index_planes)(void) { check_planes_of_pool(INDICES); }
 
-/* Tiny planes: whole vectors of them, one pixel of each behind the other */
-static void check_tiny_pool(int mode)
+/* Rows of planes in the lanes: whole vectors of them, one pixel of each behind the other */
+static void check_lanes_of_pool(int mode)
 {
     pool_case v = some_pooling(mode != MEAN);
     const pooling *const g = &v.g;
-    const ptrdiff_t planes = between(1, 3) * lanes();
+    const interval rows = {v.first, v.last};
+    const ptrdiff_t planes = between(1, 3) * lanes(), count = (v.last - v.first) * g->ow * planes;
+    const ptrdiff_t above = v.first * g->sh - g->top, origin = above > 0 ? above * g->w : 0;
     const view x = VIEW(CLOSE, INPUT, g->h, g->w, planes);
     const int include_pad = one_in(2);
-    real *const y = results(g->oh * g->ow * planes), *const places = mode == INDICES ? results(g->oh * g->ow * planes) : NULL;
+    real *const y = results(count), *const places = mode == INDICES ? results(count) : NULL;
+    real *const line = scratch(g->w * planes);
     if (mode != MEAN)
         spoil(&x, g->h, g->w);
-    for (ptrdiff_t k = 0; k < g->oh * g->ow * planes; k++) {
-        const ptrdiff_t i = k / planes / g->ow, j = k / planes % g->ow;
+    for (ptrdiff_t k = 0; k < count; k++) {
+        const ptrdiff_t i = v.first + k / planes / g->ow, j = k / planes % g->ow;
         int32_t place = 0;
         number sum, most = look(g, &x, k % planes, i, j, &place, &sum);
         want(y)[k] = mode == MEAN ? sum / (number)divisor_of(g, i, j, include_pad) : most;
         if (places)
-            want(places)[k] = (number)place;
+            want(places)[k] = (number)(place - origin);
     }
     tolerate(mode == MEAN ? 0 : 1, 0);
+    CALL(narrow_pool, fetch)(between(0, 1000), x.data); /* changes nothing */
     if (mode == MEAN)
-        CALL(tiny_pool, mean)(g, include_pad, planes, (real *)x.data, y);
+        CALL(narrow_pool, mean)(g, include_pad, planes, rows, (real *)x.data, line, y);
     else if (mode == INDICES)
-        CALL(tiny_pool, indices)(g, planes, (real *)x.data, y, places);
+        CALL(narrow_pool, indices)(g, planes, rows, (real *)x.data, y, places);
     else
-        CALL(tiny_pool, max)(g, planes, (real *)x.data, y);
+        CALL(narrow_pool, max)(g, planes, rows, (real *)x.data, line, y);
     verify();
 }
 
-void NAME(check_max_tiny)(void) { check_tiny_pool(MAXIMUM); }
-void NAME(check_mean_tiny)(void) { check_tiny_pool(MEAN); }
-void NAME(check_index_tiny)(void) { check_tiny_pool(INDICES); }
+void NAME(check_max_lanes)(void) { check_lanes_of_pool(MAXIMUM); }
+void NAME(check_mean_lanes)(void) { check_lanes_of_pool(MEAN); }
+void NAME(check_index_lanes)(void) { check_lanes_of_pool(INDICES); }
 
 void NAME(check_to_integers)(void)
 {
-    const ptrdiff_t count = some_count(0);
+    const ptrdiff_t count = some_count(0), origin = between(0, 1000);
     const real *const x = integers(count, INPUT);
     int32_t *const to = places(count, 0, 3, RESULT);
     for (ptrdiff_t i = 0; i < count; i++)
-        want(to)[i] = (int32_t)x[i];
-    CALL(tiny_pool, to_integers)(count, x, to);
+        want(to)[i] = (int32_t)(origin + (ptrdiff_t)x[i]);
+    CALL(narrow_pool, to_integers)(count, x, origin, to);
     verify();
 }
 
@@ -199,7 +203,7 @@ void NAME(check_index_rows)(void)
 {
     pool_case v = some_pooling(1);
     pooling *const g = &v.g;
-    real *const buffer = scratch(CALL(pool, plan)(g)), *const y = results((v.last - v.first) * g->ow);
+    real *const buffer = scratch(CALL(pool, lay_out)(g)), *const y = results((v.last - v.first) * g->ow);
     int32_t *const indices = claim((v.last - v.first) * g->ow, 4, OTHER, RESULT, 4);
     const ptrdiff_t pitch = g->span + 2 * lanes() + between(0, 3);
     real *const padded = nothing(g->h * pitch, INPUT);
@@ -217,21 +221,6 @@ void NAME(check_index_rows)(void)
         }
     tolerate(1, 0);
     CALL(pool_indices, max_rows)(g, x.data, x.strides[0], v.first, v.last, buffer, y, indices);
-    verify();
-}
-
-void NAME(check_largest)(void)
-{
-    const ptrdiff_t count = some_count(0);
-    real *const x = integers(count, INPUT);
-    double most = one_in(4) ? -INFINITY : (double)between(-5, 5);
-    const double before = most;
-    for (ptrdiff_t i = 0; i < count; i++) {
-        if (one_in(300))
-            put_number(x + i, NAN);
-        most = most != most || x[i] <= most ? most : x[i];
-    }
-    same(CALL(pool, largest)(count, x, before), most, FLOAT64);
     verify();
 }
 

@@ -136,7 +136,7 @@ static void check_tiles_of(int gradient)
         for (ptrdiff_t l = 0; l < lanes(); l++) {
             for (int i = 0; i < n; i++)
                 for (int j = 0; j < n; j++)
-                    d[i][j] = l < channels && inside(&g, row + i, column + step * t + j)
+                    d[i][j] = l < channels && is_inside(&g, row + i, column + step * t + j)
                                   ? *AT(x, 0, l, row + i, column + step * t + j)
                                   : 0;
             want_energies(size, n, d, l, energies + t * WINOGRAD_PARTS * lanes());

@@ -1,13 +1,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-# kh, kw, sh, sw, dh, dw, top, left, bottom, right, oh, ow
-Geometry = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
+from ..pool.geometry import PoolGeometry
 
 def pool_plain(
     x: object, kernel_size: object, stride: object, padding: object, dilation: object, mean: bool
 ) -> NDArray[np.floating] | None: ...
 def max_forward(
-    x: NDArray[np.floating], y: NDArray[np.floating], indices: NDArray[np.int32] | None, geometry: Geometry
+    x: NDArray[np.floating], y: NDArray[np.floating], indices: NDArray[np.int32] | None, geometry: PoolGeometry
 ) -> None: ...
-def mean_forward(x: NDArray[np.floating], y: NDArray[np.floating], geometry: Geometry, include_pad: bool) -> None: ...
+def mean_forward(
+    x: NDArray[np.floating], y: NDArray[np.floating], geometry: PoolGeometry, include_pad: bool
+) -> None: ...

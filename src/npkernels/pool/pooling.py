@@ -8,10 +8,11 @@ from .. import _arguments as check
 from .._kernels import global_pool as _global_pool, pool as _pool, pool_backward as _pool_backward
 from ..conv.windows import pooled_size
 from . import sparse as pool_sparse
+from .geometry import PoolGeometry
 
 
 def _window(h, w, kernel_size, stride, padding, dilation, ceil_mode):
-    """Kernel, stride, dilation, pads (top, left, bottom, right) and output size, as the kernels take them."""
+    """The `PoolGeometry` of windows over images of h x w pixels."""
     ceil_mode = check.flag("ceil_mode", ceil_mode)
     if type(kernel_size) is type(padding) is type(dilation) is int and (stride is None or type(stride) is int):
         return _window_of_ints(h, w, kernel_size, stride, padding, dilation, ceil_mode)
@@ -28,7 +29,7 @@ def _window_of_ints(h, w, kernel_size, stride, padding, dilation, ceil_mode):
         *[_axis(*axis, ceil_mode) for axis in zip((h, w), kernel, stride, pads, dilation, strict=True)], strict=True
     )
     (top, bottom), (left, right) = pads
-    return (*taps, *steps, *spreads, top, left, bottom, right, *sizes)
+    return PoolGeometry(*taps, *steps, *spreads, top, left, *sizes, bottom, right)
 
 
 def _axis(size, kernel, stride, pads, dilation, ceil_mode):
@@ -110,7 +111,7 @@ def max_pool2d(x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=
     x = _images("x", x)
     n, c, h, w = x.shape
     window = _window(h, w, kernel_size, stride, padding, dilation, ceil_mode)
-    shape = (n, c, window[10], window[11])
+    shape = (n, c, window.oh, window.ow)
     indices = None
     if check.flag("return_indices", return_indices):
         if h * w > 2**31 - 1:
@@ -214,7 +215,7 @@ def avg_pool2d(x, kernel_size, *, stride=None, padding=0, ceil_mode=False, count
     x = _images("x", x)
     n, c, h, w = x.shape
     window = _window(h, w, kernel_size, stride, padding, 1, ceil_mode)
-    shape = (n, c, window[10], window[11])
+    shape = (n, c, window.oh, window.ow)
     y = check.empty(shape, x.dtype) if out is None else check.output(out, shape, x.dtype, {"x": x})
     _form(window, x, _pool).mean_forward(x, y, window, check.flag("count_include_pad", count_include_pad))
     return y
@@ -261,7 +262,7 @@ def avg_pool2d_backward(
     check.rank("dy", dy, 4, "(n, c, oh, ow)")
     h, w = check.pair("input_size", input_size, 0)
     window = _window(h, w, kernel_size, stride, padding, 1, ceil_mode)
-    check.shape("dy", dy, (*dy.shape[:2], window[10], window[11]))
+    check.shape("dy", dy, (*dy.shape[:2], window.oh, window.ow))
     dx = check.empty((*dy.shape[:2], h, w), dy.dtype)
     _form(window, dx, _pool_backward).mean_backward(dy, dx, window, check.flag("count_include_pad", count_include_pad))
     return dx

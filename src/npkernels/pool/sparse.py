@@ -18,22 +18,21 @@ _MANY = 1 << 24  # elements that kernels read in the time that a window takes he
 @lru_cache(maxsize=256)
 def is_sparse(window, h, w):
     """Whether kernels would spend most of their work on padding, or count further than they should."""
-    axes = list(zip((h, w), *(window[i : i + 2] for i in (0, 2, 4, 6)), window[10:], strict=True))
-    reaches = [(count - 1) * s + (k - 1) * d + 1 for _, k, s, d, _, count in axes]
-    (_, kh, _, _, _, oh), (_, kw, _, _, _, ow) = axes
+    axes = window.axes(h, w)
+    reaches = [(count - 1) * s + (k - 1) * d + 1 for _, k, s, d, count, *_ in axes]
     row = min(w, reaches[1])
-    if row * kh * oh > _MANY * (oh + ow) and 64 * kw * ow < row:
+    if row * window.kh * window.oh > _MANY * (window.oh + window.ow) and 64 * window.kw * window.ow < row:
         return True  # kernels read whole rows, which a broadcast axis may make longer than any memory
     if all(reach <= 2 * size for reach, (size, *_) in zip(reaches, axes, strict=True)):
         return False
     if any(reach > 4 * size + SHORT for reach, (size, *_) in zip(reaches, axes, strict=True)):
         return True
-    pairs = [sum(len(seen) for seen in _seen(*axis)) for axis in axes]
-    taps = [k * count for _, k, _, _, _, count in axes]
+    pairs = [sum(len(seen) for seen in _seen(*axis)) for *axis, _ in axes]
+    taps = [k * count for _, k, _, _, count, *_ in axes]
     return taps[0] * taps[1] > _FEW and any(t > 8 * p for t, p in zip(taps, pairs, strict=True))
 
 
-def _seen(size, kernel, stride, dilation, pad, count):
+def _seen(size, kernel, stride, dilation, count, pad):
     """The pixels of an axis that each window sees, as ranges."""
     for i in range(count):
         start = i * stride - pad
@@ -43,9 +42,8 @@ def _seen(size, kernel, stride, dilation, pad, count):
 
 def _axes(window, h, w):
     """For rows and for columns: the distinct ranges of pixels, the number of each window's range, its divisors."""
-    kernel, stride, dilation, begin, end, counts = (window[i : i + 2] for i in range(0, 12, 2))
-    for size, k, s, d, before, after, count in zip((h, w), kernel, stride, dilation, begin, end, counts, strict=True):
-        seen = list(_seen(size, k, s, d, before, count))
+    for size, k, s, d, count, before, after in window.axes(h, w):
+        seen = list(_seen(size, k, s, d, count, before))
         numbers = {}
         which = np.array([numbers.setdefault((r.start, len(r)), len(numbers)) for r in seen])
         ranges = [slice(start, start + (length - 1) * d + 1, d if length > 1 else 1) for start, length in numbers]

@@ -1,4 +1,4 @@
-"""Planes of a few pixels, many of them, which are pooled one to a lane: the bits of every other form."""
+"""Planes with short rows, pooled one plane, or one band of rows, to a lane: the bits of every other form."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ import npkernels as nk
 from npkernels import reference
 
 SHAPES = [(200, 1, 2, 2), (3, 70, 3, 3), (1, 500, 1, 8), (40, 2, 8, 7), (1, 64, 5, 1), (70, 1, 1, 1)]
+SHAPES += [(1, 2, 300, 5), (1, 1, 700, 2), (1, 20, 90, 3), (17, 1, 40, 8)]  # bands of rows
 WINDOWS = [  # kernel, stride, padding
     (1, 1, 0),
     (2, 2, 0),
@@ -15,6 +16,8 @@ WINDOWS = [  # kernel, stride, padding
     ((3, 2), (1, 3), (1, 1)),
     ((1, 5), (2, 3), (0, 2)),
     ((3, 3), (4, 3), (1, 1)),
+    ((2, 1), (5, 4), (1, 0)),
+    ((4, 2), (3, 3), (2, 1)),
 ]
 
 
