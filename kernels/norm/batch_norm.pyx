@@ -15,23 +15,27 @@ from npkernels._kernels.batch_columns cimport SAMPLES, finish_columns, map_colum
 from npkernels._kernels.batch_sums cimport Norm, finish, scaled_run, set_terms, sum_block, take_anew
 from npkernels._kernels.channels cimport BLOCK, RUN, SMALL, Channels, block_start, read, set_blocks, set_channels
 from npkernels._kernels.primitives cimport norm_pair
-from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
-from npkernels._kernels.scalars cimport put, real_at, round_to_line
+from npkernels._kernels.runtime cimport (
+    primitives_for, slot_of, team_begin, team_end, team_run, threads_for, work_of, worth_streaming,
+)
+from npkernels._kernels.scalars cimport ceil_div, put, real_at, round_to_line
 from npkernels._kernels.units cimport large_unit, largest_mean
 
 cnp.import_array()
 
 cdef enum:
-    TASK = 1 << 15           # elements that a task takes at least
     FUSED_MOST = 1 << 19     # bytes of x in the channels that a task takes through both passes
     FUSED_BYTES = 1 << 20    # of x, dy and what is written, if it takes several
     FUSED_RUN = 1 << 11      # bytes of x that lie together: shorter runs are better read in the order of memory, twice
+    FLOPS = 8                # of an element in a pass
+    FINISH = 64              # nanoseconds that the sums of a channel take, and
+    FINISH_BLOCK = 4         # for each of its blocks
     TERMS = 4                # numbers that the map has for each channel
     STRIP = 1 << 10          # the most channels of a strip, and
     STRIP_BYTES = 1 << 19    # of x, dy and what is written in it
 
 
-cdef void begin(Norm* v, cnp.ndarray x, cnp.ndarray y) noexcept:
+cdef void begin_norm(Norm* v, cnp.ndarray x, cnp.ndarray y) noexcept:
     v.table = primitives_for(cnp.PyArray_TYPE(x))
     set_blocks(&v.blocks, v.table, x)
     set_channels(&v.blocks, &v.x, x)
@@ -61,14 +65,14 @@ cdef void map_rows(const Norm* v, Py_ssize_t sample, Py_ssize_t channel, Py_ssiz
 
 
 cdef inline Py_ssize_t group_count(const Norm* v) noexcept nogil:
-    return (v.blocks.c + v.blocks.group - 1) // v.blocks.group
+    return ceil_div(v.blocks.c, v.blocks.group)
 
 
 cdef void fused_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # Both passes over groups of channels.
     cdef Norm own = (<const Norm*>context)[0]
     cdef Norm* v = &own
-    cdef char* buffer = v.scratch + <size_t>slot * v.scratch_bytes
+    cdef char* buffer = slot_of(&v.team, slot)
     cdef Py_ssize_t task, block, channel, channels, start
     for task in range(first, last):
         channel = task * v.fused
@@ -99,7 +103,7 @@ cdef inline Py_ssize_t block_of(const Norm* v, Py_ssize_t task, Py_ssize_t* chan
 cdef void sum_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # Blocks of groups of channels.
     cdef const Norm* v = <const Norm*>context
-    cdef char* buffer = v.scratch + <size_t>slot * v.scratch_bytes
+    cdef char* buffer = slot_of(&v.team, slot)
     cdef Py_ssize_t task, channel, block
     for task in range(first, last):
         block = block_of(v, task, &channel)
@@ -111,7 +115,7 @@ cdef void sum_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) 
 
 cdef void finish_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Norm* v = <const Norm*>context
-    finish(v, first, last, v.scratch + <size_t>slot * v.scratch_bytes)
+    finish(v, first, last, slot_of(&v.team, slot))
 
 
 cdef const char* row_of(const Norm* v, const Channels* a, Py_ssize_t sample, char* buffer) noexcept nogil:
@@ -157,7 +161,7 @@ cdef void map_planes(const Norm* v, Py_ssize_t sample, char* buffer) noexcept no
 cdef void map_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # Samples of small planes; parts of large ones, (n, groups, parts).
     cdef const Norm* v = <const Norm*>context
-    cdef char* buffer = v.scratch + <size_t>slot * v.scratch_bytes
+    cdef char* buffer = slot_of(&v.team, slot)
     cdef Py_ssize_t task, channel, block, start
     if v.blocks.s == 1:
         map_samples(v, first, last, buffer)
@@ -170,12 +174,6 @@ cdef void map_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) 
             map_rows(v, block // v.blocks.parts, channel, min(v.blocks.group, v.blocks.c - channel), start % v.blocks.s,
                      block_start(&v.blocks, block + 1) - start, buffer)
     v.table.fence()
-
-
-cdef void share(const Norm* v, void (*task)(void*, Py_ssize_t, Py_ssize_t, int) noexcept nogil, Py_ssize_t tasks,
-                int threads) noexcept nogil:
-    cdef Py_ssize_t each = v.blocks.n * v.blocks.c * v.blocks.s // tasks + 1
-    parallel_for(task, <void*>v, tasks, max(<Py_ssize_t>1, TASK // each), threads)
 
 
 cdef size_t memory_bytes(const Norm* v, bint sums) noexcept nogil:
@@ -197,7 +195,7 @@ cdef void set_memory(Norm* v, char* memory) noexcept nogil:
     v.gradient.slope, v.gradient.scale = v.terms + row, v.terms + 2 * row
 
 
-cdef int take_memory(Norm* v, int threads, bint sums) except -1 nogil:
+cdef int begin_team(Norm* v, bint sums) except -1 nogil:
     # Scratch of each thread; what channels need for all of them or, in strips, for each thread.
     cdef Py_ssize_t bytes = v.blocks.n * v.blocks.c * v.blocks.s * v.table.itemsize, elements
     cdef size_t held
@@ -206,29 +204,25 @@ cdef int take_memory(Norm* v, int threads, bint sums) except -1 nogil:
         elements = max(elements, (v.width + v.table.lanes) * v.blocks.n * v.blocks.s)
     elif v.blocks.s == 1:
         elements = max(elements, v.blocks.c)
-    v.scratch_bytes = <size_t>(2 * elements * v.table.itemsize + 127) & ~<size_t>127
+    v.scratch_bytes = 2 * round_to_line(<size_t>(elements * v.table.itemsize))
     v.pitch = <Py_ssize_t>round_to_line(<size_t>v.width)
-    v.memory_bytes = memory_bytes(v, sums)
-    held = v.memory_bytes * <size_t>(threads if v.strips else 1)
-    v.memory = <char*>workspace(held + v.scratch_bytes * <size_t>threads)
-    if v.memory == NULL:
-        raise MemoryError("no memory for the sums of batch normalisation")
-    v.scratch = v.memory + held
+    held = memory_bytes(v, sums)
+    team_begin(&v.team, 2 * v.work, v.blocks.n * v.blocks.c, 0 if v.strips else held, v.scratch_bytes + (held if v.strips else 0))
     if not v.strips:
-        set_memory(v, v.memory)
+        set_memory(v, v.team.shared)
     v.map.streamed = v.gradient.streamed = v.y != v.x.positions.data and worth_streaming(
         (3 if v.backward else 2) * bytes, v.y, bytes)
     return 0
 
 
-cdef void map_all(Norm* v, int threads) noexcept nogil:
-    if v.blocks.n * v.blocks.s > 0:
-        share(v, map_tasks, v.blocks.n if v.blocks.parts == 0 else v.blocks.n * group_count(v) * v.blocks.parts, threads)
+cdef void map_all(Norm* v) noexcept nogil:
+    team_run(&v.team, map_tasks, v, v.blocks.n if v.blocks.parts == 0 else v.blocks.n * group_count(v) * v.blocks.parts, v.work)
 
 
-cdef bint plan_fused(Norm* v, int threads) noexcept nogil:
+cdef bint choose_fused(Norm* v) noexcept nogil:
     # Whether tasks take channels through both passes while the cache holds them, so that memory is read once.
     cdef Py_ssize_t channel = v.blocks.n * v.blocks.s * v.table.itemsize, fused = v.blocks.group
+    cdef int threads = v.team.threads
     v.fused = 0
     if v.blocks.parts == 0 or fused * channel > FUSED_MOST:
         return False
@@ -256,7 +250,7 @@ cdef void find_lost(Norm* v, char* buffer) noexcept nogil:
             v.gradient.mean, v.scaled = means, True
 
 
-cdef void plan_strips(Norm* v, int threads) noexcept nogil:
+cdef void choose_strips(Norm* v, int threads) noexcept nogil:
     # Whether channels have few positions, which depends on the shape alone; how many a task takes.
     cdef Py_ssize_t positions = v.blocks.n * v.blocks.s, lanes = v.table.lanes, most
     v.strips = v.blocks.s < SMALL and 0 < positions <= RUN
@@ -269,13 +263,13 @@ cdef void plan_strips(Norm* v, int threads) noexcept nogil:
 cdef void strip_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # Both passes over strips of channels.
     cdef const Norm* v = <const Norm*>context
-    cdef char* buffer = v.scratch + <size_t>slot * v.scratch_bytes
+    cdef char* buffer = slot_of(&v.team, slot)
     cdef Norm own
     cdef norm_pair rows
     cdef Py_ssize_t task, sample
     for task in range(first, last):
         own = strip_of(v, task * v.width, min(v.width, v.blocks.c - task * v.width))
-        set_memory(&own, v.memory + <size_t>slot * v.memory_bytes)
+        set_memory(&own, buffer + v.scratch_bytes)
         if v.backward:
             find_lost(&own, buffer)
         if v.given:
@@ -293,19 +287,18 @@ cdef void strip_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot
     v.table.fence()
 
 
-cdef void sum_and_map(Norm* v, int threads) noexcept nogil:
+cdef void sum_and_map(Norm* v) noexcept nogil:
     cdef Py_ssize_t channel
     if v.backward:
-        find_lost(v, v.scratch)
-    if plan_fused(v, threads):
-        share(v, fused_tasks, (v.blocks.c + v.fused - 1) // v.fused, threads)
+        find_lost(v, slot_of(&v.team, 0))
+    if choose_fused(v):
+        team_run(&v.team, fused_tasks, v, ceil_div(v.blocks.c, v.fused), 2 * v.work)
         return
-    if v.blocks.count > 0:
-        share(v, sum_tasks, group_count(v) * v.blocks.count, threads)
-    parallel_for(finish_tasks, v, v.blocks.c, 256, threads)
+    team_run(&v.team, sum_tasks, v, group_count(v) * v.blocks.count, v.work)
+    team_run(&v.team, finish_tasks, v, v.blocks.c, <double>v.blocks.c * (FINISH + FINISH_BLOCK * v.blocks.count))
     for channel in range(v.blocks.c):
         v.scaled |= v.units[2 * channel] != 1
-    map_all(v, threads)
+    map_all(v)
 
 
 cdef void set_given(Norm* v) noexcept nogil:
@@ -320,20 +313,21 @@ cdef void set_given(Norm* v) noexcept nogil:
         set_terms(v, channel, mean * unit, real_at(v.table, v.variance, channel) * unit * unit)
 
 
-cdef int run(Norm* v) except -1 nogil:
-    cdef int threads = num_threads() if v.blocks.n * v.blocks.c * v.blocks.s > TASK else 1
+cdef int normalise(Norm* v) except -1 nogil:
+    cdef double elements = <double>v.blocks.n * v.blocks.c * v.blocks.s
     if v.blocks.c == 0:
         return 0
-    plan_strips(v, threads)
-    take_memory(v, threads, v.strips or not v.given)
+    v.work = work_of(v.table, FLOPS * elements, (3 if v.backward else 2) * elements * v.table.itemsize)
+    choose_strips(v, threads_for(2 * v.work, v.blocks.c))
+    begin_team(v, v.strips or not v.given)
     if v.strips:
-        share(v, strip_tasks, (v.blocks.c + v.width - 1) // v.width, threads)
+        team_run(&v.team, strip_tasks, v, ceil_div(v.blocks.c, v.width), 2 * v.work)
     elif v.given:
         set_given(v)
-        map_all(v, threads)
+        map_all(v)
     else:
-        sum_and_map(v, threads)
-    workspace_done()
+        sum_and_map(v)
+    team_end()
     return 0
 
 
@@ -347,11 +341,11 @@ def forward(
     cnp.ndarray variance,      # OUT (c,), C-contiguous
 ):
     cdef Norm v
-    begin(&v, x, y)
+    begin_norm(&v, x, y)
     v.gamma, v.beta, v.eps = <const char*>cnp.PyArray_DATA(gamma), <const char*>cnp.PyArray_DATA(beta), eps
     v.mean, v.variance = <char*>cnp.PyArray_DATA(mean), <char*>cnp.PyArray_DATA(variance)
     with nogil:
-        run(&v)
+        normalise(&v)
 
 
 def inference(
@@ -364,12 +358,12 @@ def inference(
     cnp.ndarray y,             # OUT shape of x, C-contiguous; may be x
 ):
     cdef Norm v
-    begin(&v, x, y)
+    begin_norm(&v, x, y)
     v.gamma, v.beta, v.eps = <const char*>cnp.PyArray_DATA(gamma), <const char*>cnp.PyArray_DATA(beta), eps
     v.mean, v.variance = <char*>cnp.PyArray_DATA(mean), <char*>cnp.PyArray_DATA(variance)
     v.given = True
     with nogil:
-        run(&v)
+        normalise(&v)
 
 
 def backward(
@@ -384,11 +378,11 @@ def backward(
     cnp.ndarray dbeta,         # OUT (c,), C-contiguous
 ):
     cdef Norm v
-    begin(&v, x, dx)
+    begin_norm(&v, x, dx)
     set_channels(&v.blocks, &v.dy, dy)
     v.backward = True
     v.gamma, v.eps = <const char*>cnp.PyArray_DATA(gamma), eps
     v.mean, v.variance = <char*>cnp.PyArray_DATA(mean), <char*>cnp.PyArray_DATA(variance)
     v.dgamma, v.dbeta = <char*>cnp.PyArray_DATA(dgamma), <char*>cnp.PyArray_DATA(dbeta)
     with nogil:
-        run(&v)
+        normalise(&v)

@@ -7,6 +7,7 @@ from libc.math cimport sqrt
 
 from npkernels._kernels.channels cimport Blocks, Channels, block_start, read, read_planes
 from npkernels._kernels.primitives cimport norm_gradient_terms, norm_terms, primitives
+from npkernels._kernels.runtime cimport Team
 from npkernels._kernels.scalars cimport put, real_at
 from npkernels._kernels.units cimport root_in, scale_to, unit_for
 
@@ -36,10 +37,9 @@ cdef struct Norm:
     norm_terms map
     norm_gradient_terms gradient
     bint strips              # tasks take `width` channels (batch_columns.pxd), with memory of their own
-    char* memory
-    size_t memory_bytes
-    char* scratch            # for each thread, two halves for x and dy
-    size_t scratch_bytes
+    double work              # of a pass
+    Team team                # a thread has two halves for x and dy, and for strips sums and terms behind them
+    size_t scratch_bytes     # of both halves
 
 
 cdef inline const char* scaled_run(const Norm* v, Py_ssize_t channel, Py_ssize_t first, Py_ssize_t count,

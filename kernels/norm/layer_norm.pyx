@@ -10,7 +10,7 @@ cimport numpy as cnp
 
 from npkernels._kernels.layout cimport MOST_AXES, read_strides
 from npkernels._kernels.primitives cimport primitives, strided
-from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done
+from npkernels._kernels.runtime cimport Team, primitives_for, slot_of, team_begin, team_end, team_run, work_of
 from npkernels._kernels.scalars cimport put, real_at, round_to_line
 from npkernels._kernels.strided cimport merge_axes, offset_of
 from npkernels._kernels.units cimport large_unit, root_in, scale_to, unit_for
@@ -21,7 +21,8 @@ cdef enum:
     BLOCK = 4096             # elements whose sum is taken in the number type
     SHORT_ROWS = 64          # rows whose dgamma and dbeta are
     MOST_BLOCKS = 64         # of rows
-    TASK = 1 << 14           # elements that a task takes at least
+    FLOPS = 16               # of an element
+    BLOCK_ELEMENTS = 1 << 14    # of a block of rows, at least
     SUM_ELEMENTS = 1 << 22   # that the sums of all blocks of rows may hold
 
 cdef struct Rows:
@@ -40,8 +41,9 @@ cdef struct Norm:
     double eps
     char* y                  # (rows, d), C-contiguous
     double* sums             # (blocks, 2, d): dgamma and dbeta of blocks of rows
-    char* scratch            # for each thread: rows of x and dy, sums of short blocks
     size_t row_bytes
+    double work
+    Team team                # a thread has rows of x and dy, and sums of short blocks
 
 
 cdef void set_rows(Rows* a, cnp.ndarray x) noexcept:
@@ -52,13 +54,14 @@ cdef void set_rows(Rows* a, cnp.ndarray x) noexcept:
     a.step = strides[last]
 
 
-cdef void begin(Norm* v, cnp.ndarray x, cnp.ndarray gamma, double eps, cnp.ndarray y, cnp.ndarray mean,
+cdef void begin_norm(Norm* v, cnp.ndarray x, cnp.ndarray gamma, double eps, cnp.ndarray y, cnp.ndarray mean,
                 cnp.ndarray variance) noexcept:
     v.table = primitives_for(cnp.PyArray_TYPE(x))
     v.rows, v.d, v.eps = cnp.PyArray_SIZE(mean), cnp.PyArray_DIMS(x)[cnp.PyArray_NDIM(x) - 1], eps
     set_rows(&v.x, x)
     v.gamma, v.y = <const char*>cnp.PyArray_DATA(gamma), <char*>cnp.PyArray_DATA(y)
     v.mean, v.variance = <char*>cnp.PyArray_DATA(mean), <char*>cnp.PyArray_DATA(variance)
+    v.work = work_of(v.table, <double>FLOPS * v.rows * v.d, <double>3 * v.rows * v.d * v.table.itemsize)
     v.row_bytes = round_to_line(<size_t>(v.d * v.table.itemsize))
 
 
@@ -94,7 +97,7 @@ cdef void forward_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slo
     cdef const Norm* v = <const Norm*>context
     cdef Py_ssize_t row
     cdef const char* x
-    cdef char* buffer = v.scratch + <size_t>slot * v.row_bytes
+    cdef char* buffer = slot_of(&v.team, slot)
     cdef double mean, variance, unit
     for row in range(first, last):
         x = row_of(v, &v.x, row, buffer)
@@ -121,18 +124,14 @@ def forward(
     cnp.ndarray variance,      # OUT (...), C-contiguous
 ):
     cdef Norm v
-    cdef int threads
-    begin(&v, x, gamma, eps, y, mean, variance)
+    begin_norm(&v, x, gamma, eps, y, mean, variance)
     v.beta = <const char*>cnp.PyArray_DATA(beta)
     if v.rows == 0 or v.d == 0:
         return
-    threads = num_threads() if v.rows * v.d > TASK else 1
-    v.scratch = <char*>workspace(v.row_bytes * <size_t>threads)
-    if v.scratch == NULL:
-        raise MemoryError("no memory for the rows of layer normalisation")
     with nogil:
-        parallel_for(forward_rows, &v, v.rows, max(<Py_ssize_t>1, TASK // v.d), threads)
-    workspace_done()
+        team_begin(&v.team, v.work, v.rows, 0, v.row_bytes)
+        team_run(&v.team, forward_rows, &v, v.rows, v.work)
+        team_end()
 
 
 cdef void backward_row(const Norm* v, Py_ssize_t row, char* buffer, char* dgamma, char* dbeta) noexcept nogil:
@@ -163,7 +162,7 @@ cdef void backward_row(const Norm* v, Py_ssize_t row, char* buffer, char* dgamma
 
 cdef void backward_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Norm* v = <const Norm*>context
-    cdef char* buffer = v.scratch + 4 * <size_t>slot * v.row_bytes
+    cdef char* buffer = slot_of(&v.team, slot)
     cdef char* dgamma = buffer + 2 * v.row_bytes
     cdef double* sums
     cdef Py_ssize_t block, row, start, end
@@ -182,7 +181,7 @@ cdef void backward_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int 
 
 cdef Py_ssize_t block_count(Py_ssize_t rows, Py_ssize_t d) noexcept nogil:
     # Enough for the threads of most machines, each worth a task, and no more memory than a fraction of the operands.
-    cdef Py_ssize_t count = min(rows, min(<Py_ssize_t>MOST_BLOCKS, rows * d // TASK))
+    cdef Py_ssize_t count = min(rows, min(<Py_ssize_t>MOST_BLOCKS, rows * d // BLOCK_ELEMENTS))
     return max(<Py_ssize_t>1, min(count, SUM_ELEMENTS // d))
 
 
@@ -198,28 +197,22 @@ def backward(
     cnp.ndarray dbeta,         # OUT (d,), C-contiguous
 ):
     cdef Norm v
-    cdef int threads
     cdef Py_ssize_t i, block
     cdef char* to_gamma = <char*>cnp.PyArray_DATA(dgamma)
     cdef char* to_beta = <char*>cnp.PyArray_DATA(dbeta)
-    cdef size_t sums
-    begin(&v, x, gamma, eps, dx, mean, variance)
+    begin_norm(&v, x, gamma, eps, dx, mean, variance)
     set_rows(&v.dy, dy)
     if v.d == 0:
         return
     v.blocks = block_count(v.rows, v.d) if v.rows > 0 else 0
-    threads = num_threads() if v.blocks > 1 else 1
-    sums = <size_t>(v.blocks * 2 * v.d) * sizeof(double)
-    v.sums = <double*>workspace(sums + 4 * v.row_bytes * <size_t>threads)
-    if v.sums == NULL:
-        raise MemoryError("no memory for the sums of layer normalisation")
-    v.scratch = <char*>v.sums + sums
     with nogil:
-        parallel_for(backward_blocks, &v, v.blocks, 1, threads)
+        team_begin(&v.team, v.work, v.blocks, <size_t>(v.blocks * 2 * v.d) * sizeof(double), 4 * v.row_bytes)
+        v.sums = <double*>v.team.shared
+        team_run(&v.team, backward_blocks, &v, v.blocks, v.work)
         for block in range(1, v.blocks):
             for i in range(2 * v.d):
                 v.sums[i] += v.sums[2 * block * v.d + i]
         for i in range(v.d):
             put(v.table, to_gamma, i, v.sums[i] if v.blocks > 0 else 0)
             put(v.table, to_beta, i, v.sums[v.d + i] if v.blocks > 0 else 0)
-    workspace_done()
+        team_end()
