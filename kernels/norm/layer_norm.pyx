@@ -1,8 +1,11 @@
 """Layer normalisation: each row of the last axis by its own moments, and the gradient.
 
 A row is read in place where it is contiguous, and else gathered. Long rows have the moments of blocks, put together in
-order; dgamma and dbeta sum blocks of rows, each in double precision over short sums. All blocks depend on the shape
-alone.
+order; dgamma and dbeta sum blocks of rows, and these in double precision. All blocks depend on the shape alone.
+
+    rows  | block 0 | dgamma, dbeta of the block, in the number type where it has few rows,
+          | block 1 | else in double precision over sums of SHORT_ROWS
+          | ...     | then columns of all blocks together: a piece of dgamma or dbeta is a task
 """
 from libc.math cimport INFINITY
 from libc.string cimport memcmp, memset
@@ -11,7 +14,7 @@ cimport numpy as cnp
 from npkernels._kernels.layout cimport MOST_AXES, read_strides
 from npkernels._kernels.primitives cimport primitives, strided
 from npkernels._kernels.runtime cimport Team, primitives_for, slot_of, team_begin, team_end, team_run, work_of
-from npkernels._kernels.scalars cimport put, real_at, round_to_line
+from npkernels._kernels.scalars cimport ceil_div, put, real_at, round_to_line
 from npkernels._kernels.strided cimport merge_axes, offset_of
 from npkernels._kernels.units cimport large_unit, root_in, scale_to, unit_for
 
@@ -23,7 +26,8 @@ cdef enum:
     MOST_BLOCKS = 64         # of rows
     FLOPS = 16               # of an element
     BLOCK_ELEMENTS = 1 << 14    # of a block of rows, at least
-    SUM_ELEMENTS = 1 << 22   # that the sums of all blocks of rows may hold
+    LEAST_ROWS = 8           # of a block: the sums of fewer would be as much memory as the rows
+    PIECE = 512              # of dgamma and dbeta
 
 cdef struct Rows:
     # (rows, d): the rows by any strides
@@ -40,7 +44,11 @@ cdef struct Norm:
     char* variance
     double eps
     char* y                  # (rows, d), C-contiguous
-    double* sums             # (blocks, 2, d): dgamma and dbeta of blocks of rows
+    char* dgamma             # (d,)
+    char* dbeta
+    bint wide                # the sums of blocks are in double precision
+    char* sums               # (blocks, 2): dgamma and dbeta of blocks of rows, `sum_bytes` apart
+    size_t sum_bytes
     size_t row_bytes
     double work
     Team team                # a thread has rows of x and dy, and sums of short blocks
@@ -163,26 +171,68 @@ cdef void backward_row(const Norm* v, Py_ssize_t row, char* buffer, char* dgamma
 cdef void backward_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Norm* v = <const Norm*>context
     cdef char* buffer = slot_of(&v.team, slot)
-    cdef char* dgamma = buffer + 2 * v.row_bytes
-    cdef double* sums
+    cdef char* dgamma = v.dgamma
+    cdef char* dbeta = v.dbeta
+    cdef char* sums
     cdef Py_ssize_t block, row, start, end
     for block in range(first, last):
-        sums = v.sums + 2 * block * v.d
-        memset(sums, 0, 2 * <size_t>v.d * sizeof(double))
+        sums = v.sums + 2 * <size_t>block * v.sum_bytes
+        if v.wide:
+            memset(sums, 0, 2 * v.sum_bytes)
+        if v.wide or v.blocks > 1:           # else these are the results
+            dgamma = buffer + 2 * v.row_bytes if v.wide else sums
+            dbeta = dgamma + v.row_bytes
         start, end = block * v.rows // v.blocks, (block + 1) * v.rows // v.blocks
         while start < end:
-            memset(dgamma, 0, 2 * v.row_bytes)
+            memset(dgamma, 0, <size_t>(v.d * v.table.itemsize))
+            memset(dbeta, 0, <size_t>(v.d * v.table.itemsize))
             for row in range(start, min(start + SHORT_ROWS, end)):
-                backward_row(v, row, buffer, dgamma, dgamma + v.row_bytes)
-            v.table.rows.add_to_doubles(v.d, dgamma, sums)
-            v.table.rows.add_to_doubles(v.d, dgamma + v.row_bytes, sums + v.d)
+                backward_row(v, row, buffer, dgamma, dbeta)
+            if v.wide:
+                v.table.rows.add_to_doubles(v.d, dgamma, <double*>sums)
+                v.table.rows.add_to_doubles(v.d, dbeta, <double*>(sums + v.sum_bytes))
             start += SHORT_ROWS
 
 
+cdef void add_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # Pieces of dgamma and of dbeta in turn.
+    cdef const Norm* v = <const Norm*>context
+    cdef double totals[PIECE]
+    cdef const char* sums
+    cdef Py_ssize_t task, start, count, block, i
+    for task in range(first, last):
+        start = task // 2 * PIECE
+        count = min(v.d - start, <Py_ssize_t>PIECE)
+        memset(totals, 0, sizeof(totals))
+        for block in range(v.blocks):
+            sums = v.sums + <size_t>(2 * block + task % 2) * v.sum_bytes
+            if v.wide:
+                for i in range(count):
+                    totals[i] += (<const double*>sums)[start + i]
+            else:
+                v.table.rows.add_to_doubles(count, sums + start * v.table.itemsize, totals)
+        v.table.rows.narrow(count, totals, (v.dbeta if task % 2 else v.dgamma) + start * v.table.itemsize)
+
+
 cdef Py_ssize_t block_count(Py_ssize_t rows, Py_ssize_t d) noexcept nogil:
-    # Enough for the threads of most machines, each worth a task, and no more memory than a fraction of the operands.
-    cdef Py_ssize_t count = min(rows, min(<Py_ssize_t>MOST_BLOCKS, rows * d // BLOCK_ELEMENTS))
-    return max(<Py_ssize_t>1, min(count, SUM_ELEMENTS // d))
+    # Enough for the threads of most machines, each worth a task.
+    cdef Py_ssize_t count = min(rows // LEAST_ROWS, min(<Py_ssize_t>MOST_BLOCKS, rows * d // BLOCK_ELEMENTS))
+    return max(<Py_ssize_t>1, count) if rows > 0 else 0
+
+
+cdef int gradients(Norm* v) except -1 nogil:
+    cdef double work
+    v.blocks = block_count(v.rows, v.d)
+    v.wide = v.rows > v.blocks * SHORT_ROWS
+    v.sum_bytes = round_to_line(<size_t>v.d * sizeof(double)) if v.wide else v.row_bytes
+    team_begin(&v.team, v.work, v.blocks, 2 * <size_t>v.blocks * v.sum_bytes, (4 if v.wide else 2) * v.row_bytes)
+    v.sums = v.team.shared
+    team_run(&v.team, backward_blocks, v, v.blocks, v.work)
+    if v.blocks != 1 or v.wide:
+        work = work_of(v.table, 0, 4. * v.blocks * v.sum_bytes)
+        team_run(&v.team, add_blocks, v, 2 * ceil_div(v.d, PIECE), work)
+    team_end()
+    return 0
 
 
 def backward(
@@ -197,22 +247,10 @@ def backward(
     cnp.ndarray dbeta,         # OUT (d,), C-contiguous
 ):
     cdef Norm v
-    cdef Py_ssize_t i, block
-    cdef char* to_gamma = <char*>cnp.PyArray_DATA(dgamma)
-    cdef char* to_beta = <char*>cnp.PyArray_DATA(dbeta)
     begin_norm(&v, x, gamma, eps, dx, mean, variance)
     set_rows(&v.dy, dy)
+    v.dgamma, v.dbeta = <char*>cnp.PyArray_DATA(dgamma), <char*>cnp.PyArray_DATA(dbeta)
     if v.d == 0:
         return
-    v.blocks = block_count(v.rows, v.d) if v.rows > 0 else 0
     with nogil:
-        team_begin(&v.team, v.work, v.blocks, <size_t>(v.blocks * 2 * v.d) * sizeof(double), 4 * v.row_bytes)
-        v.sums = <double*>v.team.shared
-        team_run(&v.team, backward_blocks, &v, v.blocks, v.work)
-        for block in range(1, v.blocks):
-            for i in range(2 * v.d):
-                v.sums[i] += v.sums[2 * block * v.d + i]
-        for i in range(v.d):
-            put(v.table, to_gamma, i, v.sums[i] if v.blocks > 0 else 0)
-            put(v.table, to_beta, i, v.sums[v.d + i] if v.blocks > 0 else 0)
-        team_end()
+        gradients(&v)
