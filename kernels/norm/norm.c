@@ -132,8 +132,8 @@ typedef struct {
     vwide first, second;
 } column_sums;
 
-/* Adds to the sums of some vectors of columns, COLUMN_ROWS rows of all of them at a time: rows may lie pages apart, and whole
- * ones are read faster than a vector of each. */
+/* Adds to the sums of some vectors of columns, COLUMN_ROWS rows of all of them at a time: rows may lie pages apart, and
+ * several vectors of one are read before the next. */
 INLINE void visit_columns(visit_fn f, column_sums *sums, number share, ptrdiff_t channels, ptrdiff_t rows,
                           const norm_pair *from)
 {
