@@ -121,34 +121,26 @@ static void gradient_sums(ptrdiff_t planes, ptrdiff_t count, const real *dy, ptr
 
 /* ---- Columns: each lane is a channel ---------------------------------------------------------------------------- */
 
-enum {
-    COLUMN_ROWS = 64,    /* that are summed in the number type, 16 to a chain */
-    COLUMNS = 16 * LANES /* that are summed side by side */
-};
+enum { COLUMN_ROWS = 64 }; /* that are summed in the number type, 16 to a chain */
 
 typedef int64_t wide_mask __attribute__((vector_size(sizeof(vwide))));
 typedef struct {
-    vreal centre;
     vwide first, second;
 } column_sums;
 
-/* Adds to the sums of some vectors of columns, COLUMN_ROWS rows of all of them at a time: rows may lie pages apart, and
- * several vectors of one are read before the next. */
-INLINE void visit_columns(visit_fn f, column_sums *sums, number share, ptrdiff_t channels, ptrdiff_t rows,
-                          const norm_pair *from)
+/* The sums over one vector of columns. Rows may lie pages apart: what is beside them is fetched for the next vector. */
+INLINE column_sums visit_columns(visit_fn f, vreal centre, number share, ptrdiff_t rows, ptrdiff_t count, const real *x,
+                                 ptrdiff_t x_stride, const real *dy, ptrdiff_t dy_stride)
 {
+    column_sums total = {{0}, {0}};
     for (ptrdiff_t row = 0; row < rows; row += COLUMN_ROWS) {
-        const real *const x = plane_of(from->x, from->x_stride, row);
-        const real *const dy = plane_of(from->dy, from->dy_stride, row);
-        for (ptrdiff_t c = 0; c < channels; c += LANES) {
-            column_sums *const total = sums + c / LANES;
-            sums_state s = {.centre = total->centre, .share = share};
-            visit(f, &s, min_size(COLUMN_ROWS, rows - row), min_size(channels - c, LANES), x + c, from->x_stride,
-                  dy + c, from->dy_stride);
-            total->first += vwiden(chain_sum(s.first));
-            total->second += vwiden(chain_sum(s.second));
-        }
+        sums_state s = {.centre = centre, .share = share};
+        visit(f, &s, min_size(COLUMN_ROWS, rows - row), count, plane_of(x, x_stride, row), x_stride,
+              plane_of(dy, dy_stride, row), dy_stride);
+        total.first += vwiden(chain_sum(s.first));
+        total.second += vwiden(chain_sum(s.second));
     }
+    return total;
 }
 
 /* As `moments`; what is not finite becomes NaN. */
@@ -156,42 +148,28 @@ static void column_moments(ptrdiff_t channels, ptrdiff_t rows, const real *x, pt
                            double *variance)
 {
     const number share = (number)(1 / (double)rows);
-    for (ptrdiff_t first = 0; first < channels; first += COLUMNS) {
-        const ptrdiff_t count = min_size(channels - first, COLUMNS);
-        const norm_pair from = {.x = x + first, .dy = x + first, .x_stride = stride, .dy_stride = stride};
-        column_sums sums[COLUMNS / LANES] = {0};
-        for (ptrdiff_t c = 0; c < count; c += LANES)
-            sums[c / LANES].centre = load_some(from.x + c, count - c);
-        visit_columns(add_difference, sums, share, count, rows, &from);
-        for (ptrdiff_t c = 0; c < count; c += LANES) {
-            column_sums *const s = sums + c / LANES;
-            *s = (column_sums){.centre = s->centre + vnarrow(s->first)};
-        }
-        visit_columns(add_deviation, sums, share, count, rows, &from);
-        for (ptrdiff_t c = 0; c < count; c += LANES) {
-            const column_sums *const s = sums + c / LANES;
-            *(vwide_memory *)(mean + first + c) = vwiden(s->centre) + s->first;
-            const vwide spread = s->second - s->first * s->first; /* negative by rounding where all are nearly equal */
-            *(vwide_memory *)(variance + first + c) = (vwide)((wide_mask)spread & ~(wide_mask)(spread < 0));
-        }
+    for (ptrdiff_t c = 0; c < channels; c += LANES) {
+        const ptrdiff_t some = min_size(channels - c, LANES);
+        const vreal origin = load_some(x + c, some);
+        const vreal centre =
+            origin +
+            vnarrow(visit_columns(add_difference, origin, share, rows, some, x + c, stride, x + c, stride).first);
+        const column_sums s = visit_columns(add_deviation, centre, share, rows, some, x + c, stride, x + c, stride);
+        *(vwide_memory *)(mean + c) = vwiden(centre) + s.first;
+        const vwide spread = s.second - s.first * s.first; /* negative by rounding where all are nearly equal */
+        *(vwide_memory *)(variance + c) = (vwide)((wide_mask)spread & ~(wide_mask)(spread < 0));
     }
 }
 
 static void column_gradient_sums(ptrdiff_t channels, ptrdiff_t rows, const norm_pair *from, const real *mean,
                                  double *sum, double *product)
 {
-    for (ptrdiff_t first = 0; first < channels; first += COLUMNS) {
-        const ptrdiff_t count = min_size(channels - first, COLUMNS);
-        norm_pair some = *from;
-        some.x += first, some.dy += first;
-        column_sums sums[COLUMNS / LANES] = {0};
-        for (ptrdiff_t c = 0; c < count; c += LANES)
-            sums[c / LANES].centre = load_some(mean + first + c, count - c);
-        visit_columns(add_gradient, sums, 1, count, rows, &some);
-        for (ptrdiff_t c = 0; c < count; c += LANES) {
-            *(vwide_memory *)(sum + first + c) = sums[c / LANES].first;
-            *(vwide_memory *)(product + first + c) = sums[c / LANES].second;
-        }
+    for (ptrdiff_t c = 0; c < channels; c += LANES) {
+        const ptrdiff_t some = min_size(channels - c, LANES);
+        const column_sums s = visit_columns(add_gradient, load_some(mean + c, some), 1, rows, some, from->x + c,
+                                            from->x_stride, from->dy + c, from->dy_stride);
+        *(vwide_memory *)(sum + c) = s.first;
+        *(vwide_memory *)(product + c) = s.second;
     }
 }
 
