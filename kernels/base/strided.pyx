@@ -1,8 +1,8 @@
 """The walker under all elementwise kernels.
 
-The elements, in C order, are handed out in chunks. An operand that is C-contiguous is read and written where it lies; any
-other goes through a buffer of one chunk, which stays in the first-level cache. An element's result depends on nothing but
-its operands, so chunks and threads change no bits. A sum has a part for each chunk.
+The elements, in C order, are handed out in chunks. An operand whose elements lie side by side is read and written where it
+lies; any other goes through a buffer of one chunk, which stays in the first-level cache. An element's result depends on
+nothing but its operands, so chunks and threads change no bits. A sum has a part for each chunk.
 """
 cimport numpy as cnp
 
@@ -90,30 +90,44 @@ cdef void merge_array(strided* to, cnp.ndarray array) noexcept:
     merge_axes(to, <char*>cnp.PyArray_DATA(array), cnp.PyArray_NDIM(array), cnp.PyArray_DIMS(array), strides)
 
 
-cdef const char* elementwise_read(const Elementwise* e, int i, Py_ssize_t first, Py_ssize_t count, char* scratch) noexcept nogil:
+cdef inline char* place_of(const Elementwise* e, int i, Py_ssize_t first, Py_ssize_t count, char* scratch) noexcept nogil:
+    # Where elements lie side by side, or scratch.
+    cdef const strided* a = &e.arrays[i]
+    cdef Py_ssize_t run
     if e.contiguous[i]:
         return e.data[i] + first * e.table.itemsize
-    e.table.strided.gather(&e.arrays[i], first, count, scratch)
-    return scratch
+    run = a.shape[a.axes - 1]
+    if a.strides[a.axes - 1] != e.table.itemsize or first // run != (first + count - 1) // run:
+        return scratch
+    return <char*>a.data + offset_of(a, first)
+
+
+cdef const char* elementwise_read(const Elementwise* e, int i, Py_ssize_t first, Py_ssize_t count, char* scratch) noexcept nogil:
+    cdef const char* at = place_of(e, i, first, count, scratch)
+    if at == scratch:
+        e.table.strided.gather(&e.arrays[i], first, count, scratch)
+    return at
 
 
 cdef void run_pieces(const Elementwise* e, Py_ssize_t first, Py_ssize_t last, char* scratch) noexcept nogil:
     cdef Py_ssize_t size = e.table.itemsize, start = first, count
     cdef char* at[OPERANDS]
+    cdef char* own
     cdef int i
     while start < last:
         count = min(<Py_ssize_t>CHUNK, last - start)
         for i in range(e.operands):
+            own = scratch + i * CHUNK * size
             if e.uses[i] & READ:
-                at[i] = <char*>elementwise_read(e, i, start, count, scratch + i * CHUNK * size)
+                at[i] = <char*>elementwise_read(e, i, start, count, own)
             else:
-                at[i] = e.data[i] + start * size if e.contiguous[i] else scratch + i * CHUNK * size
+                at[i] = place_of(e, i, start, count, own)
         if e.sum == NULL:
             e.row(e, count, at)
         else:
             e.sums[start // CHUNK] = e.sum(e, count, at)
         for i in range(e.operands):
-            if not e.contiguous[i] and e.uses[i] & WRITE:
+            if at[i] == scratch + i * CHUNK * size and e.uses[i] & WRITE:
                 e.table.strided.scatter(&e.arrays[i], start, count, at[i])
         start += count
 

@@ -17,14 +17,14 @@ INLINE number sum_of_lanes(vreal v)
 static void mean_of_rows(ptrdiff_t k, ptrdiff_t d, const real *c, real *mean)
 {
     const number share = (number)(1.0 / (double)k);
-    for (ptrdiff_t p = 0; p < d; p += LANES) {
-        const ptrdiff_t count = min_size(d - p, LANES);
-        const vreal origin = vload_part(c + p, count);
-        vreal sum = {0};
-        for (ptrdiff_t j = 1; j < k; j++)
-            sum = vfma(vload_part(c + j * d + p, count) - origin, vsplat(share), sum);
-        vstore_part(mean + p, origin + sum, count);
-    }
+    memset(mean, 0, (size_t)d * sizeof(number));
+    for (ptrdiff_t j = 1; j < k; j++)
+        for (ptrdiff_t p = 0; p < d; p += LANES) {
+            const vreal difference = load_some(c + j * d + p, d - p) - load_some(c + p, d - p);
+            store_some(mean + p, vfma(difference, vsplat(share), load_some(mean + p, d - p)), d - p);
+        }
+    for (ptrdiff_t p = 0; p < d; p++)
+        mean[p] += c[p];
 }
 
 /* The largest |c - m| of a single feature, inf if one overflows; *finite: whether all centroids are. */
@@ -81,6 +81,24 @@ static void round_mean(ptrdiff_t d, real *mean, double deviation)
     }
 }
 
+/* A tile of centroids, feature by feature, and -|c|^2 / 2 of each. */
+INLINE void pack_tile(const int rows, ptrdiff_t d, const real *c, const real *low, const real *mean, number scale,
+                      real *packed, real *start)
+{
+    double norms[TILE_ROWS] = {0};
+    for (ptrdiff_t p = 0; p < d; p++) {
+        number values[TILE_ROWS];
+        for (int i = 0; i < rows; i++)
+            values[i] = (c[i * d + p] - mean[p] + (low ? low[i * d + p] : 0)) * scale;
+        for (int i = 0; i < rows; i++) {
+            packed[p * rows + i] = values[i];
+            norms[i] += (double)values[i] * (double)values[i];
+        }
+    }
+    for (int i = 0; i < rows; i++)
+        start[i] = (number)(-0.5 * norms[i]);
+}
+
 static int centre(ptrdiff_t k, ptrdiff_t d, const real *c, const real *low, real *mean, real *scale, real *packed,
                   real *start)
 {
@@ -103,16 +121,10 @@ static int centre(ptrdiff_t k, ptrdiff_t d, const real *c, const real *low, real
         round_mean(d, mean, ldexp(sqrt(norm / (double)d), exponent));
     for (ptrdiff_t q = 0; q < tile_count(k); q++) {
         const ptrdiff_t j = tile_start(k, q), rows = tile_start(k, q + 1) - j;
-        double norms[TILE_ROWS] = {0};
-        for (ptrdiff_t p = 0; p < d; p++)
-            for (ptrdiff_t i = 0; i < rows; i++) {
-                const ptrdiff_t place = (j + i) * d + p;
-                const number value = (c[place] - mean[p] + (low ? low[place] : 0)) * *scale;
-                packed[j * d + p * rows + i] = value;
-                norms[i] += (double)value * (double)value;
-            }
-        for (ptrdiff_t i = 0; i < rows; i++)
-            start[j + i] = (number)(-0.5 * norms[i]);
+        if (rows == TILE_ROWS && !low)
+            pack_tile(TILE_ROWS, d, c + j * d, NULL, mean, *scale, packed + j * d, start + j);
+        else
+            pack_tile((int)rows, d, c + j * d, low ? low + j * d : NULL, mean, *scale, packed + j * d, start + j);
     }
     return 1;
 }

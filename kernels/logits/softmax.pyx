@@ -22,6 +22,7 @@ cdef enum:
     ROW_CLASSES = 33         # from so many contiguous classes on, a sample fills vectors on its own
     MOST_LANES = 16
     ROW_FLOPS = 32           # of a class in a row
+    STREAMED_ROW = 1 << 11   # bytes of a row from which on it may be streamed: its ends, parts of vectors, cannot be
     BLOCK_FLOPS = 96          # and in a block, into which it is transposed and out of which again
 
 cdef struct Axis:
@@ -64,7 +65,8 @@ cdef void begin_softmax(Softmax* v, cnp.ndarray x) noexcept:
 cdef void set_result(Softmax* v, cnp.ndarray y) noexcept:
     cdef Py_ssize_t bytes = cnp.PyArray_NBYTES(y)
     set_axis(&v.result, y)
-    v.streamed = by_rows(v) and v.result.data != v.first.data and worth_streaming(2 * bytes, v.result.data, bytes)
+    v.streamed = (by_rows(v) and v.c * v.table.itemsize >= STREAMED_ROW and v.result.data != v.first.data and
+                  worth_streaming(2 * bytes, v.result.data, bytes))
 
 
 cdef inline bint by_rows(const Softmax* v) noexcept nogil:

@@ -15,325 +15,322 @@ from npkernels._kernels.batch_columns cimport SAMPLES, finish_columns, map_colum
 from npkernels._kernels.batch_sums cimport Norm, finish, scaled_run, set_terms, sum_block, take_anew
 from npkernels._kernels.channels cimport BLOCK, RUN, SMALL, Channels, block_start, read, set_blocks, set_channels
 from npkernels._kernels.primitives cimport norm_pair
-from npkernels._kernels.runtime cimport num_threads, parallel_for, primitives_for, workspace, workspace_done, worth_streaming
-from npkernels._kernels.scalars cimport put, real_at, round_to_line
+from npkernels._kernels.runtime cimport (
+    primitives_for, slot_of, team_begin, team_end, team_run, threads_for, work_of, worth_streaming,
+)
+from npkernels._kernels.scalars cimport ceil_div, put, real_at, round_to_line
 from npkernels._kernels.units cimport large_unit, largest_mean
 
 cnp.import_array()
 
 cdef enum:
-    TASK = 1 << 15           # elements that a task takes at least
     FUSED_MOST = 1 << 19     # bytes of x in the channels that a task takes through both passes
     FUSED_BYTES = 1 << 20    # of x, dy and what is written, if it takes several
     FUSED_RUN = 1 << 11      # bytes of x that lie together: shorter runs are better read in the order of memory, twice
+    FLOPS = 8                # of an element in a pass
+    FINISH = 64              # nanoseconds that the sums of a channel take, and
+    FINISH_BLOCK = 4         # for each of its blocks
     TERMS = 4                # numbers that the map has for each channel
     STRIP = 1 << 10          # the most channels of a strip, and
     STRIP_BYTES = 1 << 19    # of x, dy and what is written in it
 
 
-cdef void begin(Norm* v, cnp.ndarray x, cnp.ndarray y) noexcept:
-    v.table = primitives_for(cnp.PyArray_TYPE(x))
-    set_blocks(&v.blocks, v.table, x)
-    set_channels(&v.blocks, &v.x, x)
-    v.y, v.width, v.backward, v.given, v.scaled = <char*>cnp.PyArray_DATA(y), v.blocks.c, False, False, False
+cdef void begin_norm(Norm* norm, cnp.ndarray x, cnp.ndarray y) noexcept:
+    norm.table = primitives_for(cnp.PyArray_TYPE(x))
+    set_blocks(&norm.blocks, norm.table, x)
+    set_channels(&norm.blocks, &norm.x, x)
+    norm.y, norm.width, norm.backward, norm.given, norm.scaled = <char*>cnp.PyArray_DATA(y), norm.blocks.c, False, False, False
 
 
-cdef void map_rows(const Norm* v, Py_ssize_t sample, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t first,
+cdef void map_rows(const Norm* norm, Py_ssize_t sample, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t first,
                    Py_ssize_t count, char* buffer) noexcept nogil:
     # y[sample, channel .. channel + channels, first .. first + count]
-    cdef Py_ssize_t pitch, dy_pitch, size = v.table.itemsize, start = sample * v.blocks.s + first, i
-    cdef char* y = v.y + ((sample * v.blocks.c + channel) * v.blocks.s + first) * size
+    cdef Py_ssize_t pitch, dy_pitch, size = norm.table.itemsize, start = sample * norm.blocks.s + first, i
+    cdef char* y = norm.y + ((sample * norm.blocks.c + channel) * norm.blocks.s + first) * size
     cdef const char* x
     cdef const char* dy
-    if v.scaled and channels > 1:
+    if norm.scaled and channels > 1:
         for i in range(channels):
-            map_rows(v, sample, channel + i, 1, first, count, buffer)
+            map_rows(norm, sample, channel + i, 1, first, count, buffer)
         return
-    if v.scaled and v.units[2 * channel] != 1:
-        x, pitch = scaled_run(v, channel, start, count, buffer), 0
+    if norm.scaled and norm.units[2 * channel] != 1:
+        x, pitch = scaled_run(norm, channel, start, count, buffer), 0
     else:
-        x = read(&v.blocks, &v.x, channel, channels, start, count, buffer, &pitch)
-    if v.backward:
-        dy = read(&v.blocks, &v.dy, channel, channels, start, count, buffer + v.scratch_bytes // 2, &dy_pitch)
-        v.table.norm.gradient_rows(channels, count, dy, dy_pitch, x, pitch, &v.gradient, channel, y, v.blocks.s * size)
+        x = read(&norm.blocks, &norm.x, channel, channels, start, count, buffer, &pitch)
+    if norm.backward:
+        dy = read(&norm.blocks, &norm.dy, channel, channels, start, count, buffer + norm.scratch_bytes // 2, &dy_pitch)
+        norm.table.norm.gradient_rows(channels, count, dy, dy_pitch, x, pitch, &norm.gradient, channel, y, norm.blocks.s * size)
     else:
-        v.table.norm.rows(channels, count, x, pitch, &v.map, channel, y, v.blocks.s * size)
+        norm.table.norm.rows(channels, count, x, pitch, &norm.map, channel, y, norm.blocks.s * size)
 
 
-cdef inline Py_ssize_t group_count(const Norm* v) noexcept nogil:
-    return (v.blocks.c + v.blocks.group - 1) // v.blocks.group
+cdef inline Py_ssize_t group_count(const Norm* norm) noexcept nogil:
+    return ceil_div(norm.blocks.c, norm.blocks.group)
 
 
 cdef void fused_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # Both passes over groups of channels.
     cdef Norm own = (<const Norm*>context)[0]
-    cdef Norm* v = &own
-    cdef char* buffer = v.scratch + <size_t>slot * v.scratch_bytes
+    cdef Norm* norm = &own
+    cdef char* buffer = slot_of(&norm.team, slot)
     cdef Py_ssize_t task, block, channel, channels, start
     for task in range(first, last):
-        channel = task * v.fused
-        channels = min(v.fused, v.blocks.c - channel)
-        for block in range(v.blocks.count):
-            sum_block(v, channel, channels, block, buffer)
-        v.scaled = finish(v, channel, channel + channels, buffer) or (v.backward and v.scaled)
-        for block in range(v.blocks.count):
-            start = block_start(&v.blocks, block)
-            map_rows(v, block // v.blocks.parts, channel, channels, start % v.blocks.s,
-                     block_start(&v.blocks, block + 1) - start, buffer)
-    v.table.fence()
+        channel = task * norm.fused
+        channels = min(norm.fused, norm.blocks.c - channel)
+        for block in range(norm.blocks.count):
+            sum_block(norm, channel, channels, block, buffer)
+        norm.scaled = finish(norm, channel, channel + channels, buffer) or (norm.backward and norm.scaled)
+        for block in range(norm.blocks.count):
+            start = block_start(&norm.blocks, block)
+            map_rows(norm, block // norm.blocks.parts, channel, channels, start % norm.blocks.s,
+                     block_start(&norm.blocks, block + 1) - start, buffer)
+    norm.table.fence()
 
 
-cdef inline Py_ssize_t block_of(const Norm* v, Py_ssize_t task, Py_ssize_t* channel) noexcept nogil:
+cdef inline Py_ssize_t block_of(const Norm* norm, Py_ssize_t task, Py_ssize_t* channel) noexcept nogil:
     # Large planes in the order of memory, (n, groups, parts), and tiny ones, (blocks, groups), else (groups, blocks).
-    cdef Py_ssize_t groups = group_count(v)
-    if v.blocks.s < SMALL:
-        channel[0] = task % groups * v.blocks.group
+    cdef Py_ssize_t groups = group_count(norm)
+    if norm.blocks.s < SMALL:
+        channel[0] = task % groups * norm.blocks.group
         return task // groups
-    if v.blocks.parts == 0:
-        channel[0] = task // v.blocks.count * v.blocks.group
-        return task % v.blocks.count
-    channel[0] = task // v.blocks.parts % groups * v.blocks.group
-    return task // v.blocks.parts // groups * v.blocks.parts + task % v.blocks.parts
+    if norm.blocks.parts == 0:
+        channel[0] = task // norm.blocks.count * norm.blocks.group
+        return task % norm.blocks.count
+    channel[0] = task // norm.blocks.parts % groups * norm.blocks.group
+    return task // norm.blocks.parts // groups * norm.blocks.parts + task % norm.blocks.parts
 
 
 cdef void sum_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # Blocks of groups of channels.
-    cdef const Norm* v = <const Norm*>context
-    cdef char* buffer = v.scratch + <size_t>slot * v.scratch_bytes
+    cdef const Norm* norm = <const Norm*>context
+    cdef char* buffer = slot_of(&norm.team, slot)
     cdef Py_ssize_t task, channel, block
     for task in range(first, last):
-        block = block_of(v, task, &channel)
-        if v.blocks.s < SMALL:
-            sum_columns(v, channel, min(v.blocks.group, v.blocks.c - channel), block, buffer)
+        block = block_of(norm, task, &channel)
+        if norm.blocks.s < SMALL:
+            sum_columns(norm, channel, min(norm.blocks.group, norm.blocks.c - channel), block, buffer)
         else:
-            sum_block(v, channel, min(v.blocks.group, v.blocks.c - channel), block, buffer)
+            sum_block(norm, channel, min(norm.blocks.group, norm.blocks.c - channel), block, buffer)
 
 
 cdef void finish_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    cdef const Norm* v = <const Norm*>context
-    finish(v, first, last, v.scratch + <size_t>slot * v.scratch_bytes)
+    cdef const Norm* norm = <const Norm*>context
+    finish(norm, first, last, slot_of(&norm.team, slot))
 
 
-cdef const char* row_of(const Norm* v, const Channels* a, Py_ssize_t sample, char* buffer) noexcept nogil:
+cdef const char* row_of(const Norm* norm, const Channels* a, Py_ssize_t sample, char* buffer) noexcept nogil:
     # Row `sample` of channels that are one element each, in place where these lie side by side.
     cdef const char* at = a.positions.data + sample * a.step
-    if a.stride == v.table.itemsize:
+    if a.stride == norm.table.itemsize:
         return at
-    v.table.pack.rows(1, v.width, at, 0, a.stride, buffer)
+    norm.table.pack.rows(1, norm.width, at, 0, a.stride, buffer)
     return buffer
 
 
-cdef void map_samples(const Norm* v, Py_ssize_t first, Py_ssize_t last, char* buffer) noexcept nogil:
+cdef void map_samples(const Norm* norm, Py_ssize_t first, Py_ssize_t last, char* buffer) noexcept nogil:
     # y[first .. last] where a plane is one element: rows of channels, several while their terms are in registers.
-    cdef Py_ssize_t size = v.table.itemsize, pitch = v.blocks.c * size, rows = SAMPLES, channel
+    cdef Py_ssize_t size = norm.table.itemsize, pitch = norm.blocks.c * size, rows = SAMPLES, channel
     cdef norm_pair pair
-    cdef bint in_place = v.x.stride == size and not v.scaled and (not v.backward or v.dy.stride == size)
-    pair.x_stride, pair.dy_stride = v.x.step, v.dy.step
+    cdef bint in_place = norm.x.stride == size and not norm.scaled and (not norm.backward or norm.dy.stride == size)
+    pair.x_stride, pair.dy_stride = norm.x.step, norm.dy.step
     while first < last:
         rows = min(rows, last - first) if in_place else 1
-        pair.x = row_of(v, &v.x, first, buffer)
-        if v.scaled:
+        pair.x = row_of(norm, &norm.x, first, buffer)
+        if norm.scaled:
             if pair.x != buffer:
-                memcpy(buffer, pair.x, <size_t>(v.width * size))
+                memcpy(buffer, pair.x, <size_t>(norm.width * size))
             pair.x = buffer
-            for channel in range(v.width):
-                put(v.table, buffer, channel, real_at(v.table, buffer, channel) * v.units[2 * channel])
-        if v.backward:
-            pair.dy = row_of(v, &v.dy, first, buffer + v.scratch_bytes // 2)
-            v.table.norm.gradient_columns(v.width, rows, &pair, &v.gradient, v.y + first * pitch, pitch)
+            for channel in range(norm.width):
+                put(norm.table, buffer, channel, real_at(norm.table, buffer, channel) * norm.units[2 * channel])
+        if norm.backward:
+            pair.dy = row_of(norm, &norm.dy, first, buffer + norm.scratch_bytes // 2)
+            norm.table.norm.gradient_columns(norm.width, rows, &pair, &norm.gradient, norm.y + first * pitch, pitch)
         else:
-            v.table.norm.columns(v.width, rows, pair.x, pair.x_stride, &v.map, v.y + first * pitch, pitch)
+            norm.table.norm.columns(norm.width, rows, pair.x, pair.x_stride, &norm.map, norm.y + first * pitch, pitch)
         first += rows
 
 
-cdef void map_planes(const Norm* v, Py_ssize_t sample, char* buffer) noexcept nogil:
+cdef void map_planes(const Norm* norm, Py_ssize_t sample, char* buffer) noexcept nogil:
     # y[sample] where planes are small
-    cdef Py_ssize_t channel = 0, group = v.width if v.blocks.whole else v.blocks.group
-    while channel < v.width:
-        map_rows(v, sample, channel, min(group, v.width - channel), 0, v.blocks.s, buffer)
+    cdef Py_ssize_t channel = 0, group = norm.width if norm.blocks.whole else norm.blocks.group
+    while channel < norm.width:
+        map_rows(norm, sample, channel, min(group, norm.width - channel), 0, norm.blocks.s, buffer)
         channel += group
 
 
 cdef void map_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # Samples of small planes; parts of large ones, (n, groups, parts).
-    cdef const Norm* v = <const Norm*>context
-    cdef char* buffer = v.scratch + <size_t>slot * v.scratch_bytes
+    cdef const Norm* norm = <const Norm*>context
+    cdef char* buffer = slot_of(&norm.team, slot)
     cdef Py_ssize_t task, channel, block, start
-    if v.blocks.s == 1:
-        map_samples(v, first, last, buffer)
-    for task in range(first, last if v.blocks.s > 1 else first):
-        if v.blocks.parts == 0:
-            map_planes(v, task, buffer)
+    if norm.blocks.s == 1:
+        map_samples(norm, first, last, buffer)
+    for task in range(first, last if norm.blocks.s > 1 else first):
+        if norm.blocks.parts == 0:
+            map_planes(norm, task, buffer)
         else:
-            block = block_of(v, task, &channel)
-            start = block_start(&v.blocks, block)
-            map_rows(v, block // v.blocks.parts, channel, min(v.blocks.group, v.blocks.c - channel), start % v.blocks.s,
-                     block_start(&v.blocks, block + 1) - start, buffer)
-    v.table.fence()
+            block = block_of(norm, task, &channel)
+            start = block_start(&norm.blocks, block)
+            map_rows(norm, block // norm.blocks.parts, channel, min(norm.blocks.group, norm.blocks.c - channel),
+                     start % norm.blocks.s, block_start(&norm.blocks, block + 1) - start, buffer)
+    norm.table.fence()
 
 
-cdef void share(const Norm* v, void (*task)(void*, Py_ssize_t, Py_ssize_t, int) noexcept nogil, Py_ssize_t tasks,
-                int threads) noexcept nogil:
-    cdef Py_ssize_t each = v.blocks.n * v.blocks.c * v.blocks.s // tasks + 1
-    parallel_for(task, <void*>v, tasks, max(<Py_ssize_t>1, TASK // each), threads)
-
-
-cdef size_t memory_bytes(const Norm* v, bint sums) noexcept nogil:
+cdef size_t memory_bytes(const Norm* norm, bint sums) noexcept nogil:
     # Of terms, units and sums of `width` channels.
-    cdef size_t doubles = 2 + (2 * <size_t>v.blocks.count if sums else 0)
-    return <size_t>v.pitch * (<size_t>(TERMS * v.table.itemsize) + doubles * sizeof(double))
+    cdef size_t doubles = 2 + (2 * <size_t>norm.blocks.count if sums else 0)
+    return <size_t>norm.pitch * (<size_t>(TERMS * norm.table.itemsize) + doubles * sizeof(double))
 
 
-cdef void set_memory(Norm* v, char* memory) noexcept nogil:
-    cdef Py_ssize_t channel, row = v.width * v.table.itemsize
-    v.terms = memory
-    v.units = <double*>(v.terms + TERMS * v.pitch * v.table.itemsize)
-    for channel in range(v.width):
-        v.units[2 * channel] = 1
-    v.sums[0] = v.units + 2 * v.pitch
-    v.sums[1] = v.sums[0] + v.pitch * v.blocks.count
-    v.map.mean, v.map.rest, v.map.scale, v.map.shift = v.terms, v.terms + row, v.terms + 2 * row, v.terms + 3 * row
-    v.gradient.mean, v.gradient.offset = v.mean, v.terms
-    v.gradient.slope, v.gradient.scale = v.terms + row, v.terms + 2 * row
+cdef void set_memory(Norm* norm, char* memory) noexcept nogil:
+    cdef Py_ssize_t channel, row = norm.width * norm.table.itemsize
+    norm.terms = memory
+    norm.units = <double*>(norm.terms + TERMS * norm.pitch * norm.table.itemsize)
+    for channel in range(norm.width):
+        norm.units[2 * channel] = 1
+    norm.sums[0] = norm.units + 2 * norm.pitch
+    norm.sums[1] = norm.sums[0] + norm.pitch * norm.blocks.count
+    norm.map.mean, norm.map.rest = norm.terms, norm.terms + row
+    norm.map.scale, norm.map.shift = norm.terms + 2 * row, norm.terms + 3 * row
+    norm.gradient.mean, norm.gradient.offset = norm.mean, norm.terms
+    norm.gradient.slope, norm.gradient.scale = norm.terms + row, norm.terms + 2 * row
 
 
-cdef int take_memory(Norm* v, int threads, bint sums) except -1 nogil:
+cdef int begin_team(Norm* norm, bint sums) except -1 nogil:
     # Scratch of each thread; what channels need for all of them or, in strips, for each thread.
-    cdef Py_ssize_t bytes = v.blocks.n * v.blocks.c * v.blocks.s * v.table.itemsize, elements
+    cdef Py_ssize_t bytes = norm.blocks.n * norm.blocks.c * norm.blocks.s * norm.table.itemsize, elements
     cdef size_t held
-    elements = v.blocks.group * (<Py_ssize_t>(BLOCK if v.blocks.parts > 0 else RUN) + v.table.lanes)
-    if v.strips:
-        elements = max(elements, (v.width + v.table.lanes) * v.blocks.n * v.blocks.s)
-    elif v.blocks.s == 1:
-        elements = max(elements, v.blocks.c)
-    v.scratch_bytes = <size_t>(2 * elements * v.table.itemsize + 127) & ~<size_t>127
-    v.pitch = <Py_ssize_t>round_to_line(<size_t>v.width)
-    v.memory_bytes = memory_bytes(v, sums)
-    held = v.memory_bytes * <size_t>(threads if v.strips else 1)
-    v.memory = <char*>workspace(held + v.scratch_bytes * <size_t>threads)
-    if v.memory == NULL:
-        raise MemoryError("no memory for the sums of batch normalisation")
-    v.scratch = v.memory + held
-    if not v.strips:
-        set_memory(v, v.memory)
-    v.map.streamed = v.gradient.streamed = v.y != v.x.positions.data and worth_streaming(
-        (3 if v.backward else 2) * bytes, v.y, bytes)
+    elements = norm.blocks.group * (<Py_ssize_t>(BLOCK if norm.blocks.parts > 0 else RUN) + norm.table.lanes)
+    if norm.strips:
+        elements = max(elements, (norm.width + norm.table.lanes) * norm.blocks.n * norm.blocks.s)
+    elif norm.blocks.s == 1:
+        elements = max(elements, norm.blocks.c)
+    norm.scratch_bytes = 2 * round_to_line(<size_t>(elements * norm.table.itemsize))
+    norm.pitch = <Py_ssize_t>round_to_line(<size_t>norm.width)
+    held = memory_bytes(norm, sums)
+    team_begin(&norm.team, 2 * norm.work, norm.blocks.n * norm.blocks.c, 0 if norm.strips else held,
+               norm.scratch_bytes + (held if norm.strips else 0))
+    if not norm.strips:
+        set_memory(norm, norm.team.shared)
+    norm.map.streamed = norm.gradient.streamed = norm.y != norm.x.positions.data and worth_streaming(
+        (3 if norm.backward else 2) * bytes, norm.y, bytes)
     return 0
 
 
-cdef void map_all(Norm* v, int threads) noexcept nogil:
-    if v.blocks.n * v.blocks.s > 0:
-        share(v, map_tasks, v.blocks.n if v.blocks.parts == 0 else v.blocks.n * group_count(v) * v.blocks.parts, threads)
+cdef void map_all(Norm* norm) noexcept nogil:
+    team_run(&norm.team, map_tasks, norm, norm.blocks.n if norm.blocks.parts == 0
+             else norm.blocks.n * group_count(norm) * norm.blocks.parts, norm.work)
 
 
-cdef bint plan_fused(Norm* v, int threads) noexcept nogil:
+cdef bint choose_fused(Norm* norm) noexcept nogil:
     # Whether tasks take channels through both passes while the cache holds them, so that memory is read once.
-    cdef Py_ssize_t channel = v.blocks.n * v.blocks.s * v.table.itemsize, fused = v.blocks.group
-    v.fused = 0
-    if v.blocks.parts == 0 or fused * channel > FUSED_MOST:
+    cdef Py_ssize_t channel = norm.blocks.n * norm.blocks.s * norm.table.itemsize, fused = norm.blocks.group
+    cdef int threads = norm.team.threads
+    norm.fused = 0
+    if norm.blocks.parts == 0 or fused * channel > FUSED_MOST:
         return False
-    if v.blocks.group == 1 and v.blocks.whole:
-        fused = max(<Py_ssize_t>1, min(v.blocks.c // (4 * threads), FUSED_BYTES // ((3 if v.backward else 2) * channel)))
-    if fused * v.blocks.s * v.table.itemsize < FUSED_RUN or (v.blocks.c < 4 * threads * fused and threads > 1):
+    if norm.blocks.group == 1 and norm.blocks.whole:
+        fused = max(<Py_ssize_t>1, min(norm.blocks.c // (4 * threads), FUSED_BYTES // ((3 if norm.backward else 2) * channel)))
+    if fused * norm.blocks.s * norm.table.itemsize < FUSED_RUN or (norm.blocks.c < 4 * threads * fused and threads > 1):
         return False
-    v.fused = fused
+    norm.fused = fused
     return True
 
 
-cdef void find_lost(Norm* v, char* buffer) noexcept nogil:
+cdef void find_lost(Norm* norm, char* buffer) noexcept nogil:
     # Backward: a variance that is infinite left the dtype and is taken anew.
-    cdef Py_ssize_t channel, size = v.table.itemsize
-    cdef char* means = v.terms + 3 * v.width * size
+    cdef Py_ssize_t channel, size = norm.table.itemsize
+    cdef char* means = norm.terms + 3 * norm.width * size
     cdef double mean, variance
-    v.table.rows.maxima(1, v.width, v.variance, 0, buffer)
-    if isfinite(real_at(v.table, buffer, 0)):
+    norm.table.rows.maxima(1, norm.width, norm.variance, 0, buffer)
+    if isfinite(real_at(norm.table, buffer, 0)):
         return
-    for channel in range(v.width):
-        put(v.table, means, channel, real_at(v.table, v.mean, channel))
-        if real_at(v.table, v.variance, channel) == INFINITY and v.blocks.count > 0:
-            take_anew(v, channel, large_unit(v.table), &mean, &variance, buffer)
-            put(v.table, means, channel, mean)
-            v.gradient.mean, v.scaled = means, True
+    for channel in range(norm.width):
+        put(norm.table, means, channel, real_at(norm.table, norm.mean, channel))
+        if real_at(norm.table, norm.variance, channel) == INFINITY and norm.blocks.count > 0:
+            take_anew(norm, channel, large_unit(norm.table), &mean, &variance, buffer)
+            put(norm.table, means, channel, mean)
+            norm.gradient.mean, norm.scaled = means, True
 
 
-cdef void plan_strips(Norm* v, int threads) noexcept nogil:
+cdef void choose_strips(Norm* norm, int threads) noexcept nogil:
     # Whether channels have few positions, which depends on the shape alone; how many a task takes.
-    cdef Py_ssize_t positions = v.blocks.n * v.blocks.s, lanes = v.table.lanes, most
-    v.strips = v.blocks.s < SMALL and 0 < positions <= RUN
-    if v.strips:
-        most = STRIP_BYTES // ((3 if v.backward else 2) * positions * v.table.itemsize)
-        most = min(<Py_ssize_t>STRIP, most, v.blocks.c // (4 * threads))
-        v.width = min(v.blocks.c, (max(<Py_ssize_t>4, most // lanes) | 1) * lanes)   # rows of odd length fill all of a cache
+    cdef Py_ssize_t positions = norm.blocks.n * norm.blocks.s, lanes = norm.table.lanes, most
+    norm.strips = norm.blocks.s < SMALL and 0 < positions <= RUN
+    if norm.strips:
+        most = STRIP_BYTES // ((3 if norm.backward else 2) * positions * norm.table.itemsize)
+        most = min(<Py_ssize_t>STRIP, most, norm.blocks.c // (4 * threads))
+        norm.width = min(norm.blocks.c, (max(<Py_ssize_t>4, most // lanes) | 1) * lanes)   # odd rows fill all of a cache
 
 
 cdef void strip_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # Both passes over strips of channels.
-    cdef const Norm* v = <const Norm*>context
-    cdef char* buffer = v.scratch + <size_t>slot * v.scratch_bytes
+    cdef const Norm* norm = <const Norm*>context
+    cdef char* buffer = slot_of(&norm.team, slot)
     cdef Norm own
     cdef norm_pair rows
     cdef Py_ssize_t task, sample
     for task in range(first, last):
-        own = strip_of(v, task * v.width, min(v.width, v.blocks.c - task * v.width))
-        set_memory(&own, v.memory + <size_t>slot * v.memory_bytes)
-        if v.backward:
+        own = strip_of(norm, task * norm.width, min(norm.width, norm.blocks.c - task * norm.width))
+        set_memory(&own, buffer + norm.scratch_bytes)
+        if norm.backward:
             find_lost(&own, buffer)
-        if v.given:
+        if norm.given:
             take_given(&own)
         else:
             rows = sum_columns(&own, 0, own.width, 0, buffer)
         finish_columns(&own, buffer)
-        if v.blocks.s > 1:
-            for sample in range(v.blocks.n):
+        if norm.blocks.s > 1:
+            for sample in range(norm.blocks.n):
                 map_planes(&own, sample, buffer)
-        elif own.scaled or v.given:
-            map_samples(&own, 0, v.blocks.n, buffer)
+        elif own.scaled or norm.given:
+            map_samples(&own, 0, norm.blocks.n, buffer)
         else:
             map_columns(&own, &rows)
-    v.table.fence()
+    norm.table.fence()
 
 
-cdef void sum_and_map(Norm* v, int threads) noexcept nogil:
+cdef void sum_and_map(Norm* norm) noexcept nogil:
     cdef Py_ssize_t channel
-    if v.backward:
-        find_lost(v, v.scratch)
-    if plan_fused(v, threads):
-        share(v, fused_tasks, (v.blocks.c + v.fused - 1) // v.fused, threads)
+    if norm.backward:
+        find_lost(norm, slot_of(&norm.team, 0))
+    if choose_fused(norm):
+        team_run(&norm.team, fused_tasks, norm, ceil_div(norm.blocks.c, norm.fused), 2 * norm.work)
         return
-    if v.blocks.count > 0:
-        share(v, sum_tasks, group_count(v) * v.blocks.count, threads)
-    parallel_for(finish_tasks, v, v.blocks.c, 256, threads)
-    for channel in range(v.blocks.c):
-        v.scaled |= v.units[2 * channel] != 1
-    map_all(v, threads)
+    team_run(&norm.team, sum_tasks, norm, group_count(norm) * norm.blocks.count, norm.work)
+    team_run(&norm.team, finish_tasks, norm, norm.blocks.c, <double>norm.blocks.c * (FINISH + FINISH_BLOCK * norm.blocks.count))
+    for channel in range(norm.blocks.c):
+        norm.scaled |= norm.units[2 * channel] != 1
+    map_all(norm)
 
 
-cdef void set_given(Norm* v) noexcept nogil:
+cdef void set_given(Norm* norm) noexcept nogil:
     # The terms of a mean and a variance that are given.
-    cdef double mean, unit, largest = largest_mean(v.table)
+    cdef double mean, unit, largest = largest_mean(norm.table)
     cdef Py_ssize_t channel
-    for channel in range(v.blocks.c):
-        mean = real_at(v.table, v.mean, channel)
+    for channel in range(norm.blocks.c):
+        mean = real_at(norm.table, norm.mean, channel)
         if fabs(mean) > largest:
-            v.units[2 * channel], v.scaled = 0.25, True
-        unit = v.units[2 * channel]
-        set_terms(v, channel, mean * unit, real_at(v.table, v.variance, channel) * unit * unit)
+            norm.units[2 * channel], norm.scaled = 0.25, True
+        unit = norm.units[2 * channel]
+        set_terms(norm, channel, mean * unit, real_at(norm.table, norm.variance, channel) * unit * unit)
 
 
-cdef int run(Norm* v) except -1 nogil:
-    cdef int threads = num_threads() if v.blocks.n * v.blocks.c * v.blocks.s > TASK else 1
-    if v.blocks.c == 0:
+cdef int normalise(Norm* norm) except -1 nogil:
+    cdef double elements = <double>norm.blocks.n * norm.blocks.c * norm.blocks.s
+    if norm.blocks.c == 0:
         return 0
-    plan_strips(v, threads)
-    take_memory(v, threads, v.strips or not v.given)
-    if v.strips:
-        share(v, strip_tasks, (v.blocks.c + v.width - 1) // v.width, threads)
-    elif v.given:
-        set_given(v)
-        map_all(v, threads)
+    norm.work = work_of(norm.table, FLOPS * elements, (3 if norm.backward else 2) * elements * norm.table.itemsize)
+    choose_strips(norm, threads_for(2 * norm.work, norm.blocks.c))
+    begin_team(norm, norm.strips or not norm.given)
+    if norm.strips:
+        team_run(&norm.team, strip_tasks, norm, ceil_div(norm.blocks.c, norm.width), 2 * norm.work)
+    elif norm.given:
+        set_given(norm)
+        map_all(norm)
     else:
-        sum_and_map(v, threads)
-    workspace_done()
+        sum_and_map(norm)
+    team_end()
     return 0
 
 
@@ -346,12 +343,12 @@ def forward(
     cnp.ndarray mean,          # OUT (c,), C-contiguous
     cnp.ndarray variance,      # OUT (c,), C-contiguous
 ):
-    cdef Norm v
-    begin(&v, x, y)
-    v.gamma, v.beta, v.eps = <const char*>cnp.PyArray_DATA(gamma), <const char*>cnp.PyArray_DATA(beta), eps
-    v.mean, v.variance = <char*>cnp.PyArray_DATA(mean), <char*>cnp.PyArray_DATA(variance)
+    cdef Norm norm
+    begin_norm(&norm, x, y)
+    norm.gamma, norm.beta, norm.eps = <const char*>cnp.PyArray_DATA(gamma), <const char*>cnp.PyArray_DATA(beta), eps
+    norm.mean, norm.variance = <char*>cnp.PyArray_DATA(mean), <char*>cnp.PyArray_DATA(variance)
     with nogil:
-        run(&v)
+        normalise(&norm)
 
 
 def inference(
@@ -363,13 +360,13 @@ def inference(
     double eps,
     cnp.ndarray y,             # OUT shape of x, C-contiguous; may be x
 ):
-    cdef Norm v
-    begin(&v, x, y)
-    v.gamma, v.beta, v.eps = <const char*>cnp.PyArray_DATA(gamma), <const char*>cnp.PyArray_DATA(beta), eps
-    v.mean, v.variance = <char*>cnp.PyArray_DATA(mean), <char*>cnp.PyArray_DATA(variance)
-    v.given = True
+    cdef Norm norm
+    begin_norm(&norm, x, y)
+    norm.gamma, norm.beta, norm.eps = <const char*>cnp.PyArray_DATA(gamma), <const char*>cnp.PyArray_DATA(beta), eps
+    norm.mean, norm.variance = <char*>cnp.PyArray_DATA(mean), <char*>cnp.PyArray_DATA(variance)
+    norm.given = True
     with nogil:
-        run(&v)
+        normalise(&norm)
 
 
 def backward(
@@ -383,12 +380,12 @@ def backward(
     cnp.ndarray dgamma,        # OUT (c,), C-contiguous
     cnp.ndarray dbeta,         # OUT (c,), C-contiguous
 ):
-    cdef Norm v
-    begin(&v, x, dx)
-    set_channels(&v.blocks, &v.dy, dy)
-    v.backward = True
-    v.gamma, v.eps = <const char*>cnp.PyArray_DATA(gamma), eps
-    v.mean, v.variance = <char*>cnp.PyArray_DATA(mean), <char*>cnp.PyArray_DATA(variance)
-    v.dgamma, v.dbeta = <char*>cnp.PyArray_DATA(dgamma), <char*>cnp.PyArray_DATA(dbeta)
+    cdef Norm norm
+    begin_norm(&norm, x, dx)
+    set_channels(&norm.blocks, &norm.dy, dy)
+    norm.backward = True
+    norm.gamma, norm.eps = <const char*>cnp.PyArray_DATA(gamma), eps
+    norm.mean, norm.variance = <char*>cnp.PyArray_DATA(mean), <char*>cnp.PyArray_DATA(variance)
+    norm.dgamma, norm.dbeta = <char*>cnp.PyArray_DATA(dgamma), <char*>cnp.PyArray_DATA(dbeta)
     with nogil:
-        run(&v)
+        normalise(&norm)

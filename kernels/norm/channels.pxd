@@ -33,25 +33,25 @@ cdef struct Channels:
     bint whole               # planes are contiguous
 
 
-cdef inline void set_blocks(Blocks* v, const primitives* table, cnp.ndarray x) noexcept:
+cdef inline void set_blocks(Blocks* blocks, const primitives* table, cnp.ndarray x) noexcept:
     cdef int i
-    v.table = table
-    v.n, v.c, v.s = cnp.PyArray_DIMS(x)[0], cnp.PyArray_DIMS(x)[1], 1
+    blocks.table = table
+    blocks.n, blocks.c, blocks.s = cnp.PyArray_DIMS(x)[0], cnp.PyArray_DIMS(x)[1], 1
     for i in range(2, cnp.PyArray_NDIM(x)):
-        v.s *= cnp.PyArray_DIMS(x)[i]
-    v.parts, v.planes, v.whole = 0, 0, True
-    v.group = 5 * table.lanes if v.s < SMALL else 1      # rows of odd length use all of a cache
-    if v.s >= LARGE:
-        v.parts = (v.s + BLOCK - 1) // BLOCK
-        v.count = v.n * v.parts
-    elif v.s >= SMALL:
-        v.planes = RUN // v.s
-        v.count = (v.n + v.planes - 1) // v.planes
+        blocks.s *= cnp.PyArray_DIMS(x)[i]
+    blocks.parts, blocks.planes, blocks.whole = 0, 0, True
+    blocks.group = 5 * table.lanes if blocks.s < SMALL else 1      # rows of odd length use all of a cache
+    if blocks.s >= LARGE:
+        blocks.parts = (blocks.s + BLOCK - 1) // BLOCK
+        blocks.count = blocks.n * blocks.parts
+    elif blocks.s >= SMALL:
+        blocks.planes = RUN // blocks.s
+        blocks.count = (blocks.n + blocks.planes - 1) // blocks.planes
     else:
-        v.count = (v.n * v.s + RUN - 1) // RUN
+        blocks.count = (blocks.n * blocks.s + RUN - 1) // RUN
 
 
-cdef inline void set_channels(Blocks* v, Channels* a, cnp.ndarray x) noexcept:
+cdef inline void set_channels(Blocks* blocks, Channels* a, cnp.ndarray x) noexcept:
     cdef cnp.npy_intp shape[MOST_AXES]
     cdef cnp.npy_intp strides[MOST_AXES]
     cdef int i, axes = cnp.PyArray_NDIM(x) - 1
@@ -62,24 +62,24 @@ cdef inline void set_channels(Blocks* v, Channels* a, cnp.ndarray x) noexcept:
         strides[i] = strides[i + (i > 0)]
     merge_axes(&a.positions, <char*>cnp.PyArray_DATA(x), axes, shape, strides)
     a.step, a.run = a.positions.strides[a.positions.axes - 1], a.positions.shape[a.positions.axes - 1]
-    a.whole = v.s == 1 or (a.step == v.table.itemsize and v.s > 0 and a.run % v.s == 0)
-    v.whole = v.whole and a.whole
-    if v.s >= SMALL and a.stride == v.table.itemsize and a.step != v.table.itemsize:
-        v.group = v.table.lanes * (1 if v.parts > 0 else 4)
+    a.whole = blocks.s == 1 or (a.step == blocks.table.itemsize and blocks.s > 0 and a.run % blocks.s == 0)
+    blocks.whole = blocks.whole and a.whole
+    if blocks.s >= SMALL and a.stride == blocks.table.itemsize and a.step != blocks.table.itemsize:
+        blocks.group = blocks.table.lanes * (1 if blocks.parts > 0 else 4)
 
 
-cdef inline Py_ssize_t block_start(const Blocks* v, Py_ssize_t block) noexcept nogil:
+cdef inline Py_ssize_t block_start(const Blocks* blocks, Py_ssize_t block) noexcept nogil:
     # The first position of a block; that of block `blocks` is the number of positions.
-    if v.parts > 0:
-        return block // v.parts * v.s + block % v.parts * v.s // v.parts
-    return min(block * (v.planes * v.s if v.planes > 0 else <Py_ssize_t>RUN), v.n * v.s)
+    if blocks.parts > 0:
+        return block // blocks.parts * blocks.s + block % blocks.parts * blocks.s // blocks.parts
+    return min(block * (blocks.planes * blocks.s if blocks.planes > 0 else <Py_ssize_t>RUN), blocks.n * blocks.s)
 
 
-cdef inline const char* read(const Blocks* v, const Channels* a, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t first,
+cdef inline const char* read(const Blocks* blocks, const Channels* a, Py_ssize_t channel, Py_ssize_t channels, Py_ssize_t first,
                              Py_ssize_t count, char* buffer, Py_ssize_t* pitch) noexcept nogil:
     # Positions first .. first + count of some channels: a row for each channel, `pitch` bytes apart.
     cdef const char* at = a.positions.data + channel * a.stride
-    cdef Py_ssize_t size = v.table.itemsize, lanes = v.table.lanes, i
+    cdef Py_ssize_t size = blocks.table.itemsize, lanes = blocks.table.lanes, i
     cdef Py_ssize_t width = (count + lanes - 1) // lanes * lanes
     cdef strided one
     if first // a.run == (first + count - 1) // a.run:
@@ -88,21 +88,21 @@ cdef inline const char* read(const Blocks* v, const Channels* a, Py_ssize_t chan
         if a.step == size or count == 1:
             return at
         pitch[0] = width * size
-        v.table.pack.panel(channels, count, width, at, a.stride, a.step, buffer)
+        blocks.table.pack.panel(channels, count, width, at, a.stride, a.step, buffer)
         return buffer
     pitch[0] = width * size
     one = a.positions
     for i in range(channels):
         one.data = <char*>at + i * a.stride
-        v.table.strided.gather(&one, first, count, buffer + i * pitch[0])
+        blocks.table.strided.gather(&one, first, count, buffer + i * pitch[0])
     return buffer
 
 
-cdef inline const char* read_planes(const Blocks* v, const Channels* a, Py_ssize_t channel, Py_ssize_t channels,
+cdef inline const char* read_planes(const Blocks* blocks, const Channels* a, Py_ssize_t channel, Py_ssize_t channels,
                                     Py_ssize_t first, Py_ssize_t count, char* buffer, Py_ssize_t* pitch,
                                     Py_ssize_t* sample) noexcept nogil:
     # The same for a block; planes that are contiguous each are read in place, `sample` bytes apart.
-    if v.planes > 0 and a.whole:
+    if blocks.planes > 0 and a.whole:
         pitch[0], sample[0] = a.stride, a.sample
-        return a.positions.data + channel * a.stride + first // v.s * a.sample
-    return read(v, a, channel, channels, first, count, buffer, pitch)
+        return a.positions.data + channel * a.stride + first // blocks.s * a.sample
+    return read(blocks, a, channel, channels, first, count, buffer, pitch)
