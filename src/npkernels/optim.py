@@ -1,9 +1,17 @@
 """Steps of the optimisers, in place, and the clipping of gradients by their norm."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from . import _arguments as check
 from ._kernels import optim as _optim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ._typing import F, Flag, FloatArray, Function, Int, NDArray, Number
 
 SGD, MOMENTUM, ADAGRAD = _optim.SGD, _optim.MOMENTUM, _optim.ADAGRAD
 RMSPROP, ADAM, ADAMW = _optim.RMSPROP, _optim.ADAM, _optim.ADAMW
@@ -34,7 +42,7 @@ LR = "    lr : float\n        Length of the step, not negative."
 PENALTY = "Factor of the penalty ``weight_decay |p|^2 / 2``"
 
 
-def documented(*parameters, decay=PENALTY):
+def documented(*parameters: str, decay: str = PENALTY) -> Callable[[Function], Function]:
     """Completes a docstring with the sections that all steps share, behind its first paragraph."""
 
     def complete(function):
@@ -76,7 +84,7 @@ def _arrays(p, g, **state):
 
 
 @documented(LR)
-def sgd_step(p, g, *, lr, weight_decay=0.0):
+def sgd_step(p: NDArray[F], g: NDArray[F], *, lr: Number, weight_decay: Number = 0.0) -> None:
     """One step of stochastic gradient descent; changes `p` in place.
 
     Notes
@@ -105,7 +113,16 @@ def sgd_step(p, g, *, lr, weight_decay=0.0):
     factor("momentum", "The part of the velocity that survives a step, not negative."),
     "    nesterov : bool\n        Take the gradient one step ahead.",
 )
-def momentum_step(p, g, velocity, *, lr, momentum=0.9, nesterov=False, weight_decay=0.0):
+def momentum_step(
+    p: NDArray[F],
+    g: NDArray[F],
+    velocity: NDArray[F],
+    *,
+    lr: Number,
+    momentum: Number = 0.9,
+    nesterov: Flag = False,
+    weight_decay: Number = 0.0,
+) -> None:
     """One step of stochastic gradient descent with momentum; changes `p` and `velocity` in place.
 
     Notes
@@ -140,7 +157,9 @@ EPS = factor("eps", "Added to the root, not negative.")
 
 
 @documented(state("sum_sq", "Sum of the squared gradients."), LR, EPS)
-def adagrad_step(p, g, sum_sq, *, lr, eps=1e-10, weight_decay=0.0):
+def adagrad_step(
+    p: NDArray[F], g: NDArray[F], sum_sq: NDArray[F], *, lr: Number, eps: Number = 1e-10, weight_decay: Number = 0.0
+) -> None:
     """One step of Adagrad; changes `p` and `sum_sq` in place.
 
     Notes
@@ -176,7 +195,16 @@ def adagrad_step(p, g, sum_sq, *, lr, eps=1e-10, weight_decay=0.0):
     factor("alpha", "The part of the mean that survives a step, in [0, 1]."),
     EPS,
 )
-def rmsprop_step(p, g, mean_sq, *, lr, alpha=0.99, eps=1e-8, weight_decay=0.0):
+def rmsprop_step(
+    p: NDArray[F],
+    g: NDArray[F],
+    mean_sq: NDArray[F],
+    *,
+    lr: Number,
+    alpha: Number = 0.99,
+    eps: Number = 1e-8,
+    weight_decay: Number = 0.0,
+) -> None:
     """One step of RMSProp; changes `p` and `mean_sq` in place.
 
     Notes
@@ -219,7 +247,19 @@ ADAM_ARGUMENTS = (
 
 
 @documented(*ADAM_ARGUMENTS)
-def adam_step(p, g, m, v, *, step, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0):
+def adam_step(
+    p: NDArray[F],
+    g: NDArray[F],
+    m: NDArray[F],
+    v: NDArray[F],
+    *,
+    step: Int,
+    lr: Number = 1e-3,
+    beta1: Number = 0.9,
+    beta2: Number = 0.999,
+    eps: Number = 1e-8,
+    weight_decay: Number = 0.0,
+) -> None:
     """One step of Adam; changes `p`, `m` and `v` in place.
 
     Notes
@@ -245,7 +285,19 @@ def adam_step(p, g, m, v, *, step, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, we
 
 
 @documented(*ADAM_ARGUMENTS, decay="The part ``lr weight_decay`` of `p` is taken away before the step")
-def adamw_step(p, g, m, v, *, step, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01):
+def adamw_step(
+    p: NDArray[F],
+    g: NDArray[F],
+    m: NDArray[F],
+    v: NDArray[F],
+    *,
+    step: Int,
+    lr: Number = 1e-3,
+    beta1: Number = 0.9,
+    beta2: Number = 0.999,
+    eps: Number = 1e-8,
+    weight_decay: Number = 0.01,
+) -> None:
     """One step of Adam with decoupled weight decay; changes `p`, `m` and `v` in place.
 
     Notes
@@ -280,7 +332,7 @@ def _adam(kind, p, g, m, v, step, lr, beta1, beta2, eps, weight_decay):
     take_step(kind, p, g, m, v, lr, weight_decay, eps, beta1, beta2, step)
 
 
-def clip_grad_norm(grads, max_norm):
+def clip_grad_norm(grads: Sequence[FloatArray], max_norm: Number) -> float:
     """Scales gradients in place so that the norm of them all together is at most `max_norm`.
 
     Parameters
@@ -326,6 +378,7 @@ def clip_grad_norm(grads, max_norm):
     root, unit = _norm(arrays)
     norm = root / unit
     coefficient = max_norm / (norm + 1e-6)
+    factors: tuple[float, ...]
     if not coefficient >= 1:
         if root < norm == math.inf:
             factors = unit, max_norm / root
