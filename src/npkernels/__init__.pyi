@@ -160,12 +160,14 @@ from .optim import (
     rmsprop_step as rmsprop_step,
     sgd_step as sgd_step,
 )
-from .pool.pooling import (
-    avg_pool2d as avg_pool2d,
-    avg_pool2d_backward as avg_pool2d_backward,
+from .pool.planes import (
     global_avg_pool2d as global_avg_pool2d,
     global_avg_pool2d_backward as global_avg_pool2d_backward,
     global_max_pool2d as global_max_pool2d,
+)
+from .pool.pooling import (
+    avg_pool2d as avg_pool2d,
+    avg_pool2d_backward as avg_pool2d_backward,
     max_pool2d as max_pool2d,
     max_pool2d_backward as max_pool2d_backward,
 )
