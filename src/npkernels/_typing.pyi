@@ -27,7 +27,6 @@ Padding: TypeAlias = Int2 | tuple[_Pair, _Pair] | list[tuple[int, int]] | list[l
 Activation: TypeAlias = Literal["relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "softplus", "elu"]
 Algorithm: TypeAlias = Literal["auto", "direct", "winograd"]
 Approximate: TypeAlias = Literal["none", "tanh"]
-Isa: TypeAlias = Literal["generic", "avx2", "avx512"]
 Needs: TypeAlias = tuple[Literal["x", "w", "b"], ...]
 Gradients: TypeAlias = tuple[NDArray[F] | None, NDArray[F] | None, NDArray[F] | None]
 Reduced: TypeAlias = Literal["mean", "sum"]
