@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,8 +10,6 @@ from . import _arguments as check
 from ._kernels import batch_norm as _batch_norm, layer_norm as _layer_norm
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ._typing import F, FloatLike, NDArray, Number
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -13,8 +13,6 @@ from . import _arguments as check, _threadpoolctl
 from ._kernels import runtime as _runtime
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from ._typing import Int
 
 THREADS_MAX = 2**31 - 1

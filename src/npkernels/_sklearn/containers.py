@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from typing import Literal, Self
+from typing import Literal, Self
 
 KINDS = ("default", "pandas", "polars")
 

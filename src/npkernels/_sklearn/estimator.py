@@ -7,7 +7,7 @@ import math
 import numbers
 import sys
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -16,8 +16,6 @@ from .containers import SetOutput
 from .representation import representation
 
 if TYPE_CHECKING:
-    from typing import Any, Self
-
     from .._typing import ArrayLike, NDArray
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import _arguments as check
 from .._kernels.activation import FUNCTIONS
@@ -12,7 +12,6 @@ from .elementwise import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
 
     from .._typing import NDArray
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -11,8 +11,6 @@ from .. import _arguments as check
 from .._kernels import cluster as _cluster, distance as _distance
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from .._typing import F, FloatLike, Int, NDArray
 
 # Sums over samples are split into a part for every so many samples, at most so many parts of so many bytes in all.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -11,8 +11,6 @@ from .._sklearn import estimator as base
 from ._lloyd import Samples, distances, lloyd, nearest
 
 if TYPE_CHECKING:
-    from typing import Any, Literal, Self
-
     from .._typing import ArrayLike, Flag, FloatArray, Init, Int, NDArray, Number, RandomState
 
 

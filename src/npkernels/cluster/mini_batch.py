@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
@@ -13,8 +13,6 @@ from .assign import Totals, uniform
 from .kmeans import BaseKMeans
 
 if TYPE_CHECKING:
-    from typing import Literal, Self
-
     from .._typing import ArrayLike, Flag, Init, Int, Number, RandomState
 
 

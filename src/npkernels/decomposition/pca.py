@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
@@ -22,8 +22,6 @@ from ._components import (
 )
 
 if TYPE_CHECKING:
-    from typing import Literal, Self
-
     from .._typing import ArrayLike, Flag, FloatArray, Number, RandomState
 
 EXACT = ("full", "covariance_eigh", "arpack")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -13,8 +13,6 @@ from ..conv.windows import pooled_size
 from . import sparse as pool_sparse
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from .._typing import ArrayLike, F, Flag, FloatLike, Int2, NDArray, Padding
 
 
