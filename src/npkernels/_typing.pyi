@@ -9,11 +9,17 @@ from typing_extensions import TypeVar
 
 # The dtype that the floating arrays of a call share: float32 or float64, or either where there are only lists.
 F = TypeVar("F", bound=np.floating[Any], default=np.floating[Any])
+_F_co = TypeVar("_F_co", bound=np.floating[Any], covariant=True)
 # What a decorator gives back as it got it.
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+class _ForeignArray(Protocol[_F_co]):
+    """A tensor or a data frame, which NumPy knows how to convert."""
+
+    def __array__(self) -> NDArray[_F_co]: ...
+
 _Nested: TypeAlias = float | np.floating[Any] | Sequence[_Nested] | Sequence[NDArray[np.floating[Any]]]
-FloatLike: TypeAlias = NDArray[F] | _Nested
+FloatLike: TypeAlias = NDArray[F] | _ForeignArray[F] | _Nested
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 
 Int: TypeAlias = int | np.integer[Any]

@@ -10,6 +10,13 @@ import npkernels as nk
 Float32 = NDArray[np.float32]
 
 
+class Tensor:
+    """An array of another library."""
+
+    def __array__(self, dtype: object = None, copy: object = None) -> Float32:
+        return np.ones((2, 2), np.float32)
+
+
 def features(images: Float32, kernels: Float32, bias: Float32) -> tuple[Float32, NDArray[np.int32], Float32]:
     z = nk.conv2d(images, kernels, bias, padding="same", algorithm="direct")
     y, indices = nk.max_pool2d(nk.relu(z), 2, return_indices=True)
@@ -47,6 +54,7 @@ def flags(x: Float32, image: Float32, rng: np.random.Generator) -> None:
     assert_type(nk.prelu_backward(x, x, slope=0.25), tuple[Float32, Float32])
     assert_type(nk.dense_backward(x, x, np.eye(x.shape[1], dtype=np.float32)), tuple[Float32, Float32, Float32])
     assert_type(nk.matmul([[1.0, 2.0]], [[3.0], [4.0]]), NDArray[np.floating[Any]])  # lists say nothing of the dtype
+    assert_type(nk.tanh(Tensor()), Float32)
     assert_type(nk.layer_norm(x, np.ones(4, np.float32), np.zeros(4, np.float32)), tuple[Float32, Float32, Float32])
     assert_type(nk.im2col(nk.conv_transpose2d(image, image), 2, stride=2), Float32)
     assert_type(nk.conv_output_size((8, 8), 3), tuple[int, int])
