@@ -84,6 +84,9 @@ from .activation.parametric import (
     softplus as softplus,
     softplus_backward as softplus_backward,
 )
+from .clipping import (
+    clip_grad_norm as clip_grad_norm,
+)
 from .cluster.assign import (
     kmeans_accumulate as kmeans_accumulate,
     kmeans_assign as kmeans_assign,
@@ -155,17 +158,18 @@ from .optim import (
     adagrad_step as adagrad_step,
     adam_step as adam_step,
     adamw_step as adamw_step,
-    clip_grad_norm as clip_grad_norm,
     momentum_step as momentum_step,
     rmsprop_step as rmsprop_step,
     sgd_step as sgd_step,
 )
-from .pool.pooling import (
-    avg_pool2d as avg_pool2d,
-    avg_pool2d_backward as avg_pool2d_backward,
+from .pool.planes import (
     global_avg_pool2d as global_avg_pool2d,
     global_avg_pool2d_backward as global_avg_pool2d_backward,
     global_max_pool2d as global_max_pool2d,
+)
+from .pool.pooling import (
+    avg_pool2d as avg_pool2d,
+    avg_pool2d_backward as avg_pool2d_backward,
     max_pool2d as max_pool2d,
     max_pool2d_backward as max_pool2d_backward,
 )

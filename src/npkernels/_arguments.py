@@ -1,17 +1,25 @@
 """Every argument check of the package, and its message: which argument, what was wanted, what was given."""
 
+from __future__ import annotations
+
 import itertools
 import sys
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ._kernels.strided import extent_of, extents_meet
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import DTypeLike, NDArray
+
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 
-def as_array(name, value):
+def as_array(name: str, value: object) -> NDArray[Any]:
     """`value` as a plain ndarray, without a copy where it is one already."""
     if type(value) is np.ndarray:
         return value
@@ -26,7 +34,7 @@ def as_array(name, value):
         raise TypeError(f"{name} must be an array, got {type(value).__name__}: {error}") from error
 
 
-def kind_of(value, array):
+def kind_of(value: object, array: NDArray[Any]) -> str:
     """What was given, for a message: its dtype, or its type where NumPy sees but an object."""
     if array.dtype.kind != "O" or isinstance(value, (np.ndarray, list, tuple)):
         return str(array.dtype)
@@ -34,7 +42,7 @@ def kind_of(value, array):
     return f"{type(value).__name__}{sparse}"
 
 
-def real(name, value, like=None, like_name="x"):
+def real(name: str, value: object, like: NDArray[Any] | None = None, like_name: str = "x") -> NDArray[Any]:
     """An array of float32 or float64; of the dtype of the array `like` if given."""
     array = value if type(value) is np.ndarray else as_array(name, value)
     dtype = array.dtype
@@ -45,7 +53,7 @@ def real(name, value, like=None, like_name="x"):
     return array
 
 
-def integers(name, value):
+def integers(name: str, value: object) -> NDArray[Any]:
     """An array of any integer dtype, in native byte order; bool is none."""
     array = as_array(name, value)
     if array.dtype.kind not in "iu":
@@ -53,7 +61,7 @@ def integers(name, value):
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def axis(axis, x):
+def axis(axis: object, x: NDArray[Any]) -> int:
     """`axis` counted from the front."""
     if type(axis) is int and axis == -1 and x.ndim:
         return x.ndim - 1
@@ -65,18 +73,18 @@ def axis(axis, x):
     return axis % x.ndim
 
 
-def shape(name, array, wanted, text=None):
+def shape(name: str, array: NDArray[Any], wanted: tuple[int, ...], text: str | None = None) -> None:
     """The shape must equal `wanted`; `text` is the symbolic form for the message."""
     if array.shape != wanted:
         raise ValueError(f"{name} must have shape {text or wanted}, got {array.shape}")
 
 
-def rank(name, array, ndim, text):
+def rank(name: str, array: NDArray[Any], ndim: int, text: str) -> None:
     if array.ndim != ndim:
         raise ValueError(f"{name} must have shape {text}, got {array.shape}")
 
 
-def vector(name, value, size, like, like_name="x"):
+def vector(name: str, value: object, size: int, like: NDArray[Any], like_name: str = "x") -> NDArray[Any]:
     """A contiguous 1-D array of `size`; a strided one is copied."""
     value = real(name, value, like, like_name)
     if value.shape != (size,):
@@ -84,7 +92,13 @@ def vector(name, value, size, like, like_name="x"):
     return value if value.strides == (value.itemsize,) else value.copy()
 
 
-def output(out, wanted, dtype, inputs, may_be=()):
+def output(
+    out: object,
+    wanted: tuple[int, ...],
+    dtype: DTypeLike,
+    inputs: Mapping[str, NDArray[Any] | None],
+    may_be: tuple[str, ...] = (),
+) -> NDArray[Any]:
     """`out` checked against shape, dtype and overlap, or a new array. `inputs` maps names to arrays; those of `may_be`
     may be `out` itself."""
     if out is None:
@@ -111,14 +125,14 @@ def output(out, wanted, dtype, inputs, may_be=()):
     return out
 
 
-def array_only(name, value):
+def array_only(name: str, value: object) -> NDArray[Any]:
     """An array that the caller holds: what is made from a list would be written in vain."""
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name} must be a NumPy array, got {type(value).__name__}")
     return as_array(name, value)
 
 
-def in_place(name, value, like=None, like_name="x"):
+def in_place(name: str, value: object, like: NDArray[Any] | None = None, like_name: str = "x") -> NDArray[Any]:
     """A writeable array of float32 or float64, of any strides, each of whose elements has its own memory."""
     value = real(name, array_only(name, value), like, like_name)
     flags = value.flags
@@ -129,7 +143,7 @@ def in_place(name, value, like=None, like_name="x"):
     return value
 
 
-def overlaps_itself(array):
+def overlaps_itself(array: NDArray[Any]) -> bool:
     """Whether two elements share memory. Axes that each step over all that the finer axes span cannot make them."""
     span = array.itemsize
     axes = sorted((abs(step), size) for step, size in zip(array.strides, array.shape, strict=True) if size > 1)
@@ -146,7 +160,7 @@ def overlaps_itself(array):
     return bool((np.diff(offsets) < array.itemsize).any())
 
 
-def same_memory(a, b):
+def same_memory(a: NDArray[Any], b: NDArray[Any]) -> bool:
     return (
         a.__array_interface__["data"][0] == b.__array_interface__["data"][0]
         and a.shape == b.shape
@@ -154,16 +168,16 @@ def same_memory(a, b):
     )
 
 
-def overlap(a, b):
+def overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
     if not extents_meet(a, b):
         return False
     try:
-        return np.shares_memory(a, b, max_work=10000)
+        return np.shares_memory(a, b, max_work=10000)  # type: ignore[arg-type]  # its stub knows 0 and -1 only
     except np.exceptions.TooHardError:
         return True
 
 
-def overlapping(arrays):
+def overlapping(arrays: Sequence[NDArray[Any]]) -> tuple[int, int] | None:
     """The places of two arrays that overlap, the first one first; None if all are apart."""
     ordered = sorted((*extent_of(array), i) for i, array in enumerate(arrays) if array.size)
     for k, (_, high, i) in enumerate(ordered):
@@ -175,7 +189,7 @@ def overlapping(arrays):
     return None
 
 
-def empty(wanted, dtype):
+def empty(wanted: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """A new array; sizes whose product overflows are an error of the caller's values, not of memory."""
     try:
         return np.empty(wanted, dtype)
@@ -183,7 +197,7 @@ def empty(wanted, dtype):
         raise ValueError(f"the result would have shape {tuple(wanted)}, whose size overflows") from None
 
 
-def integer(name, value, low=None, high=None):
+def integer(name: str, value: object, low: int | None = None, high: int | None = None) -> int:
     """A Python int from an int or a NumPy integer; bool and float are refused."""
     if type(value) is not int:
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
@@ -198,7 +212,7 @@ def integer(name, value, low=None, high=None):
     return value
 
 
-def number(name, value, low=None):
+def number(name: str, value: object, low: float | None = None) -> float:
     """A Python float from a real number; bool is refused."""
     if type(value) is not float:
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
@@ -206,13 +220,13 @@ def number(name, value, low=None):
         try:
             value = float(value)
         except OverflowError:
-            raise ValueError(f"{name} must fit a float, got an int of {value.bit_length()} bits") from None
+            raise ValueError(f"{name} must fit a float, got an int of {int(value).bit_length()} bits") from None
     if low is not None and not value >= low:
         raise ValueError(f"{name} must be at least {low}, got {value}")
     return value
 
 
-def flag(name, value):
+def flag(name: str, value: object) -> bool:
     """A Python bool from a bool or a NumPy one: of other kinds the truth may not be what was meant."""
     if type(value) is not bool:
         if not isinstance(value, np.bool_):
@@ -221,7 +235,7 @@ def flag(name, value):
     return value
 
 
-def fraction(name, value, below=False):
+def fraction(name: str, value: object, below: bool = False) -> float:
     """A Python float in [0, 1], or in [0, 1) if `below`."""
     value = number(name, value)
     if not 0 <= value <= 1 or (below and value == 1):
@@ -229,7 +243,7 @@ def fraction(name, value, below=False):
     return value
 
 
-def nonzero(name, value):
+def nonzero(name: str, value: object) -> float:
     """A Python float that is not 0."""
     value = number(name, value)
     if value == 0:
@@ -237,7 +251,7 @@ def nonzero(name, value):
     return value
 
 
-def pair(name, value, low=None, wanted="an int or a pair of ints"):
+def pair(name: str, value: object, low: int | None = None, wanted: str = "an int or a pair of ints") -> tuple[int, int]:
     """An int2: an int, or a pair of ints as tuple or list."""
     if type(value) is int:
         value = integer(name, value, low)
@@ -251,7 +265,7 @@ def pair(name, value, low=None, wanted="an int or a pair of ints"):
     raise TypeError(f"{name} must be {wanted}, got {type(value).__name__}")
 
 
-def pads(name, value):
+def pads(name: str, value: object) -> tuple[tuple[int, int], tuple[int, int]]:
     """Padding as ((top, bottom), (left, right)) from an int2 or from two pairs."""
     if isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(side, (tuple, list)) for side in value):
         return pair(name, value[0], 0), pair(name, value[1], 0)
@@ -259,7 +273,7 @@ def pads(name, value):
     return (vertical, vertical), (horizontal, horizontal)
 
 
-def needs(value, names=("x", "w", "b")):
+def needs(value: object, names: tuple[str, ...] = ("x", "w", "b")) -> tuple[bool, ...]:
     """Which gradients are wanted, as one bool a name."""
     if not isinstance(value, tuple):
         raise TypeError(f"needs must be a tuple of names, got {type(value).__name__}")
@@ -269,7 +283,7 @@ def needs(value, names=("x", "w", "b")):
     return tuple(name in value for name in names)
 
 
-def choice(name, value, choices):
+def choice(name: str, value: object, choices: Iterable[str]) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string, got {type(value).__name__}")
     if value not in choices:

@@ -1,12 +1,18 @@
 """Affine maps and matrix products."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from . import _arguments as check
 from ._kernels.linear import dense_plain, product, products
 from .activation.parameterless import fused
+
+if TYPE_CHECKING:
+    from ._typing import Activation, F, FloatLike, Gradients, NDArray, Needs
 
 
 def _folds(x):
@@ -32,7 +38,14 @@ def _matrices(x, *others):
             yield tuple(a[index] for a in (x, *others))
 
 
-def dense(x, w, b=None, *, activation=None, out=None):
+def dense(
+    x: FloatLike[F],
+    w: FloatLike[F],
+    b: FloatLike[F] | None = None,
+    *,
+    activation: Activation | None = None,
+    out: NDArray[F] | None = None,
+) -> NDArray[F]:
     """Affine map of every row of `x`, with an optional activation applied on the way out.
 
     Parameters
@@ -108,7 +121,13 @@ def _dense_shapes(x, w):
     raise ValueError(f"w must have shape (n, {x.shape[-1]}), got {w.shape}")
 
 
-def dense_backward(dy, x, w, *, needs=("x", "w", "b")):
+@overload
+def dense_backward(dy: FloatLike[F], x: FloatLike[F], w: FloatLike[F]) -> tuple[NDArray[F], NDArray[F], NDArray[F]]: ...
+@overload
+def dense_backward(dy: FloatLike[F], x: FloatLike[F], w: FloatLike[F], *, needs: Needs) -> Gradients[F]: ...
+def dense_backward(
+    dy: FloatLike[F], x: FloatLike[F], w: FloatLike[F], *, needs: Needs = ("x", "w", "b")
+) -> Gradients[F]:
     """Gradients of `dense` without activation.
 
     Parameters
@@ -183,7 +202,7 @@ def _samples(x, last):
     return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), last)
 
 
-def matmul(a, b, *, out=None):
+def matmul(a: FloatLike[F], b: FloatLike[F], *, out: NDArray[F] | None = None) -> NDArray[F]:
     """Matrix product over the last two axes, leading axes broadcast; the meaning of `numpy.matmul`.
 
     Parameters

@@ -1,9 +1,18 @@
 """Losses of elements and their gradients: one fused pass over prediction and target."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, overload
+
 import numpy as np
 
 from . import _arguments as check
 from ._kernels import loss as _loss
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._typing import F, FloatLike, Function, KlReduced, NDArray, Number, Reduced, Reduction
 
 REDUCTIONS = ("mean", "sum", "none")
 KL_REDUCTIONS = ("mean", "batchmean", "sum", "none")
@@ -38,7 +47,12 @@ GRADIENT = """
         Gradient of the reduced loss; of the sum for "none"."""
 
 
-def documented(*parameters, names=("prediction", "target"), reductions=REDUCTIONS, gradient=False):
+def documented(
+    *parameters: str,
+    names: tuple[str, str] = ("prediction", "target"),
+    reductions: tuple[str, ...] = REDUCTIONS,
+    gradient: bool = False,
+) -> Callable[[Function], Function]:
     """Completes a docstring with the sections that all losses share, behind its first paragraph."""
 
     def complete(function):
@@ -113,8 +127,22 @@ POS_WEIGHT = (
 )
 
 
+@overload
+def binary_cross_entropy_with_logits(
+    prediction: FloatLike[F], target: FloatLike[F], *, pos_weight: FloatLike[F] | None = ..., reduction: Reduced = ...
+) -> F: ...
+@overload
+def binary_cross_entropy_with_logits(
+    prediction: FloatLike[F], target: FloatLike[F], *, pos_weight: FloatLike[F] | None = ..., reduction: Literal["none"]
+) -> NDArray[F]: ...
 @documented(*POS_WEIGHT)
-def binary_cross_entropy_with_logits(prediction, target, *, pos_weight=None, reduction="mean"):
+def binary_cross_entropy_with_logits(
+    prediction: FloatLike[F],
+    target: FloatLike[F],
+    *,
+    pos_weight: FloatLike[F] | None = None,
+    reduction: Reduction = "mean",
+) -> F | NDArray[F]:
     """Cross-entropy between the logistic function of logits and targets in [0, 1].
 
     Notes
@@ -132,8 +160,22 @@ def binary_cross_entropy_with_logits(prediction, target, *, pos_weight=None, red
     return _loss_of(BINARY, prediction, target, reduction, False, weight=pos_weight)[0]
 
 
+@overload
+def binary_cross_entropy_with_logits_with_grad(
+    prediction: FloatLike[F], target: FloatLike[F], *, pos_weight: FloatLike[F] | None = ..., reduction: Reduced = ...
+) -> tuple[F, NDArray[F]]: ...
+@overload
+def binary_cross_entropy_with_logits_with_grad(
+    prediction: FloatLike[F], target: FloatLike[F], *, pos_weight: FloatLike[F] | None = ..., reduction: Literal["none"]
+) -> tuple[NDArray[F], NDArray[F]]: ...
 @documented(*POS_WEIGHT, gradient=True)
-def binary_cross_entropy_with_logits_with_grad(prediction, target, *, pos_weight=None, reduction="mean"):
+def binary_cross_entropy_with_logits_with_grad(
+    prediction: FloatLike[F],
+    target: FloatLike[F],
+    *,
+    pos_weight: FloatLike[F] | None = None,
+    reduction: Reduction = "mean",
+) -> tuple[F | NDArray[F], NDArray[F]]:
     """`binary_cross_entropy_with_logits` and its gradient, without pos_weight ``s - y``, in one pass.
 
     Examples
@@ -146,8 +188,12 @@ def binary_cross_entropy_with_logits_with_grad(prediction, target, *, pos_weight
     return _loss_of(BINARY, prediction, target, reduction, True, weight=pos_weight)
 
 
+@overload
+def mse_loss(prediction: FloatLike[F], target: FloatLike[F], *, reduction: Reduced = ...) -> F: ...
+@overload
+def mse_loss(prediction: FloatLike[F], target: FloatLike[F], *, reduction: Literal["none"]) -> NDArray[F]: ...
 @documented()
-def mse_loss(prediction, target, *, reduction="mean"):
+def mse_loss(prediction: FloatLike[F], target: FloatLike[F], *, reduction: Reduction = "mean") -> F | NDArray[F]:
     """Squared difference.
 
     Examples
@@ -160,8 +206,18 @@ def mse_loss(prediction, target, *, reduction="mean"):
     return _loss_of(_loss.MSE_LOSS, prediction, target, reduction, False)[0]
 
 
+@overload
+def mse_loss_with_grad(
+    prediction: FloatLike[F], target: FloatLike[F], *, reduction: Reduced = ...
+) -> tuple[F, NDArray[F]]: ...
+@overload
+def mse_loss_with_grad(
+    prediction: FloatLike[F], target: FloatLike[F], *, reduction: Literal["none"]
+) -> tuple[NDArray[F], NDArray[F]]: ...
 @documented(gradient=True)
-def mse_loss_with_grad(prediction, target, *, reduction="mean"):
+def mse_loss_with_grad(
+    prediction: FloatLike[F], target: FloatLike[F], *, reduction: Reduction = "mean"
+) -> tuple[F | NDArray[F], NDArray[F]]:
     """`mse_loss` and its gradient, twice the difference, in one pass.
 
     Examples
@@ -174,8 +230,12 @@ def mse_loss_with_grad(prediction, target, *, reduction="mean"):
     return _loss_of(_loss.MSE_LOSS, prediction, target, reduction, True)
 
 
+@overload
+def l1_loss(prediction: FloatLike[F], target: FloatLike[F], *, reduction: Reduced = ...) -> F: ...
+@overload
+def l1_loss(prediction: FloatLike[F], target: FloatLike[F], *, reduction: Literal["none"]) -> NDArray[F]: ...
 @documented()
-def l1_loss(prediction, target, *, reduction="mean"):
+def l1_loss(prediction: FloatLike[F], target: FloatLike[F], *, reduction: Reduction = "mean") -> F | NDArray[F]:
     """Absolute difference.
 
     Examples
@@ -188,8 +248,18 @@ def l1_loss(prediction, target, *, reduction="mean"):
     return _loss_of(_loss.L1_LOSS, prediction, target, reduction, False)[0]
 
 
+@overload
+def l1_loss_with_grad(
+    prediction: FloatLike[F], target: FloatLike[F], *, reduction: Reduced = ...
+) -> tuple[F, NDArray[F]]: ...
+@overload
+def l1_loss_with_grad(
+    prediction: FloatLike[F], target: FloatLike[F], *, reduction: Literal["none"]
+) -> tuple[NDArray[F], NDArray[F]]: ...
 @documented(gradient=True)
-def l1_loss_with_grad(prediction, target, *, reduction="mean"):
+def l1_loss_with_grad(
+    prediction: FloatLike[F], target: FloatLike[F], *, reduction: Reduction = "mean"
+) -> tuple[F | NDArray[F], NDArray[F]]:
     """`l1_loss` and its gradient, the sign of the difference, in one pass.
 
     Examples
@@ -205,8 +275,18 @@ def l1_loss_with_grad(prediction, target, *, reduction="mean"):
 DELTA = ("delta : float", "    Where the square becomes linear, above 0.")
 
 
+@overload
+def huber_loss(
+    prediction: FloatLike[F], target: FloatLike[F], *, delta: Number = ..., reduction: Reduced = ...
+) -> F: ...
+@overload
+def huber_loss(
+    prediction: FloatLike[F], target: FloatLike[F], *, delta: Number = ..., reduction: Literal["none"]
+) -> NDArray[F]: ...
 @documented(*DELTA)
-def huber_loss(prediction, target, *, delta=1.0, reduction="mean"):
+def huber_loss(
+    prediction: FloatLike[F], target: FloatLike[F], *, delta: Number = 1.0, reduction: Reduction = "mean"
+) -> F | NDArray[F]:
     """Half the squared difference d up to `delta`, beyond it ``delta (|d| - delta / 2)``.
 
     References
@@ -223,8 +303,18 @@ def huber_loss(prediction, target, *, delta=1.0, reduction="mean"):
     return _loss_of(_loss.HUBER_LOSS, prediction, target, reduction, False, parameter=_delta(delta))[0]
 
 
+@overload
+def huber_loss_with_grad(
+    prediction: FloatLike[F], target: FloatLike[F], *, delta: Number = ..., reduction: Reduced = ...
+) -> tuple[F, NDArray[F]]: ...
+@overload
+def huber_loss_with_grad(
+    prediction: FloatLike[F], target: FloatLike[F], *, delta: Number = ..., reduction: Literal["none"]
+) -> tuple[NDArray[F], NDArray[F]]: ...
 @documented(*DELTA, gradient=True)
-def huber_loss_with_grad(prediction, target, *, delta=1.0, reduction="mean"):
+def huber_loss_with_grad(
+    prediction: FloatLike[F], target: FloatLike[F], *, delta: Number = 1.0, reduction: Reduction = "mean"
+) -> tuple[F | NDArray[F], NDArray[F]]:
     """`huber_loss` and its gradient, the difference limited to [-delta, delta], in one pass.
 
     Examples
@@ -240,8 +330,12 @@ def huber_loss_with_grad(prediction, target, *, delta=1.0, reduction="mean"):
 KL = {"names": ("log_q", "p"), "choices": KL_REDUCTIONS}
 
 
+@overload
+def kl_div(log_q: FloatLike[F], p: FloatLike[F], *, reduction: KlReduced = ...) -> F: ...
+@overload
+def kl_div(log_q: FloatLike[F], p: FloatLike[F], *, reduction: Literal["none"]) -> NDArray[F]: ...
 @documented(names=("log_q", "p"), reductions=KL_REDUCTIONS)
-def kl_div(log_q, p, *, reduction="mean"):
+def kl_div(log_q: FloatLike[F], p: FloatLike[F], *, reduction: KlReduced | Literal["none"] = "mean") -> F | NDArray[F]:
     """Kullback-Leibler divergence ``p (ln(p) - log_q)`` of the distribution q from p; where p is 0 it is 0.
 
     Notes
@@ -259,8 +353,16 @@ def kl_div(log_q, p, *, reduction="mean"):
     return _loss_of(_loss.KL_DIV, log_q, p, reduction, False, **KL)[0]
 
 
+@overload
+def kl_div_with_grad(log_q: FloatLike[F], p: FloatLike[F], *, reduction: KlReduced = ...) -> tuple[F, NDArray[F]]: ...
+@overload
+def kl_div_with_grad(
+    log_q: FloatLike[F], p: FloatLike[F], *, reduction: Literal["none"]
+) -> tuple[NDArray[F], NDArray[F]]: ...
 @documented(names=("log_q", "p"), reductions=KL_REDUCTIONS, gradient=True)
-def kl_div_with_grad(log_q, p, *, reduction="mean"):
+def kl_div_with_grad(
+    log_q: FloatLike[F], p: FloatLike[F], *, reduction: KlReduced | Literal["none"] = "mean"
+) -> tuple[F | NDArray[F], NDArray[F]]:
     """`kl_div` and its gradient by `log_q`, -p, in one pass.
 
     Examples

@@ -1,9 +1,16 @@
 """Normalisation of batches and of layers, and the gradients."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from . import _arguments as check
 from ._kernels import batch_norm as _batch_norm, layer_norm as _layer_norm
+
+if TYPE_CHECKING:
+    from ._typing import F, FloatLike, NDArray, Number
 
 
 def _channels(x):
@@ -13,7 +20,9 @@ def _channels(x):
     return x.shape[1]
 
 
-def batch_norm(x, gamma, beta, *, eps=1e-5):
+def batch_norm(
+    x: FloatLike[F], gamma: FloatLike[F], beta: FloatLike[F], *, eps: Number = 1e-5
+) -> tuple[NDArray[F], NDArray[F], NDArray[F]]:
     """Normalises every channel to mean 0 and variance 1 over the batch, then scales and shifts it.
 
     Parameters
@@ -75,7 +84,16 @@ def batch_norm(x, gamma, beta, *, eps=1e-5):
     return y, mean, var
 
 
-def batch_norm_inference(x, gamma, beta, mean, var, *, eps=1e-5, out=None):
+def batch_norm_inference(
+    x: FloatLike[F],
+    gamma: FloatLike[F],
+    beta: FloatLike[F],
+    mean: FloatLike[F],
+    var: FloatLike[F],
+    *,
+    eps: Number = 1e-5,
+    out: NDArray[F] | None = None,
+) -> NDArray[F]:
     """Normalises every channel by a given mean and variance, then scales and shifts it.
 
     Parameters
@@ -120,7 +138,9 @@ def batch_norm_inference(x, gamma, beta, mean, var, *, eps=1e-5, out=None):
     return y
 
 
-def batch_norm_backward(dy, x, gamma, mean, var, *, eps=1e-5):
+def batch_norm_backward(
+    dy: FloatLike[F], x: FloatLike[F], gamma: FloatLike[F], mean: FloatLike[F], var: FloatLike[F], *, eps: Number = 1e-5
+) -> tuple[NDArray[F], NDArray[F], NDArray[F]]:
     """Gradients of `batch_norm`.
 
     Parameters
@@ -181,7 +201,9 @@ def _features(x):
     return x.shape[-1]
 
 
-def layer_norm(x, gamma, beta, *, eps=1e-5):
+def layer_norm(
+    x: FloatLike[F], gamma: FloatLike[F], beta: FloatLike[F], *, eps: Number = 1e-5
+) -> tuple[NDArray[F], NDArray[F], NDArray[F]]:
     """Normalises every row of the last axis to mean 0 and variance 1, then scales and shifts each column.
 
     Parameters
@@ -239,7 +261,9 @@ def layer_norm(x, gamma, beta, *, eps=1e-5):
     return y, mean if rows else mean[()], var if rows else var[()]
 
 
-def layer_norm_backward(dy, x, gamma, mean, var, *, eps=1e-5):
+def layer_norm_backward(
+    dy: FloatLike[F], x: FloatLike[F], gamma: FloatLike[F], mean: FloatLike[F], var: FloatLike[F], *, eps: Number = 1e-5
+) -> tuple[NDArray[F], NDArray[F], NDArray[F]]:
     """Gradients of `layer_norm`.
 
     Parameters
@@ -295,7 +319,7 @@ def layer_norm_backward(dy, x, gamma, mean, var, *, eps=1e-5):
     return dx, dgamma, dbeta
 
 
-def _rows(name, value, x):
+def _rows(name: str, value: object, x: NDArray[Any]) -> NDArray[Any]:
     """One number for each row, C-contiguous."""
     value = check.real(name, value, x)
     check.shape(name, value, x.shape[:-1])

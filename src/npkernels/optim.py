@@ -1,9 +1,16 @@
-"""Steps of the optimisers, in place, and the clipping of gradients by their norm."""
+"""Steps of the optimisers, in place."""
 
-import math
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from . import _arguments as check
 from ._kernels import optim as _optim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._typing import F, Flag, Function, Int, NDArray, Number
 
 SGD, MOMENTUM, ADAGRAD = _optim.SGD, _optim.MOMENTUM, _optim.ADAGRAD
 RMSPROP, ADAM, ADAMW = _optim.RMSPROP, _optim.ADAM, _optim.ADAMW
@@ -34,7 +41,7 @@ LR = "    lr : float\n        Length of the step, not negative."
 PENALTY = "Factor of the penalty ``weight_decay |p|^2 / 2``"
 
 
-def documented(*parameters, decay=PENALTY):
+def documented(*parameters: str, decay: str = PENALTY) -> Callable[[Function], Function]:
     """Completes a docstring with the sections that all steps share, behind its first paragraph."""
 
     def complete(function):
@@ -76,7 +83,7 @@ def _arrays(p, g, **state):
 
 
 @documented(LR)
-def sgd_step(p, g, *, lr, weight_decay=0.0):
+def sgd_step(p: NDArray[F], g: NDArray[F], *, lr: Number, weight_decay: Number = 0.0) -> None:
     """One step of stochastic gradient descent; changes `p` in place.
 
     Notes
@@ -105,7 +112,16 @@ def sgd_step(p, g, *, lr, weight_decay=0.0):
     factor("momentum", "The part of the velocity that survives a step, not negative."),
     "    nesterov : bool\n        Take the gradient one step ahead.",
 )
-def momentum_step(p, g, velocity, *, lr, momentum=0.9, nesterov=False, weight_decay=0.0):
+def momentum_step(
+    p: NDArray[F],
+    g: NDArray[F],
+    velocity: NDArray[F],
+    *,
+    lr: Number,
+    momentum: Number = 0.9,
+    nesterov: Flag = False,
+    weight_decay: Number = 0.0,
+) -> None:
     """One step of stochastic gradient descent with momentum; changes `p` and `velocity` in place.
 
     Notes
@@ -140,7 +156,9 @@ EPS = factor("eps", "Added to the root, not negative.")
 
 
 @documented(state("sum_sq", "Sum of the squared gradients."), LR, EPS)
-def adagrad_step(p, g, sum_sq, *, lr, eps=1e-10, weight_decay=0.0):
+def adagrad_step(
+    p: NDArray[F], g: NDArray[F], sum_sq: NDArray[F], *, lr: Number, eps: Number = 1e-10, weight_decay: Number = 0.0
+) -> None:
     """One step of Adagrad; changes `p` and `sum_sq` in place.
 
     Notes
@@ -176,7 +194,16 @@ def adagrad_step(p, g, sum_sq, *, lr, eps=1e-10, weight_decay=0.0):
     factor("alpha", "The part of the mean that survives a step, in [0, 1]."),
     EPS,
 )
-def rmsprop_step(p, g, mean_sq, *, lr, alpha=0.99, eps=1e-8, weight_decay=0.0):
+def rmsprop_step(
+    p: NDArray[F],
+    g: NDArray[F],
+    mean_sq: NDArray[F],
+    *,
+    lr: Number,
+    alpha: Number = 0.99,
+    eps: Number = 1e-8,
+    weight_decay: Number = 0.0,
+) -> None:
     """One step of RMSProp; changes `p` and `mean_sq` in place.
 
     Notes
@@ -219,7 +246,19 @@ ADAM_ARGUMENTS = (
 
 
 @documented(*ADAM_ARGUMENTS)
-def adam_step(p, g, m, v, *, step, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0):
+def adam_step(
+    p: NDArray[F],
+    g: NDArray[F],
+    m: NDArray[F],
+    v: NDArray[F],
+    *,
+    step: Int,
+    lr: Number = 1e-3,
+    beta1: Number = 0.9,
+    beta2: Number = 0.999,
+    eps: Number = 1e-8,
+    weight_decay: Number = 0.0,
+) -> None:
     """One step of Adam; changes `p`, `m` and `v` in place.
 
     Notes
@@ -245,7 +284,19 @@ def adam_step(p, g, m, v, *, step, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, we
 
 
 @documented(*ADAM_ARGUMENTS, decay="The part ``lr weight_decay`` of `p` is taken away before the step")
-def adamw_step(p, g, m, v, *, step, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01):
+def adamw_step(
+    p: NDArray[F],
+    g: NDArray[F],
+    m: NDArray[F],
+    v: NDArray[F],
+    *,
+    step: Int,
+    lr: Number = 1e-3,
+    beta1: Number = 0.9,
+    beta2: Number = 0.999,
+    eps: Number = 1e-8,
+    weight_decay: Number = 0.01,
+) -> None:
     """One step of Adam with decoupled weight decay; changes `p`, `m` and `v` in place.
 
     Notes
@@ -278,86 +329,3 @@ def _adam(kind, p, g, m, v, step, lr, beta1, beta2, eps, weight_decay):
     eps = check.number("eps", eps, 0)
     weight_decay = check.number("weight_decay", weight_decay, 0)
     take_step(kind, p, g, m, v, lr, weight_decay, eps, beta1, beta2, step)
-
-
-def clip_grad_norm(grads, max_norm):
-    """Scales gradients in place so that the norm of them all together is at most `max_norm`.
-
-    Parameters
-    ----------
-    grads : list of arrays of float32 or float64
-        All of one dtype; writeable, any shapes and strides. Updated.
-    max_norm : float
-        Not negative.
-
-    Returns
-    -------
-    norm : float
-        The Euclidean norm of all elements before scaling, 0 for an empty list.
-
-    Raises
-    ------
-    TypeError
-        If `grads` is not a list or tuple, or one of them not an array of float32 or float64 of the dtype of the first.
-    ValueError
-        If an array is read-only, two of them overlap, or `max_norm` is negative or NaN. No gradient is changed then.
-
-    Notes
-    -----
-    As `torch.nn.utils.clip_grad_norm_`: ``g *= min(1, max_norm / (norm + 1e-6))``; a NaN among the gradients makes them
-    all NaN. Squares are summed in double precision, pairwise, and scaled where they would overflow or underflow.
-
-    References
-    ----------
-    .. [1] R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural networks", ICML 2013.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
-    >>> grads = [np.array([3.0]), np.array([[4.0]])]
-    >>> nk.clip_grad_norm(grads, 1.0)
-    5.0
-    >>> [g.round(5) for g in grads]
-    [array([0.6]), array([[0.8]])]
-    """
-    arrays = _gradients(grads)
-    max_norm = check.number("max_norm", max_norm, 0)
-    root, unit = _norm(arrays)
-    norm = root / unit
-    coefficient = max_norm / (norm + 1e-6)
-    if not coefficient >= 1:
-        if root < norm == math.inf:
-            factors = unit, max_norm / root
-        elif 0 < coefficient < (2.0**-100 if arrays[0].dtype == check.FLOAT32 else 2.0**-1000):
-            # Rounded to the dtype it would lose digits, or be 0.
-            step = 2.0**-90
-            factors = step, max_norm / step / (norm + 1e-6)
-        else:
-            factors = (coefficient,)
-        for g in arrays:
-            for factor in factors:
-                _optim.scale(g, factor)
-    return norm
-
-
-def _gradients(grads):
-    if not isinstance(grads, (list, tuple)):
-        raise TypeError(f"grads must be a list of arrays, got {type(grads).__name__}")
-    arrays = []
-    for i, g in enumerate(grads):
-        arrays.append(check.in_place(f"grads[{i}]", g, arrays[0] if arrays else None, "grads[0]"))
-    pair = check.overlapping(arrays)
-    if pair is not None:
-        raise ValueError(f"grads[{pair[1]}] must not overlap grads[{pair[0]}]")
-    return arrays
-
-
-def _norm(arrays):
-    """The norm times a power of 2, and that power. Squares of float64 are summed as they are, and once more scaled by
-    2^-1200 or 2^1200 if they left the range."""
-    total = sum([_optim.squares(g, 1.0) for g in arrays])
-    if 2.0**-900 < total < math.inf or math.isnan(total) or not arrays or arrays[0].dtype == check.FLOAT32:
-        return math.sqrt(total), 1.0
-    scale = 2.0**-600 if total > 1 else 2.0**600
-    return math.sqrt(sum([_optim.squares(g, scale) for g in arrays])), scale

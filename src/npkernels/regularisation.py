@@ -1,14 +1,21 @@
 """Dropout and its gradient."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from . import _arguments as check
 from ._kernels import dropout as _dropout
 
+if TYPE_CHECKING:
+    from ._typing import ArrayLike, F, FloatLike, NDArray, Number
+
 HALF = 0xFFFFFFFF  # 32 bits, which every bit generator gives
 
 
-def dropout(x, p, rng):
+def dropout(x: FloatLike[F], p: Number, rng: np.random.Generator) -> tuple[NDArray[F], NDArray[np.bool_]]:
     """Sets elements to 0 at random, each with probability `p`, and scales the others by 1 / (1 - p).
 
     Parameters
@@ -61,7 +68,7 @@ def dropout(x, p, rng):
     return (y, mask) if y.ndim else (y[()], mask[()])
 
 
-def dropout_backward(dy, mask, p):
+def dropout_backward(dy: FloatLike[F], mask: ArrayLike, p: Number) -> NDArray[F]:
     """Gradient of `dropout`: dy / (1 - p) where the element was kept, else 0.
 
     Parameters

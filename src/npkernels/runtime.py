@@ -1,18 +1,24 @@
 """Instruction set and threads."""
 
+from __future__ import annotations
+
 import os
 import platform
 import threading
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from . import _arguments as check, _threadpoolctl
 from ._kernels import runtime as _runtime
 
+if TYPE_CHECKING:
+    from ._typing import Int
+
 THREADS_MAX = 2**31 - 1
 
 
-def set_num_threads(n):
+def set_num_threads(n: Int) -> None:
     """Set the number of threads that kernels use, for the whole process.
 
     Parameters
@@ -44,7 +50,7 @@ def set_num_threads(n):
     _runtime.set_num_threads(check.integer("n", n, 1, THREADS_MAX))
 
 
-def get_num_threads():
+def get_num_threads() -> int:
     """The number of threads that a kernel called from this Python thread uses.
 
     Returns
@@ -90,15 +96,15 @@ class threads:
     1
     """
 
-    def __init__(self, n):
+    def __init__(self, n: Int) -> None:
         self._n = check.integer("n", n, 1, THREADS_MAX)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         _entered.blocks.append(self)
         _runtime.override_num_threads(self._n)
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         # Blocks of generators and coroutines may end in any order: what is left says which number is in force.
         blocks = _entered.blocks
         for i in reversed(range(len(blocks))):
@@ -118,7 +124,7 @@ class _Entered(threading.local):
 _entered = _Entered()
 
 
-def isa():
+def isa() -> str:
     """The instruction set that the kernels use.
 
     Returns
@@ -135,7 +141,7 @@ def isa():
     return _runtime.isa()
 
 
-def available_isas():
+def available_isas() -> tuple[str, ...]:
     """The instruction sets that this machine and this build have, by rising level.
 
     Returns
@@ -152,7 +158,7 @@ def available_isas():
     return _runtime.available_isas()
 
 
-def use_isa(name):
+def use_isa(name: str) -> None:
     """Use another instruction set from now on, in the whole process; for tests and comparisons.
 
     The highest is used by default; the environment variable ``NPKERNELS_ISA`` chooses another at import.
@@ -177,7 +183,7 @@ def use_isa(name):
     _runtime.use_isa(check.choice("name", name, available_isas()))
 
 
-def show_config():
+def show_config() -> None:
     """Print version, instruction sets, threads and caches.
 
     Examples

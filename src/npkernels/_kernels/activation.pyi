@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,9 +11,7 @@ def forward(
     y: NDArray[np.floating],
     parameters: tuple[float, ...] | None = None,
 ) -> None: ...
-def forward_plain(
-    function: int, x: object, parameters: tuple[float, ...] | None = None
-) -> NDArray[np.floating] | None: ...
+def forward_plain(function: int, x: object, parameters: tuple[float, ...] | None = None) -> NDArray[Any] | None: ...
 def glu(a: NDArray[np.floating], b: NDArray[np.floating], y: NDArray[np.floating]) -> None: ...
 def glu_backward(
     dy: NDArray[np.floating],

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -6,7 +8,7 @@ Windows = tuple[int, int, int, int, int, int, int, int, int, int]
 
 def conv2d_plain(
     x: object, w: object, b: object, stride: object, padding: object, dilation: object, activation: int
-) -> NDArray[np.floating] | None: ...
+) -> NDArray[Any] | None: ...
 def forward(
     x: NDArray[np.floating],
     w: NDArray[np.floating],

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,4 +16,4 @@ def product(
 def products(
     a: NDArray[np.floating], b: NDArray[np.floating], c: NDArray[np.floating], chained: bool = False
 ) -> None: ...
-def dense_plain(x: object, w: object, b: object, activation: int) -> NDArray[np.floating] | None: ...
+def dense_plain(x: object, w: object, b: object, activation: int) -> NDArray[Any] | None: ...

@@ -16,10 +16,10 @@ def step(
     second: NDArray[np.floating] | None,
     lr: float,
     weight_decay: float,
-    eps: float = 0,
-    keep_first: float = 0,
-    keep_second: float = 0,
-    count: float = 0,
+    eps: float = 0.0,
+    keep_first: float = 0.0,
+    keep_second: float = 0.0,
+    count: float = 0.0,
     nesterov: bool = False,
 ) -> None: ...
 def plain(*arrays: object) -> bool: ...

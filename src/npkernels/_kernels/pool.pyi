@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -5,7 +7,7 @@ from ..pool.geometry import PoolGeometry
 
 def pool_plain(
     x: object, kernel_size: object, stride: object, padding: object, dilation: object, mean: bool
-) -> NDArray[np.floating] | None: ...
+) -> NDArray[Any] | None: ...
 def max_forward(
     x: NDArray[np.floating], y: NDArray[np.floating], indices: NDArray[np.int32] | None, geometry: PoolGeometry
 ) -> None: ...

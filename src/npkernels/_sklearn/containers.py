@@ -1,7 +1,10 @@
 """scikit-learn's `set_output`: what `transform` returns its columns in."""
 
+from __future__ import annotations
+
 import importlib
 import sys
+from typing import Literal, Self
 
 KINDS = ("default", "pandas", "polars")
 
@@ -16,7 +19,7 @@ def _library(name):
 class SetOutput:
     """The method `set_output` for an estimator with `get_feature_names_out`."""
 
-    def set_output(self, *, transform=None):
+    def set_output(self, *, transform: Literal["default", "pandas", "polars"] | None = None) -> Self:
         """Says what `transform` and `fit_transform` return.
 
         Parameters

@@ -1,16 +1,22 @@
 """What the estimators share: scikit-learn's contract for parameters, input and errors, in its own words."""
 
+from __future__ import annotations
+
 import inspect
 import math
 import numbers
 import sys
 import warnings
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from .. import _arguments as check
 from .containers import SetOutput
 from .representation import representation
+
+if TYPE_CHECKING:
+    from .._typing import ArrayLike, NDArray
 
 
 class InvalidParameterError(ValueError, TypeError):
@@ -209,6 +215,9 @@ class Estimator(SetOutput):
     alternatives of a parameter}, for every parameter of its `__init__`, which only stores them, and `_fitted`, the name
     of an array that a fit sets: a row for each column of `transform`, as many columns as there are features."""
 
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
     _constraints: dict = {}  # noqa: RUF012
     _estimator_type: str | None = None
     _fitted: str
@@ -217,11 +226,11 @@ class Estimator(SetOutput):
     def _parameter_names(cls):
         return sorted(name for name in inspect.signature(cls.__init__).parameters if name != "self")
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """{name: value} of the parameters."""
         return {name: getattr(self, name) for name in self._parameter_names()}
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Sets parameters by name and returns the estimator."""
         names = self._parameter_names()
         for name in params:
@@ -231,7 +240,7 @@ class Estimator(SetOutput):
             setattr(self, name, value)
         return self
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return representation(self)
 
     def _check_parameters(self):
@@ -352,7 +361,7 @@ class Estimator(SetOutput):
         require_weights(weights, type(self).__name__)
         return weights
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """The names of the columns of `transform`: the lower-case name of the class and a number."""
         rows, features = self._main_attribute().shape
         if input_features is not None:
@@ -367,7 +376,7 @@ class Estimator(SetOutput):
         prefix = type(self).__name__.lower()
         return np.asarray([f"{prefix}{i}" for i in range(rows)], dtype=object)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         from sklearn.utils import (
             InputTags,
             Tags,

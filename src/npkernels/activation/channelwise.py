@@ -3,8 +3,11 @@
 Channels lie along axis 1, along the only axis of 1-D arrays; a 0-d array is one channel.
 """
 
+from __future__ import annotations
+
 import functools
 import math
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
@@ -21,6 +24,9 @@ from .._kernels.channelwise import (
 )
 from .elementwise import ULP_COMPOSED, documented
 from .parametric import leaky_relu, leaky_relu_backward
+
+if TYPE_CHECKING:
+    from .._typing import F, Flag, FloatLike, NDArray, Number
 
 SCALARS = """{names} : float or array of the dtype of `x`
     {what}: a number or an array of size 1, or an array of shape (c,), one for each
@@ -103,7 +109,7 @@ def _shaped(sums, like):
 
 
 @documented()
-def brelu(x, *, out=None):
+def brelu(x: FloatLike[F], *, out: NDArray[F] | None = None) -> NDArray[F]:
     """Bipolar rectifier: max(0, x) at even channels, min(0, x) at odd ones.
 
     L. Eidnes and A. Noekland, *Shifting mean activation towards zero with bipolar activation functions*, 2017.
@@ -117,7 +123,7 @@ def brelu(x, *, out=None):
 
 
 @documented(gradient=True)
-def brelu_backward(dy, x, *, out=None):
+def brelu_backward(dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None) -> NDArray[F]:
     """Gradient of `brelu`: dy where the function is not 0, else 0.
 
     >>> nk.brelu_backward(np.ones((2, 2)), np.array([[-1.0, -1.0], [2.0, 2.0]]))
@@ -140,7 +146,7 @@ SLOPE = SCALARS.format(names="slope", what="Factor below 0")
 
 
 @documented(parameters=SLOPE, value_errors=SHAPES)
-def prelu(x, *, slope, out=None):
+def prelu(x: FloatLike[F], *, slope: FloatLike[F], out: NDArray[F] | None = None) -> NDArray[F]:
     """Rectifier with a learned slope: slope x for x <= 0, else x. K. He et al., arXiv:1502.01852, 2015.
 
     >>> nk.prelu(np.array([[-1.0, -1.0], [2.0, 2.0]]), slope=np.array([0.5, 0.25]))
@@ -153,7 +159,9 @@ def prelu(x, *, slope, out=None):
 
 
 @documented(gradient=True, parameters=SLOPE, value_errors=SHAPES, results=GRADIENT.format("dslope", "`slope`"))
-def prelu_backward(dy, x, *, slope, out=None):
+def prelu_backward(
+    dy: FloatLike[F], x: FloatLike[F], *, slope: FloatLike[F], out: NDArray[F] | None = None
+) -> tuple[NDArray[F], NDArray[F]]:
     """Gradients of `prelu`: dx = dy for x > 0, else slope dy, also at 0; dslope = the sum of dy x where x is not > 0.
 
     >>> nk.prelu_backward(np.ones((2, 2)), np.array([[-1.0, -1.0], [2.0, -2.0]]), slope=np.array([0.5, 0.25]))
@@ -173,7 +181,15 @@ SIDE_GRADIENTS = GRADIENT.format("dt_left, da_left, dt_right, da_right", "the pa
 
 
 @documented(parameters=SIDES, value_errors=SHAPES, results=OF_TERMS, ulp=ULP_COMPOSED)
-def srelu(x, *, t_left, a_left, t_right, a_right, out=None):
+def srelu(
+    x: FloatLike[F],
+    *,
+    t_left: FloatLike[F],
+    a_left: FloatLike[F],
+    t_right: FloatLike[F],
+    a_right: FloatLike[F],
+    out: NDArray[F] | None = None,
+) -> NDArray[F]:
     """S-shaped rectifier: t + a (x - t) at and beyond the threshold of a side, the left one first; x between.
 
     X. Jin et al., *Deep learning with S-shaped rectified linear activation units*, AAAI 2016.
@@ -187,7 +203,16 @@ def srelu(x, *, t_left, a_left, t_right, a_right, out=None):
 
 
 @documented(gradient=True, parameters=SIDES, value_errors=SHAPES, results=SIDE_GRADIENTS)
-def srelu_backward(dy, x, *, t_left, a_left, t_right, a_right, out=None):
+def srelu_backward(
+    dy: FloatLike[F],
+    x: FloatLike[F],
+    *,
+    t_left: FloatLike[F],
+    a_left: FloatLike[F],
+    t_right: FloatLike[F],
+    a_right: FloatLike[F],
+    out: NDArray[F] | None = None,
+) -> tuple[NDArray[F], NDArray[F], NDArray[F], NDArray[F], NDArray[F]]:
     """Gradients of `srelu`: dx = a dy on the sides, dy between; dt and da = the sums of dy (1 - a) and dy (x - t).
 
     >>> nk.srelu_backward(np.ones(2), np.array([-3.0, 0.5]), t_left=-1.0, a_left=0.5, t_right=1.0, a_right=2.0)
@@ -201,7 +226,7 @@ def srelu_backward(dy, x, *, t_left, a_left, t_right, a_right, out=None):
 
 
 @documented(parameters=PIECES, value_errors=SHAPES, results=OF_TERMS, ulp=ULP_COMPOSED)
-def apl(x, *, slopes, hinges, out=None):
+def apl(x: FloatLike[F], *, slopes: FloatLike[F], hinges: FloatLike[F], out: NDArray[F] | None = None) -> NDArray[F]:
     """Adaptive piecewise linear unit: max(0, x) + sum over s of slopes[s] max(0, hinges[s] - x).
 
     F. Agostinelli et al., *Learning activation functions to improve deep neural networks*, 2014.
@@ -220,7 +245,9 @@ def apl(x, *, slopes, hinges, out=None):
     value_errors=SHAPES,
     results=GRADIENT.format("dslopes, dhinges", "`slopes` and `hinges`"),
 )
-def apl_backward(dy, x, *, slopes, hinges, out=None):
+def apl_backward(
+    dy: FloatLike[F], x: FloatLike[F], *, slopes: FloatLike[F], hinges: FloatLike[F], out: NDArray[F] | None = None
+) -> tuple[NDArray[F], NDArray[F], NDArray[F]]:
     """Gradients of `apl`: with h_s = hinges[s] - x, dx = dy (H(x) - sum of slopes[s] H(h_s)); dslopes and dhinges = the
     sums of dy max(0, h_s) and dy slopes[s] H(h_s).
 
@@ -243,6 +270,26 @@ def _piece_sums(sums, like):
 BOUNDS = "lower, upper : float\n    Bounds of the slope below 0, lower <= upper."
 
 
+@overload
+def rrelu(
+    x: FloatLike[F],
+    *,
+    out: NDArray[F] | None = ...,
+    lower: Number = ...,
+    upper: Number = ...,
+    training: Literal[False] = ...,
+    rng: np.random.Generator | None = ...,
+) -> NDArray[F]: ...
+@overload
+def rrelu(
+    x: FloatLike[F],
+    *,
+    out: NDArray[F] | None = ...,
+    lower: Number = ...,
+    upper: Number = ...,
+    training: Literal[True],
+    rng: np.random.Generator | None,
+) -> tuple[NDArray[F], NDArray[F]]: ...
 @documented(
     parameters=BOUNDS
     + """
@@ -254,7 +301,15 @@ rng : numpy.random.Generator
     type_errors=";\n    if `rng` is not a generator in training",
     value_errors=";\n    if lower > upper",
 )
-def rrelu(x, *, out=None, lower=1 / 8, upper=1 / 3, training=False, rng=None):
+def rrelu(
+    x: FloatLike[F],
+    *,
+    out: NDArray[F] | None = None,
+    lower: Number = 1 / 8,
+    upper: Number = 1 / 3,
+    training: Flag = False,
+    rng: np.random.Generator | None = None,
+) -> NDArray[F] | tuple[NDArray[F], NDArray[F]]:
     """Rectifier with random slopes: slope x for x <= 0, else x. B. Xu et al., arXiv:1505.00853, 2015.
 
     >>> y, slopes = nk.rrelu(np.array([-1.0, 2.0]), training=True, rng=np.random.default_rng(0))
@@ -287,7 +342,16 @@ slopes : array of the shape and dtype of `x`, optional
     type_errors=";\n    if `slopes` is missing in training",
     value_errors=";\n    if lower > upper",
 )
-def rrelu_backward(dy, x, *, out=None, lower=1 / 8, upper=1 / 3, training=False, slopes=None):
+def rrelu_backward(
+    dy: FloatLike[F],
+    x: FloatLike[F],
+    *,
+    out: NDArray[F] | None = None,
+    lower: Number = 1 / 8,
+    upper: Number = 1 / 3,
+    training: Flag = False,
+    slopes: FloatLike[F] | None = None,
+) -> NDArray[F]:
     """Gradient of `rrelu`: dy for x > 0, else slope dy, also at 0.
 
     >>> nk.rrelu_backward(np.array([4.0, 4.0]), np.array([-1.0, 2.0]), slopes=np.array([0.25, 0.125]))

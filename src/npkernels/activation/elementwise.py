@@ -1,9 +1,17 @@
 """What all elementwise functions share: their documentation, and the calls of the kernels."""
 
+from __future__ import annotations
+
 import inspect
+from typing import TYPE_CHECKING
 
 from .. import _arguments as check
 from .._kernels.activation import FUNCTIONS, backward as run_backward, forward as run_forward, forward_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._typing import Elementwise, ElementwiseBackward, F, FloatLike, Function, NDArray
 
 ARGUMENTS = """
 Parameters
@@ -61,7 +69,7 @@ def documentation(text, gradient, parameters="", results="", ulp=ULP, type_error
     return f"{summary}\n{shared}{errors}{before}{EXAMPLES}>>> {examples}\n"
 
 
-def documented(gradient=False, **parts):
+def documented(gradient: bool = False, **parts: str) -> Callable[[Function], Function]:
     """Completes the docstring of a function in that way."""
 
     def complete(function):
@@ -102,17 +110,27 @@ def backward(function, dy, x, out, parameters=None):
     return dx
 
 
-def plain(module, name, summary, gradient, example, *, value=None, parameters=None, composed=False):
+def plain(
+    module: str,
+    name: str,
+    summary: str,
+    gradient: str,
+    example: tuple[str, str, str],
+    *,
+    value: str | None = None,
+    parameters: tuple[float, ...] | None = None,
+    composed: bool = False,
+) -> tuple[Elementwise, ElementwiseBackward]:
     """f(x, *, out=None) and f_backward(dy, x, *, out=None) of a function without parameters.
 
     `value` is the name of the kernel, if another one, and `parameters` what it takes; `example` an x, f(x) and f'(x).
     """
     kernel = FUNCTIONS[value or name]
 
-    def f(x, *, out=None):
+    def f(x: FloatLike[F], *, out: NDArray[F] | None = None) -> NDArray[F]:
         return forward(kernel, x, out, parameters)
 
-    def f_backward(dy, x, *, out=None):
+    def f_backward(dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None) -> NDArray[F]:
         return backward(kernel, dy, x, out, parameters)
 
     x, y, dx = example

@@ -1,7 +1,14 @@
 """The gated linear unit: one half of the channels opens or closes the other."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .. import _arguments as check
 from .._kernels import activation as _activation
+
+if TYPE_CHECKING:
+    from .._typing import F, FloatLike, Int, NDArray
 
 
 def _halves(x, axis):
@@ -13,7 +20,7 @@ def _halves(x, axis):
     return x[(*first, slice(channels // 2))], x[(*first, slice(channels // 2, None))]
 
 
-def glu(x, axis=1):
+def glu(x: FloatLike[F], axis: Int = 1) -> NDArray[F]:
     """``a sigmoid(b)``, a and b the halves of the channels. Y. N. Dauphin et al., arXiv:1612.08083, 2016.
 
     Parameters
@@ -49,7 +56,7 @@ def glu(x, axis=1):
     return y
 
 
-def glu_backward(dy, x, axis=1):
+def glu_backward(dy: FloatLike[F], x: FloatLike[F], axis: Int = 1) -> NDArray[F]:
     """Gradient of `glu`.
 
     Parameters

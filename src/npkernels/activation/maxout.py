@@ -1,9 +1,16 @@
 """The maximum of neighbouring channels, which lie along axis 1, or along the only axis."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .. import _arguments as check
 from .._kernels import channelwise as _channelwise
+
+if TYPE_CHECKING:
+    from .._typing import ArrayLike, F, FloatLike, Int, NDArray
 
 
 def _axis(name, array):
@@ -12,7 +19,7 @@ def _axis(name, array):
     return min(1, array.ndim - 1)
 
 
-def maxout(x, pieces):
+def maxout(x: FloatLike[F], pieces: Int) -> tuple[NDArray[F], NDArray[np.int32]]:
     """Maximum of every `pieces` neighbouring channels. I. Goodfellow et al., arXiv:1302.4389, 2013.
 
     Parameters
@@ -55,7 +62,7 @@ def maxout(x, pieces):
     return y, which
 
 
-def maxout_backward(dy, which, pieces):
+def maxout_backward(dy: FloatLike[F], which: ArrayLike, pieces: Int) -> NDArray[F]:
     """Gradient of `maxout`: dy at the place of the maximum, 0 at the other pieces.
 
     Parameters
@@ -93,5 +100,5 @@ def maxout_backward(dy, which, pieces):
     if which.size and not (which.min() >= 0 and which.max() < pieces):
         raise ValueError(f"which must be in [0, {pieces}), got {which.min()} to {which.max()}")
     dx = check.empty((*dy.shape[:axis], dy.shape[axis] * pieces, *dy.shape[axis + 1 :]), dy.dtype)
-    _channelwise.maxout_backward(dy, np.require(which, np.int32, "CA"), axis, pieces, dx)
+    _channelwise.maxout_backward(dy, np.require(which, np.int32, ["C", "A"]), axis, pieces, dx)
     return dx

@@ -1,11 +1,19 @@
 """Elementwise functions and their gradients: those without parameters, and all by name."""
 
+from __future__ import annotations
+
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from .. import _arguments as check
 from .._kernels.activation import FUNCTIONS
 from . import channelwise, parametric
 from .elementwise import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .._typing import NDArray
 
 identity, identity_backward = plain(
     __name__, "identity", "Identity: x.", "dy.", ("[-1.0, 2.0]", "[-1.,  2.]", "[1., 1.]")
@@ -141,7 +149,7 @@ mish, mish_backward = plain(
 
 # Every elementwise function by name, a read-only mapping: iteration gives names, ACTIVATIONS[name] the function, whose
 # gradient has the same name with _backward behind it.
-ACTIVATIONS = MappingProxyType(
+ACTIVATIONS: Mapping[str, Callable[..., NDArray[Any]]] = MappingProxyType(
     {
         f.__name__: f
         for f in (

@@ -1,10 +1,16 @@
 """Elementwise functions with parameters, and their gradients."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from .. import _arguments as check
 from .._kernels.activation import FUNCTIONS
 from .elementwise import ULP_COMPOSED, backward, documented, forward
+
+if TYPE_CHECKING:
+    from .._typing import Approximate, F, FloatLike, NDArray, Number
 
 LEAKY_RELU, CLIP, ISRU, ISRLU = (FUNCTIONS[name] for name in ("leaky_relu", "clip", "isru", "isrlu"))
 ELU, CELU, SOFTPLUS = (FUNCTIONS[name] for name in ("elu", "celu", "softplus"))
@@ -22,7 +28,7 @@ def alpha_is(text):
 
 
 @documented(parameters=SLOPE)
-def leaky_relu(x, *, out=None, slope=0.01):
+def leaky_relu(x: FloatLike[F], *, out: NDArray[F] | None = None, slope: Number = 0.01) -> NDArray[F]:
     """Leaky rectifier: slope x for x <= 0, else x.
 
     >>> nk.leaky_relu(np.array([-1.0, 0.0, 2.0]), slope=0.5)
@@ -32,7 +38,9 @@ def leaky_relu(x, *, out=None, slope=0.01):
 
 
 @documented(gradient=True, parameters=SLOPE)
-def leaky_relu_backward(dy, x, *, out=None, slope=0.01):
+def leaky_relu_backward(
+    dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None, slope: Number = 0.01
+) -> NDArray[F]:
     """Gradient of `leaky_relu`: dy for x > 0, else slope dy, also at 0 and where x is NaN.
 
     >>> nk.leaky_relu_backward(np.array([4.0, 6.0]), np.array([-1.0, 2.0]), slope=0.5)
@@ -49,7 +57,7 @@ def _edges(low, high):
 
 
 @documented(parameters=EDGES, value_errors=";\n    if low > high")
-def clip(x, *, low, high, out=None):
+def clip(x: FloatLike[F], *, low: Number, high: Number, out: NDArray[F] | None = None) -> NDArray[F]:
     """Clipping: min(max(x, low), high), or hard tanh.
 
     >>> nk.clip(np.array([-2.0, 0.5, 3.0]), low=-1, high=1)
@@ -59,7 +67,9 @@ def clip(x, *, low, high, out=None):
 
 
 @documented(gradient=True, parameters=EDGES, value_errors=";\n    if low > high")
-def clip_backward(dy, x, *, low, high, out=None):
+def clip_backward(
+    dy: FloatLike[F], x: FloatLike[F], *, low: Number, high: Number, out: NDArray[F] | None = None
+) -> NDArray[F]:
     """Gradient of `clip`: dy between the edges, 0 at them and beyond.
 
     >>> nk.clip_backward(np.array([4.0, 5.0, 6.0]), np.array([-1.0, 0.5, 3.0]), low=-1, high=1)
@@ -69,7 +79,7 @@ def clip_backward(dy, x, *, low, high, out=None):
 
 
 @documented(parameters=alpha_is("1 / alpha is the square of the limit at inf."), ulp=ULP_COMPOSED)
-def isru(x, *, out=None, alpha=1.0):
+def isru(x: FloatLike[F], *, out: NDArray[F] | None = None, alpha: Number = 1.0) -> NDArray[F]:
     """Inverse square root unit: x / sqrt(1 + alpha x^2). B. Carlile et al., arXiv:1710.09967, 2017.
 
     >>> nk.isru(np.array([-np.inf, 0.0, 0.75]))
@@ -79,7 +89,9 @@ def isru(x, *, out=None, alpha=1.0):
 
 
 @documented(gradient=True, parameters=alpha_is("As of `isru`."))
-def isru_backward(dy, x, *, out=None, alpha=1.0):
+def isru_backward(
+    dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None, alpha: Number = 1.0
+) -> NDArray[F]:
     """Gradient of `isru`: dy / sqrt(1 + alpha x^2)^3.
 
     >>> nk.isru_backward(np.array([1.0]), np.array([0.75])).round(4)
@@ -89,7 +101,7 @@ def isru_backward(dy, x, *, out=None, alpha=1.0):
 
 
 @documented(parameters=alpha_is("1 / alpha is the square of the limit at -inf."), ulp=ULP_COMPOSED)
-def isrlu(x, *, out=None, alpha=1.0):
+def isrlu(x: FloatLike[F], *, out: NDArray[F] | None = None, alpha: Number = 1.0) -> NDArray[F]:
     """Inverse square root linear unit: x / sqrt(1 + alpha x^2) for x < 0, else x.
 
     >>> nk.isrlu(np.array([-0.75, 2.0]))
@@ -99,7 +111,9 @@ def isrlu(x, *, out=None, alpha=1.0):
 
 
 @documented(gradient=True, parameters=alpha_is("As of `isrlu`."))
-def isrlu_backward(dy, x, *, out=None, alpha=1.0):
+def isrlu_backward(
+    dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None, alpha: Number = 1.0
+) -> NDArray[F]:
     """Gradient of `isrlu`: dy / sqrt(1 + alpha x^2)^3 for x < 0, else dy.
 
     >>> nk.isrlu_backward(np.array([1.0, 1.0]), np.array([-0.75, 2.0])).round(4)
@@ -109,7 +123,7 @@ def isrlu_backward(dy, x, *, out=None, alpha=1.0):
 
 
 @documented(parameters=alpha_is("Minus the limit at -inf."))
-def elu(x, *, out=None, alpha=1.0):
+def elu(x: FloatLike[F], *, out: NDArray[F] | None = None, alpha: Number = 1.0) -> NDArray[F]:
     """Exponential linear unit: alpha (e^x - 1) for x <= 0, else x. D.-A. Clevert et al., arXiv:1511.07289, 2015.
 
     >>> nk.elu(np.array([-np.inf, 0.0, 2.0]))
@@ -119,7 +133,9 @@ def elu(x, *, out=None, alpha=1.0):
 
 
 @documented(gradient=True, parameters=alpha_is("As of `elu`."))
-def elu_backward(dy, x, *, out=None, alpha=1.0):
+def elu_backward(
+    dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None, alpha: Number = 1.0
+) -> NDArray[F]:
     """Gradient of `elu`: dy alpha e^x for x <= 0, else dy.
 
     >>> nk.elu_backward(np.array([3.0, 3.0]), np.array([-np.inf, 1.0]))
@@ -129,7 +145,7 @@ def elu_backward(dy, x, *, out=None, alpha=1.0):
 
 
 @documented(parameters=alpha_is("Minus the limit at -inf."), ulp=ULP_COMPOSED, value_errors=";\n    if `alpha` is 0")
-def celu(x, *, out=None, alpha=1.0):
+def celu(x: FloatLike[F], *, out: NDArray[F] | None = None, alpha: Number = 1.0) -> NDArray[F]:
     """Continuously differentiable `elu`: alpha (e^(x/alpha) - 1) for x <= 0, else x. J. Barron, arXiv:1704.07483, 2017.
 
     >>> nk.celu(np.array([-np.inf, 0.0, 2.0]), alpha=0.5)
@@ -139,7 +155,9 @@ def celu(x, *, out=None, alpha=1.0):
 
 
 @documented(gradient=True, parameters=alpha_is("As of `celu`."), value_errors=";\n    if `alpha` is 0")
-def celu_backward(dy, x, *, out=None, alpha=1.0):
+def celu_backward(
+    dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None, alpha: Number = 1.0
+) -> NDArray[F]:
     """Gradient of `celu`: dy e^(x/alpha) for x <= 0, else dy.
 
     >>> nk.celu_backward(np.array([3.0, 3.0]), np.array([-np.inf, 1.0]), alpha=0.5)
@@ -152,7 +170,7 @@ BETA = "beta : float\n    Sharpness, not 0: the function tends to max(0, x) as `
 
 
 @documented(parameters=BETA, ulp=ULP_COMPOSED, value_errors=";\n    if `beta` is 0")
-def softplus(x, *, out=None, beta=1.0):
+def softplus(x: FloatLike[F], *, out: NDArray[F] | None = None, beta: Number = 1.0) -> NDArray[F]:
     """Smooth rectifier: ln(1 + e^(beta x)) / beta, at every x.
 
     >>> nk.softplus(np.array([-1.0, 0.0, 1000.0])).round(4)
@@ -162,7 +180,9 @@ def softplus(x, *, out=None, beta=1.0):
 
 
 @documented(gradient=True, parameters=BETA, value_errors=";\n    if `beta` is 0")
-def softplus_backward(dy, x, *, out=None, beta=1.0):
+def softplus_backward(
+    dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None, beta: Number = 1.0
+) -> NDArray[F]:
     """Gradient of `softplus`: dy / (1 + e^(-beta x)).
 
     >>> nk.softplus_backward(np.array([4.0]), np.array([0.0]))
@@ -172,7 +192,7 @@ def softplus_backward(dy, x, *, out=None, beta=1.0):
 
 
 @documented(parameters=APPROXIMATE, ulp=ULP_COMPOSED)
-def gelu(x, *, out=None, approximate="none"):
+def gelu(x: FloatLike[F], *, out: NDArray[F] | None = None, approximate: Approximate = "none") -> NDArray[F]:
     """Gaussian error linear unit: x Phi(x), Phi the normal distribution function. D. Hendrycks and K. Gimpel,
     arXiv:1606.08415, 2016.
 
@@ -183,7 +203,9 @@ def gelu(x, *, out=None, approximate="none"):
 
 
 @documented(gradient=True, parameters=APPROXIMATE)
-def gelu_backward(dy, x, *, out=None, approximate="none"):
+def gelu_backward(
+    dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None, approximate: Approximate = "none"
+) -> NDArray[F]:
     """Gradient of `gelu`: dy (Phi(x) + x phi(x)), phi the derivative of Phi.
 
     >>> nk.gelu_backward(np.array([4.0]), np.array([0.0]))
@@ -198,7 +220,7 @@ SUM_OF_TERMS = """    For alpha > 0 relative to ``|(e^(alpha x) - 1) / alpha| + 
 
 
 @documented(parameters=SHAPE, results=SUM_OF_TERMS, ulp=ULP_COMPOSED)
-def soft_exponential(x, *, alpha, out=None):
+def soft_exponential(x: FloatLike[F], *, alpha: Number, out: NDArray[F] | None = None) -> NDArray[F]:
     """Soft exponential: -ln(1 - alpha (x + alpha)) / alpha, x, (e^(alpha x) - 1) / alpha + alpha for alpha <, =, > 0.
 
     L. B. Godfrey and M. S. Gashler, *A continuum among logarithmic, linear, and exponential functions*, 2015.
@@ -210,7 +232,9 @@ def soft_exponential(x, *, alpha, out=None):
 
 
 @documented(gradient=True, parameters=SHAPE)
-def soft_exponential_backward(dy, x, *, alpha, out=None):
+def soft_exponential_backward(
+    dy: FloatLike[F], x: FloatLike[F], *, alpha: Number, out: NDArray[F] | None = None
+) -> NDArray[F]:
     """Gradient of `soft_exponential`: dy / (1 - alpha (alpha + x)) for alpha < 0, else dy e^(alpha x).
 
     >>> nk.soft_exponential_backward(np.array([1.0, 1.0]), np.array([0.0, 1.0]), alpha=1.0).round(4)
@@ -228,7 +252,7 @@ def _sharpness(alpha):
 
 
 @documented(parameters=SHARPNESS, ulp=ULP_COMPOSED, value_errors=";\n    if `alpha` is 0")
-def soft_clipping(x, *, alpha, out=None):
+def soft_clipping(x: FloatLike[F], *, alpha: Number, out: NDArray[F] | None = None) -> NDArray[F]:
     """Smooth clipping to [0, 1]: ln((1 + e^(alpha x)) / (1 + e^(alpha (x - 1)))) / alpha.
 
     M. D. Klimek and M. Perelstein, *Neural network-based approach to phase space integration*, 2018.
@@ -240,7 +264,9 @@ def soft_clipping(x, *, alpha, out=None):
 
 
 @documented(gradient=True, parameters=SHARPNESS, value_errors=";\n    if `alpha` is 0")
-def soft_clipping_backward(dy, x, *, alpha, out=None):
+def soft_clipping_backward(
+    dy: FloatLike[F], x: FloatLike[F], *, alpha: Number, out: NDArray[F] | None = None
+) -> NDArray[F]:
     """Gradient of `soft_clipping`: dy sinh(alpha/2) / (2 cosh(alpha x/2) cosh(alpha (1 - x)/2)).
 
     >>> nk.soft_clipping_backward(np.array([1.0, 1.0]), np.array([0.5, 1.0]), alpha=10.0).round(4)

@@ -1,18 +1,24 @@
 """k-means: nearest centroids, the sums of their samples, and seeding."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
 from .. import _arguments as check
 from .._kernels import cluster as _cluster, distance as _distance
 
+if TYPE_CHECKING:
+    from .._typing import F, FloatLike, Int, NDArray
+
 # Sums over samples are split into a part for every so many samples, at most so many parts of so many bytes in all.
 # Where fewer fit, features are shared out instead, at least so many at a time. All of it depends on sizes only.
 PART_SAMPLES, PARTS, PARTS_BYTES, RANGE_FEATURES = 4096, 32, 16 << 20, 64
 
 
-def _operands(x, centroids):
+def _operands(x: object, centroids: object) -> tuple[NDArray[Any], NDArray[Any]]:
     x = check.real("x", x)
     centroids = check.real("centroids", centroids, x)
     check.rank("x", x, 2, "(n, d)")
@@ -36,7 +42,17 @@ def _refuse(x, centroids):
             raise ValueError(f"x must be finite, got NaN or inf in row {first + int(finite.argmin())}")
 
 
-def kmeans_assign(x, centroids, *, return_distances=False):
+@overload
+def kmeans_assign(
+    x: FloatLike[F], centroids: FloatLike[F], *, return_distances: Literal[False] = ...
+) -> NDArray[np.int32]: ...
+@overload
+def kmeans_assign(
+    x: FloatLike[F], centroids: FloatLike[F], *, return_distances: Literal[True]
+) -> tuple[NDArray[np.int32], NDArray[F]]: ...
+def kmeans_assign(
+    x: FloatLike[F], centroids: FloatLike[F], *, return_distances: bool = False
+) -> NDArray[np.int32] | tuple[NDArray[np.int32], NDArray[F]]:
     """The nearest centroid of every sample.
 
     Parameters
@@ -88,7 +104,9 @@ def kmeans_assign(x, centroids, *, return_distances=False):
     return labels if distances is None else (labels, distances)
 
 
-def kmeans_accumulate(x, centroids, *, sample_weight=None):
+def kmeans_accumulate(
+    x: FloatLike[F], centroids: FloatLike[F], *, sample_weight: FloatLike[F] | None = None
+) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], float]:
     """What a block of samples contributes to a step of k-means.
 
     Parameters
@@ -201,7 +219,9 @@ def uniform(weights):
     return None, float(weights[0])
 
 
-def kmeans_plus_plus(x, k, *, rng, sample_weight=None):
+def kmeans_plus_plus(
+    x: FloatLike[F], k: Int, *, rng: np.random.Generator, sample_weight: FloatLike[F] | None = None
+) -> NDArray[F]:
     """Samples that are good first centroids for k-means, by greedy k-means++.
 
     Parameters

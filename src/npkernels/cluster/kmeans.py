@@ -1,22 +1,36 @@
 """KMeans: Lloyd's algorithm on the kernels of k-means, with scikit-learn's contract."""
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
 from .._sklearn import estimator as base
 from ._lloyd import Samples, distances, lloyd, nearest
 
+if TYPE_CHECKING:
+    from .._typing import ArrayLike, Flag, FloatArray, Init, Int, NDArray, Number, RandomState
+
 
 class BaseKMeans(base.Estimator):
     """What KMeans and MiniBatchKMeans share."""
 
-    n_clusters: int
-    n_init: int | str
-    init: object
+    n_clusters: Int
+    n_init: Int | Literal["auto"]
+    init: Init
+    cluster_centers_: FloatArray
+    labels_: NDArray[np.int32]
+    inertia_: float
+    n_iter_: int
 
     _estimator_type = "clusterer"
     _fitted = "cluster_centers_"
+
+    if TYPE_CHECKING:
+
+        def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self: ...
 
     def _check_size(self, data):
         if len(data) < self.n_clusters:
@@ -87,15 +101,15 @@ class BaseKMeans(base.Estimator):
         exact, centres = self._centres()
         return self._samples(X, like=centres, blocks=True), exact
 
-    def fit_predict(self, X, y=None, sample_weight=None):
+    def fit_predict(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int32]:
         """`fit`, then the labels of X, (n,) int32."""
         return self.fit(X, sample_weight=sample_weight).labels_
 
-    def fit_transform(self, X, y=None, sample_weight=None):
+    def fit_transform(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> FloatArray:
         """`fit`, then the distances of X to the centres, (n, k)."""
         return self.fit(X, sample_weight=sample_weight).transform(X)
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray[np.int32]:
         """The number of the nearest centre of every sample.
 
         Parameters
@@ -113,7 +127,7 @@ class BaseKMeans(base.Estimator):
             return _distributed.labels(x, centres, type(self).__name__)
         return nearest(x, None, centres, type(self).__name__)[0]
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> FloatArray:
         """The Euclidean distances of every sample to all centres.
 
         Parameters
@@ -132,7 +146,7 @@ class BaseKMeans(base.Estimator):
             return _distributed.distances(x, centres, type(self).__name__)
         return self._in_container(distances(x, centres, type(self).__name__), X)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """Minus the weighted sum of the squared distances to the nearest centres.
 
         Parameters
@@ -245,17 +259,17 @@ class KMeans(BaseKMeans):
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: Int = 8,
         *,
-        init="k-means++",
-        n_init="auto",
-        max_iter=300,
-        tol=1e-4,
-        verbose=0,
-        random_state=None,
-        copy_x=True,
-        algorithm="lloyd",
-    ):
+        init: Init = "k-means++",
+        n_init: Int | Literal["auto"] = "auto",
+        max_iter: Int = 300,
+        tol: Number = 1e-4,
+        verbose: Int | Flag = 0,
+        random_state: RandomState | None = None,
+        copy_x: Flag = True,
+        algorithm: Literal["lloyd", "elkan", "auto"] = "lloyd",
+    ) -> None:
         self.n_clusters = n_clusters
         self.init = init
         self.n_init = n_init
@@ -266,7 +280,7 @@ class KMeans(BaseKMeans):
         self.copy_x = copy_x
         self.algorithm = algorithm
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Finds the clusters of X.
 
         Parameters
@@ -302,7 +316,7 @@ class KMeans(BaseKMeans):
         state = base.legacy_random_state(self.random_state)
         rng = base.generator(state)
         tol = self.tol * data.mean_variance() if self.tol else 0.0
-        best = None
+        best: Any = None
         for _ in range(runs):
             centres = self._first_centres(data, state, rng)
             if self.verbose:

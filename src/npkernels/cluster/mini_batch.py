@@ -1,5 +1,9 @@
 """MiniBatchKMeans: k-means on small samples of the data, or on data that come in batches."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
+
 import numpy as np
 
 from .. import _arguments as check
@@ -7,6 +11,9 @@ from .._sklearn import estimator as base
 from ._lloyd import Samples, mean_variance, nearest, refuse
 from .assign import Totals, uniform
 from .kmeans import BaseKMeans
+
+if TYPE_CHECKING:
+    from .._typing import ArrayLike, Flag, Init, Int, Number, RandomState
 
 
 class Progress:
@@ -134,6 +141,8 @@ class MiniBatchKMeans(BaseKMeans):
 
     __module__ = "npkernels"  # where a class lies is no part of its pickles
 
+    n_steps_: int
+
     _constraints = {  # noqa: RUF012
         "n_clusters": [base.POSITIVE],
         "init": [base.one_of("k-means++", "random"), base.CALLABLE, base.ARRAY],
@@ -149,18 +158,18 @@ class MiniBatchKMeans(BaseKMeans):
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: Int = 8,
         *,
-        init="k-means++",
-        max_iter=100,
-        batch_size=1024,
-        verbose=0,
-        random_state=None,
-        tol=0.0,
-        max_no_improvement=10,
-        n_init="auto",
-        reassignment_ratio=0.01,
-    ):
+        init: Init = "k-means++",
+        max_iter: Int = 100,
+        batch_size: Int = 1024,
+        verbose: Int | Flag = 0,
+        random_state: RandomState | None = None,
+        tol: Number = 0.0,
+        max_no_improvement: Int | None = 10,
+        n_init: Int | Literal["auto"] = "auto",
+        reassignment_ratio: Number = 0.01,
+    ) -> None:
         self.n_clusters = n_clusters
         self.init = init
         self.max_iter = max_iter
@@ -216,7 +225,7 @@ class MiniBatchKMeans(BaseKMeans):
             "_rng": steps.rng,
         }
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Finds the clusters of X from random batches.
 
         Parameters
@@ -269,7 +278,7 @@ class MiniBatchKMeans(BaseKMeans):
         self._become(X, **found, **self._left(steps, x.dtype))
         return self
 
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Goes on with one batch.
 
         Parameters

@@ -1,6 +1,9 @@
 """Convolution (cross-correlation, as in every deep-learning library), its transpose in transpose.py."""
 
+from __future__ import annotations
+
 from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Literal
 
 from .. import _arguments as check
 from .._kernels import conv as _conv, costs as _costs
@@ -8,6 +11,9 @@ from ..activation.parameterless import ACTIVATIONS, fused
 from . import parts as in_parts
 from .geometry import geometry_of
 from .parts import windows_of
+
+if TYPE_CHECKING:
+    from .._typing import Activation, Algorithm, F, FloatLike, Int, Int2, NDArray, Padding
 
 
 def checked_geometry(x, w, stride, padding, dilation, groups):
@@ -33,7 +39,19 @@ def _geometry_of_ints(x, w, stride, padding, dilation, groups):
     return groups, geometry_of(*x[2:], *w[2:], stride, padding, dilation)
 
 
-def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activation=None, algorithm="auto", out=None):
+def conv2d(
+    x: FloatLike[F],
+    w: FloatLike[F],
+    b: FloatLike[F] | None = None,
+    *,
+    stride: Int2 = 1,
+    padding: Padding | Literal["valid", "same"] = 0,
+    dilation: Int2 = 1,
+    groups: Int = 1,
+    activation: Activation | None = None,
+    algorithm: Algorithm = "auto",
+    out: NDArray[F] | None = None,
+) -> NDArray[F]:
     """Two-dimensional convolution of a batch of images, with an optional activation applied on the way out.
 
     Parameters

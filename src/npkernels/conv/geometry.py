@@ -1,13 +1,26 @@
 """Sizes and receptive fields of convolutions and poolings."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import _arguments as check
 from .windows import output_size
 
+if TYPE_CHECKING:
+    from .._typing import Flag, Int, Int2, Padding
 
-def conv_output_size(size, kernel_size, *, stride=1, padding=0, dilation=1, ceil_mode=False):
+
+def conv_output_size(
+    size: Int2,
+    kernel_size: Int2,
+    *,
+    stride: Int2 = 1,
+    padding: Padding = 0,
+    dilation: Int2 = 1,
+    ceil_mode: Flag = False,
+) -> tuple[int, int]:
     """Rows and columns that a convolution or a pooling makes of an image.
 
     Parameters
@@ -76,7 +89,7 @@ class ReceptiveField(NamedTuple):
 ReceptiveField.__module__ = "npkernels"
 
 
-def receptive_field(layers):
+def receptive_field(layers: Iterable[tuple[Int, Int, Int] | list[int]]) -> ReceptiveField:
     """Receptive field of a stack of convolutions and poolings along one axis.
 
     Parameters

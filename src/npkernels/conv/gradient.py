@@ -1,6 +1,9 @@
 """The gradients of convolution."""
 
+from __future__ import annotations
+
 from functools import partial
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
@@ -10,8 +13,47 @@ from . import parts as in_parts
 from .forward import FORMS, check_algorithm, checked_geometry
 from .parts import windows_of
 
+if TYPE_CHECKING:
+    from .._typing import Algorithm, F, FloatLike, Gradients, Int, Int2, NDArray, Needs, Padding
 
-def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, algorithm="auto", needs=("x", "w", "b")):
+
+@overload
+def conv2d_backward(
+    dy: FloatLike[F],
+    x: FloatLike[F],
+    w: FloatLike[F],
+    *,
+    stride: Int2 = ...,
+    padding: Padding | Literal["valid", "same"] = ...,
+    dilation: Int2 = ...,
+    groups: Int = ...,
+    algorithm: Algorithm = ...,
+) -> tuple[NDArray[F], NDArray[F], NDArray[F]]: ...
+@overload
+def conv2d_backward(
+    dy: FloatLike[F],
+    x: FloatLike[F],
+    w: FloatLike[F],
+    *,
+    stride: Int2 = ...,
+    padding: Padding | Literal["valid", "same"] = ...,
+    dilation: Int2 = ...,
+    groups: Int = ...,
+    algorithm: Algorithm = ...,
+    needs: Needs,
+) -> Gradients[F]: ...
+def conv2d_backward(
+    dy: FloatLike[F],
+    x: FloatLike[F],
+    w: FloatLike[F],
+    *,
+    stride: Int2 = 1,
+    padding: Padding | Literal["valid", "same"] = 0,
+    dilation: Int2 = 1,
+    groups: Int = 1,
+    algorithm: Algorithm = "auto",
+    needs: Needs = ("x", "w", "b"),
+) -> Gradients[F]:
     """Gradients of `conv2d` without activation.
 
     Parameters

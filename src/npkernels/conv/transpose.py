@@ -1,5 +1,9 @@
 """The transpose of convolution: what a convolution does to gradients, as a layer of its own."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, overload
+
 import numpy as np
 
 from .. import _arguments as check
@@ -7,6 +11,9 @@ from .._kernels import global_pool as _global_pool
 from .forward import convolve
 from .geometry import Geometry
 from .gradient import image_gradient, weight_gradient
+
+if TYPE_CHECKING:
+    from .._typing import F, FloatLike, Gradients, Int, Int2, NDArray, Needs, Padding
 
 
 def _geometry(x, w, stride, padding, output_padding, dilation, groups):
@@ -44,7 +51,18 @@ def _geometry(x, w, stride, padding, output_padding, dilation, groups):
     return groups, (w.shape[1] * groups, *size), Geometry(*kernel, *stride, *dilation, top, left, *x.shape[2:])
 
 
-def conv_transpose2d(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1, out=None):
+def conv_transpose2d(
+    x: FloatLike[F],
+    w: FloatLike[F],
+    b: FloatLike[F] | None = None,
+    *,
+    stride: Int2 = 1,
+    padding: Padding = 0,
+    output_padding: Int2 = 0,
+    dilation: Int2 = 1,
+    groups: Int = 1,
+    out: NDArray[F] | None = None,
+) -> NDArray[F]:
     """Transposed two-dimensional convolution of a batch of images; PyTorch's `conv_transpose2d`.
 
     Every pixel of x adds its multiple of the kernel to the result, ``stride`` pixels apart: the linear map that
@@ -104,9 +122,43 @@ def conv_transpose2d(x, w, b=None, *, stride=1, padding=0, output_padding=0, dil
     return y
 
 
+@overload
 def conv_transpose2d_backward(
-    dy, x, w, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1, needs=("x", "w", "b")
-):
+    dy: FloatLike[F],
+    x: FloatLike[F],
+    w: FloatLike[F],
+    *,
+    stride: Int2 = ...,
+    padding: Padding = ...,
+    output_padding: Int2 = ...,
+    dilation: Int2 = ...,
+    groups: Int = ...,
+) -> tuple[NDArray[F], NDArray[F], NDArray[F]]: ...
+@overload
+def conv_transpose2d_backward(
+    dy: FloatLike[F],
+    x: FloatLike[F],
+    w: FloatLike[F],
+    *,
+    stride: Int2 = ...,
+    padding: Padding = ...,
+    output_padding: Int2 = ...,
+    dilation: Int2 = ...,
+    groups: Int = ...,
+    needs: Needs,
+) -> Gradients[F]: ...
+def conv_transpose2d_backward(
+    dy: FloatLike[F],
+    x: FloatLike[F],
+    w: FloatLike[F],
+    *,
+    stride: Int2 = 1,
+    padding: Padding = 0,
+    output_padding: Int2 = 0,
+    dilation: Int2 = 1,
+    groups: Int = 1,
+    needs: Needs = ("x", "w", "b"),
+) -> Gradients[F]:
     """Gradients of `conv_transpose2d`.
 
     Parameters

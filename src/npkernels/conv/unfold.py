@@ -1,13 +1,28 @@
 """im2col and col2im: the patches under a sliding window as columns, and their sum at their places."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .. import _arguments as check
 from .._kernels import unfold as _unfold
 from . import parts as in_parts
 from .geometry import geometry_of
 from .parts import windows_of
 
+if TYPE_CHECKING:
+    from .._typing import F, FloatLike, Int2, NDArray, Padding
 
-def im2col(x, kernel_size, *, stride=1, padding=0, dilation=1, out=None):
+
+def im2col(
+    x: FloatLike[F],
+    kernel_size: Int2,
+    *,
+    stride: Int2 = 1,
+    padding: Padding = 0,
+    dilation: Int2 = 1,
+    out: NDArray[F] | None = None,
+) -> NDArray[F]:
     """The patches under a sliding window as columns; PyTorch's `unfold`.
 
     Parameters
@@ -52,7 +67,16 @@ def im2col(x, kernel_size, *, stride=1, padding=0, dilation=1, out=None):
     return cols
 
 
-def col2im(cols, output_size, kernel_size, *, stride=1, padding=0, dilation=1, out=None):
+def col2im(
+    cols: FloatLike[F],
+    output_size: Int2,
+    kernel_size: Int2,
+    *,
+    stride: Int2 = 1,
+    padding: Padding = 0,
+    dilation: Int2 = 1,
+    out: NDArray[F] | None = None,
+) -> NDArray[F]:
     """The sum of patches at their places in the image, the adjoint of `im2col`; PyTorch's `fold`.
 
     Parameters

@@ -1,7 +1,10 @@
 """Principal components on the product kernel, with scikit-learn's contract."""
 
+from __future__ import annotations
+
 import math
 import numbers
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
@@ -17,6 +20,9 @@ from ._components import (
     randomized,
     require_squares,
 )
+
+if TYPE_CHECKING:
+    from .._typing import ArrayLike, Flag, FloatArray, Number, RandomState
 
 EXACT = ("full", "covariance_eigh", "arpack")
 
@@ -78,6 +84,15 @@ class PCA(base.Estimator):
 
     __module__ = "npkernels"  # where a class lies is no part of its pickles
 
+    components_: FloatArray
+    explained_variance_: FloatArray
+    explained_variance_ratio_: FloatArray
+    singular_values_: FloatArray
+    mean_: FloatArray
+    noise_variance_: float
+    n_components_: int
+    n_samples_: int
+
     _constraints = {  # noqa: RUF012
         "n_components": [base.integer_from(0), base.FRACTION, base.one_of("mle"), base.NONE],
         "copy": [base.BOOL],
@@ -87,7 +102,15 @@ class PCA(base.Estimator):
     }
     _fitted = "components_"
 
-    def __init__(self, n_components=None, *, copy=True, whiten=False, svd_solver="auto", random_state=None):
+    def __init__(
+        self,
+        n_components: Number | Literal["mle"] | None = None,
+        *,
+        copy: Flag = True,
+        whiten: Flag = False,
+        svd_solver: Literal["auto", "full", "covariance_eigh", "arpack", "randomized"] = "auto",
+        random_state: RandomState | None = None,
+    ) -> None:
         self.n_components = n_components
         self.copy = copy
         self.whiten = whiten
@@ -127,7 +150,7 @@ class PCA(base.Estimator):
             )
         return wanted
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Finds the principal components of X.
 
         Parameters
@@ -219,11 +242,11 @@ class PCA(base.Estimator):
         """The standard deviations of the components, never 0."""
         return np.maximum(np.sqrt(self._variances(components)), np.finfo(components.dtype).eps)
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: ArrayLike, y: object = None) -> FloatArray:
         """`fit`, then `transform` of X."""
         return self.fit(X).transform(X)
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> FloatArray:
         """The coordinates of every sample along the components.
 
         Parameters
@@ -246,7 +269,7 @@ class PCA(base.Estimator):
             y /= self._scale(components)
         return self._in_container(y, X)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: ArrayLike) -> FloatArray:
         """The samples of given coordinates: the inverse of `transform` where no component is left out.
 
         Parameters
@@ -267,13 +290,13 @@ class PCA(base.Estimator):
             y = y * self._scale(components)
         return dense(y, components.T, mean)
 
-    def get_covariance(self):
+    def get_covariance(self) -> FloatArray:
         """The covariance of the model, (d, d): that of the components, and noise in all directions."""
         (components, _), noise = self._model(), self._noise()
         # W W^T + s I with s the noise and W W^T = V^T diag(variance - s) V
         return self._spread(components, np.maximum(self._variances(components) - noise, 0), noise)
 
-    def get_precision(self):
+    def get_precision(self) -> FloatArray:
         """The inverse of the covariance of the model, (d, d).
 
         Raises
@@ -296,7 +319,7 @@ class PCA(base.Estimator):
         matrix[np.diag_indices(len(matrix))] += everywhere
         return matrix
 
-    def score_samples(self, X):
+    def score_samples(self, X: ArrayLike) -> FloatArray:
         """The logarithm of the probability of every sample under the model, (n,)."""
         x = self._samples(X, like=self._model()[0], wider=True)
         mean, precision = self._model(x)[1], self.get_precision().astype(x.dtype, copy=False)
@@ -309,6 +332,6 @@ class PCA(base.Estimator):
             scores[rows] = -0.5 * ((block * matmul(block, precision)).sum(1) + constant)
         return scores
 
-    def score(self, X, y=None):
+    def score(self, X: ArrayLike, y: object = None) -> float:
         """The mean of `score_samples`."""
         return float(self.score_samples(X).mean())

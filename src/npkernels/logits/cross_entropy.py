@@ -1,17 +1,51 @@
 """Cross-entropy with the softmax of logits, and its gradient."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
 from .. import _arguments as check
 from .._kernels import softmax as _softmax
 
+if TYPE_CHECKING:
+    from .._typing import ArrayLike, F, FloatLike, Int, NDArray, Number, Reduced, Reduction
+
 REDUCTIONS = ("mean", "sum", "none")
 FLOATING = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def softmax_cross_entropy(logits, targets, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"):
+@overload
+def softmax_cross_entropy(
+    logits: FloatLike[F],
+    targets: ArrayLike,
+    *,
+    weight: FloatLike[F] | None = ...,
+    ignore_index: Int | None = ...,
+    label_smoothing: Number = ...,
+    reduction: Reduced = ...,
+) -> F: ...
+@overload
+def softmax_cross_entropy(
+    logits: FloatLike[F],
+    targets: ArrayLike,
+    *,
+    weight: FloatLike[F] | None = ...,
+    ignore_index: Int | None = ...,
+    label_smoothing: Number = ...,
+    reduction: Literal["none"],
+) -> NDArray[F]: ...
+def softmax_cross_entropy(
+    logits: FloatLike[F],
+    targets: ArrayLike,
+    *,
+    weight: FloatLike[F] | None = None,
+    ignore_index: Int | None = None,
+    label_smoothing: Number = 0.0,
+    reduction: Reduction = "mean",
+) -> F | NDArray[F]:
     """Cross-entropy between the softmax of logits and target classes or probabilities.
 
     Parameters
@@ -63,9 +97,35 @@ def softmax_cross_entropy(logits, targets, *, weight=None, ignore_index=None, la
     return _cross_entropy(logits, targets, weight, ignore_index, label_smoothing, reduction, False)[0]
 
 
+@overload
 def softmax_cross_entropy_with_grad(
-    logits, targets, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"
-):
+    logits: FloatLike[F],
+    targets: ArrayLike,
+    *,
+    weight: FloatLike[F] | None = ...,
+    ignore_index: Int | None = ...,
+    label_smoothing: Number = ...,
+    reduction: Reduced = ...,
+) -> tuple[F, NDArray[F]]: ...
+@overload
+def softmax_cross_entropy_with_grad(
+    logits: FloatLike[F],
+    targets: ArrayLike,
+    *,
+    weight: FloatLike[F] | None = ...,
+    ignore_index: Int | None = ...,
+    label_smoothing: Number = ...,
+    reduction: Literal["none"],
+) -> tuple[NDArray[F], NDArray[F]]: ...
+def softmax_cross_entropy_with_grad(
+    logits: FloatLike[F],
+    targets: ArrayLike,
+    *,
+    weight: FloatLike[F] | None = None,
+    ignore_index: Int | None = None,
+    label_smoothing: Number = 0.0,
+    reduction: Reduction = "mean",
+) -> tuple[F | NDArray[F], NDArray[F]]:
     """`softmax_cross_entropy` and its gradient in one pass over the logits.
 
     Parameters

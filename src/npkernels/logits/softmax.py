@@ -1,9 +1,15 @@
 """Softmax, log-softmax and their gradients."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from .. import _arguments as check
 from .._kernels import softmax as _softmax
+
+if TYPE_CHECKING:
+    from .._typing import F, FloatLike, Int, NDArray
 
 
 def _fold(x, axis):
@@ -26,7 +32,7 @@ def _forward(x, axis, out, log):
     return y
 
 
-def softmax(x, axis=-1, *, out=None):
+def softmax(x: FloatLike[F], axis: Int = -1, *, out: NDArray[F] | None = None) -> NDArray[F]:
     """Exponentials along an axis, scaled to the sum 1.
 
     Parameters
@@ -65,7 +71,7 @@ def softmax(x, axis=-1, *, out=None):
     return _forward(x, axis, out, False)
 
 
-def log_softmax(x, axis=-1, *, out=None):
+def log_softmax(x: FloatLike[F], axis: Int = -1, *, out: NDArray[F] | None = None) -> NDArray[F]:
     """Logarithm of `softmax`, computed without rounding small probabilities to 0.
 
     Parameters
@@ -111,7 +117,7 @@ def _backward(dy, y, axis, log):
     return dx
 
 
-def softmax_backward(dy, y, axis=-1):
+def softmax_backward(dy: FloatLike[F], y: FloatLike[F], axis: Int = -1) -> NDArray[F]:
     """Gradient of `softmax`.
 
     Parameters
@@ -146,7 +152,7 @@ def softmax_backward(dy, y, axis=-1):
     return _backward(dy, y, axis, False)
 
 
-def log_softmax_backward(dy, y, axis=-1):
+def log_softmax_backward(dy: FloatLike[F], y: FloatLike[F], axis: Int = -1) -> NDArray[F]:
     """Gradient of `log_softmax`.
 
     Parameters

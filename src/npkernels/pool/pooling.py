@@ -1,14 +1,20 @@
-"""Max and average pooling, their gradients, and pooling of whole planes."""
+"""Max and average pooling and their gradients."""
+
+from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
 from .. import _arguments as check
-from .._kernels import global_pool as _global_pool, pool as _pool, pool_backward as _pool_backward
+from .._kernels import pool as _pool, pool_backward as _pool_backward
 from ..conv.windows import pooled_size
 from . import sparse as pool_sparse
 from .geometry import PoolGeometry
+
+if TYPE_CHECKING:
+    from .._typing import ArrayLike, F, Flag, FloatLike, Int2, NDArray, Padding
 
 
 def _window(h, w, kernel_size, stride, padding, dilation, ceil_mode):
@@ -47,14 +53,48 @@ def _form(window, images, kernels):
     return pool_sparse if images.size and pool_sparse.is_sparse(window, *images.shape[2:]) else kernels
 
 
-def _images(name, value):
+def _images(name: str, value: object) -> NDArray[Any]:
     value = check.real(name, value)
     if value.ndim != 4:
         check.rank(name, value, 4, "(n, c, h, w)")
     return value
 
 
-def max_pool2d(x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False, out=None):
+@overload
+def max_pool2d(
+    x: FloatLike[F],
+    kernel_size: Int2,
+    *,
+    stride: Int2 | None = ...,
+    padding: Padding = ...,
+    dilation: Int2 = ...,
+    ceil_mode: Flag = ...,
+    return_indices: Literal[False] = ...,
+    out: NDArray[F] | None = ...,
+) -> NDArray[F]: ...
+@overload
+def max_pool2d(
+    x: FloatLike[F],
+    kernel_size: Int2,
+    *,
+    stride: Int2 | None = ...,
+    padding: Padding = ...,
+    dilation: Int2 = ...,
+    ceil_mode: Flag = ...,
+    return_indices: Literal[True],
+    out: NDArray[F] | None = ...,
+) -> tuple[NDArray[F], NDArray[np.int32]]: ...
+def max_pool2d(
+    x: FloatLike[F],
+    kernel_size: Int2,
+    *,
+    stride: Int2 | None = None,
+    padding: Padding = 0,
+    dilation: Int2 = 1,
+    ceil_mode: Flag = False,
+    return_indices: bool = False,
+    out: NDArray[F] | None = None,
+) -> NDArray[F] | tuple[NDArray[F], NDArray[np.int32]]:
     """The largest element of each window that slides over the images.
 
     Parameters
@@ -122,7 +162,7 @@ def max_pool2d(x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=
     return y if indices is None else (y, indices)
 
 
-def max_pool2d_backward(dy, indices, input_size):
+def max_pool2d_backward(dy: FloatLike[F], indices: ArrayLike, input_size: Int2) -> NDArray[F]:
     """Gradient of `max_pool2d`: each `dy` goes to the place its maximum came from.
 
     Parameters
@@ -163,7 +203,16 @@ def max_pool2d_backward(dy, indices, input_size):
     return dx
 
 
-def avg_pool2d(x, kernel_size, *, stride=None, padding=0, ceil_mode=False, count_include_pad=True, out=None):
+def avg_pool2d(
+    x: FloatLike[F],
+    kernel_size: Int2,
+    *,
+    stride: Int2 | None = None,
+    padding: Padding = 0,
+    ceil_mode: Flag = False,
+    count_include_pad: Flag = True,
+    out: NDArray[F] | None = None,
+) -> NDArray[F]:
     """The mean of each window that slides over the images.
 
     Parameters
@@ -222,8 +271,15 @@ def avg_pool2d(x, kernel_size, *, stride=None, padding=0, ceil_mode=False, count
 
 
 def avg_pool2d_backward(
-    dy, input_size, kernel_size, *, stride=None, padding=0, ceil_mode=False, count_include_pad=True
-):
+    dy: FloatLike[F],
+    input_size: Int2,
+    kernel_size: Int2,
+    *,
+    stride: Int2 | None = None,
+    padding: Padding = 0,
+    ceil_mode: Flag = False,
+    count_include_pad: Flag = True,
+) -> NDArray[F]:
     """Gradient of `avg_pool2d`: each `dy` is shared out evenly over its window.
 
     Parameters
@@ -266,112 +322,3 @@ def avg_pool2d_backward(
     dx = check.empty((*dy.shape[:2], h, w), dy.dtype)
     _form(window, dx, _pool_backward).mean_backward(dy, dx, window, check.flag("count_include_pad", count_include_pad))
     return dx
-
-
-def _whole_planes(name, value, mean):
-    x = _images(name, value)
-    if x.shape[2] == 0 or x.shape[3] == 0:
-        raise ValueError(f"{name} must have at least one row and one column, got {x.shape}")
-    y = check.empty(x.shape[:2], x.dtype)
-    _global_pool.forward(x, y, mean)
-    return y
-
-
-def global_avg_pool2d(x):
-    """The mean of each plane.
-
-    Parameters
-    ----------
-    x : (n, c, h, w) array of float32 or float64
-        Any strides.
-
-    Returns
-    -------
-    y : (n, c) array, dtype of `x`
-
-    Raises
-    ------
-    TypeError
-        If `x` is not float32 or float64.
-    ValueError
-        If `x` does not have four axes, or its planes are empty.
-
-    Notes
-    -----
-    Pieces of 1024 elements are summed in the dtype of `x`, their sums in float64. The error is at most
-    ``(min(h w, 1024) + 2) eps global_avg_pool2d(|x|)``, in float64 ``(h w + 2) eps global_avg_pool2d(|x|)``.
-
-    References
-    ----------
-    .. [1] M. Lin, Q. Chen and S. Yan, "Network in network", arXiv:1312.4400, 2013.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
-    >>> nk.global_avg_pool2d(np.arange(8.0).reshape(1, 2, 2, 2))
-    array([[1.5, 5.5]])
-    """
-    return _whole_planes("x", x, True)
-
-
-def global_avg_pool2d_backward(dy, input_size):
-    """Gradient of `global_avg_pool2d`: each `dy` is shared out evenly over its plane.
-
-    Parameters
-    ----------
-    dy : (n, c) array of float32 or float64
-    input_size : (h, w)
-        Rows and columns of the images, at least 1.
-
-    Returns
-    -------
-    dx : (n, c, h, w) array, dtype of `dy`
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `dy` is not float32 or float64, does not have two axes, or a size is not an int of at least 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
-    >>> nk.global_avg_pool2d_backward(np.array([[3.0]]), (1, 3))
-    array([[[[1., 1., 1.]]]])
-    """
-    dy = check.real("dy", dy)
-    check.rank("dy", dy, 2, "(n, c)")
-    h, w = check.pair("input_size", input_size, 1)
-    dx = check.empty((*dy.shape, h, w), dy.dtype)
-    _global_pool.mean_backward(dy, dx)
-    return dx
-
-
-def global_max_pool2d(x):
-    """The largest element of each plane, NaN if it holds one.
-
-    Parameters
-    ----------
-    x : (n, c, h, w) array of float32 or float64
-        Any strides.
-
-    Returns
-    -------
-    y : (n, c) array, dtype of `x`
-
-    Raises
-    ------
-    TypeError
-        If `x` is not float32 or float64.
-    ValueError
-        If `x` does not have four axes, or its planes are empty.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
-    >>> nk.global_max_pool2d(np.arange(8.0).reshape(1, 2, 2, 2))
-    array([[3., 7.]])
-    """
-    return _whole_planes("x", x, False)
