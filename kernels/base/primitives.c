@@ -22,6 +22,7 @@ extern const pool_primitives NAME(pool);
 extern const pool_index_primitives NAME(pool_indices);
 extern const pool_backward_primitives NAME(pool_backward);
 extern const tiny_pool_primitives NAME(tiny_pool);
+extern const recurrent_primitives NAME(recurrent);
 
 static void fence(void) { vstream_fence(); }
 
@@ -51,4 +52,5 @@ const primitives NAME(primitives) = {
     .pool_indices = &NAME(pool_indices),
     .pool_backward = &NAME(pool_backward),
     .tiny_pool = &NAME(tiny_pool),
+    .recurrent = &NAME(recurrent),
 };

@@ -120,6 +120,7 @@ from .pool.pooling import (
     max_pool2d,
     max_pool2d_backward,
 )
+from .recurrent.layers import gru, gru_backward, lstm, lstm_backward, rnn, rnn_backward
 from .regularisation import dropout, dropout_backward
 from .runtime import available_isas, get_num_threads, isa, set_num_threads, show_config, threads, use_isa
 
@@ -181,6 +182,8 @@ __all__ = [
     "global_max_pool2d",
     "glu",
     "glu_backward",
+    "gru",
+    "gru_backward",
     "hard_sigmoid",
     "hard_sigmoid_backward",
     "hard_swish",
@@ -208,6 +211,8 @@ __all__ = [
     "leaky_relu_backward",
     "log_softmax",
     "log_softmax_backward",
+    "lstm",
+    "lstm_backward",
     "matmul",
     "max_pool2d",
     "max_pool2d_backward",
@@ -226,6 +231,8 @@ __all__ = [
     "relu6_backward",
     "relu_backward",
     "rmsprop_step",
+    "rnn",
+    "rnn_backward",
     "rrelu",
     "rrelu_backward",
     "selu",
