@@ -11,7 +11,7 @@ from npkernels._kernels.primitives cimport (
 )
 from npkernels._kernels.product cimport Product, product_begin, product_run
 from npkernels._kernels.runtime cimport Team, empty_array, primitives_for, team_begin, team_end, team_run, work_of
-from npkernels._kernels.scalars cimport ceil_div
+from npkernels._kernels.scalars cimport ceil_div, odd_lines
 from npkernels._kernels.step_product cimport Panels, first_unit, multiply, new_panels, pack_weights, unit_count
 from npkernels._kernels.recurrent_layer cimport (
     FEW_STEPS, GRU, LSTM, RELU, Layer, Rows, new_rows, row_at, rows_of, set_layer, set_sequences, walk_work,
@@ -228,6 +228,11 @@ cdef void set_panels(Forward* f, cnp.ndarray w_hh) noexcept:
             b.bias[g], b.start[g] = f.bias_n, START_ZERO if f.bias_n == NULL else START_COLUMN_BIAS
 
 
+cdef inline Py_ssize_t pitch(Py_ssize_t numbers) noexcept:
+    # As rows of the tape: those that lie a power of 2 apart share a set of a cache.
+    return numbers if numbers < 64 else odd_lines(numbers)
+
+
 cdef Py_ssize_t most_rows(const Forward* f) noexcept:
     # of a chunk
     cdef Py_ssize_t first = 0, end, most = 0
@@ -285,7 +290,7 @@ def forward(
         if cell == LSTM:
             f.cells = rows_of(tape[2], 0)
     else:
-        f.gates.row = (4 if cell in (LSTM, GRU) else 1) * v.h * v.table.itemsize
+        f.gates.row = pitch((1 if v.sums == 1 else 4) * v.h) * v.table.itemsize
         f.gates = new_rows(buffers, most_rows(&f), f.gates.row // v.table.itemsize, typenum)
         if not rows_in_place(&f, &row):
             f.inputs = new_rows(buffers, most_rows(&f), f.d, typenum)

@@ -17,9 +17,13 @@ from npkernels._kernels.step_walk cimport active, time_of, walk_plan, walk_run
 
 cnp.import_array()
 
+cdef extern from "ahead.h" nogil:
+    void fetch_rows(const char* x, Py_ssize_t step, Py_ssize_t rows, Py_ssize_t bytes)
+
 cdef enum:
     BLOCK_BYTES = 512              # of a block of units: ROW_PANEL vectors at the most
     LONG_SUM = 4096
+    FETCH_AHEAD = 3                # rows
 
 cdef struct Backward:
     Layer layer
@@ -45,6 +49,14 @@ cdef const char* dy_at(const Backward* b, Py_ssize_t row, Py_ssize_t step, Py_ss
     return buffer
 
 
+cdef inline void fetch_row(const Backward* b, Py_ssize_t row, Py_ssize_t u, Py_ssize_t bytes) noexcept nogil:
+    # of the tape, which comes from memory
+    cdef const Layer* v = &b.layer
+    fetch_rows(row_at(&b.gates, row) + u, v.h * v.table.itemsize, 4 if v.sums > 1 else 1, bytes)
+    if v.cell == LSTM:
+        fetch_rows(row_at(&b.cells, row) + u, 0, 1, bytes)
+
+
 cdef void backward_block(void* context, Py_ssize_t i, Py_ssize_t first, Py_ssize_t last, Py_ssize_t block) noexcept nogil:
     # dh of the step behind comes first. The walk may have one step more, which ends with it.
     cdef const Backward* b = <const Backward*>context
@@ -64,6 +76,7 @@ cdef void backward_block(void* context, Py_ssize_t i, Py_ssize_t first, Py_ssize
         return
     for r in range(first, min(last, active(&v.q, step))):
         row = v.q.starts[step] + r
+        fetch_row(b, row + FETCH_AHEAD, u, count * v.table.itemsize)
         dy, dh = dy_at(b, r, step, unit, count, buffer), row_at(&b.dh, r) + u
         gates, da = row_at(&b.gates, row) + u, row_at(&b.da, row) + u
         if v.cell == LSTM:

@@ -6,6 +6,9 @@ from npkernels._kernels.scalars cimport ceil_div, round_to_line
 
 cnp.import_array()
 
+cdef extern from "ahead.h" nogil:
+    void fetch_rows(const char* x, Py_ssize_t step, Py_ssize_t rows, Py_ssize_t bytes)
+
 cdef enum:
     K_BLOCK = 2048                 # bytes of a row of A, of which a tile's rows stay in L1
     CHAIN = 4096                   # products after which a chain ends
@@ -75,7 +78,8 @@ cdef void multiply(const Panels* b, Py_ssize_t block, const char* a, Py_ssize_t 
             if rows == 1 and width <= ROW_PANEL * b.table.lanes:
                 b.table.recurrent.row_panel(end - p, at, panel, width // b.table.lanes, c + b.place[g], count, start, bias)
             else:
-                slivers(b.table, end - p, at, a_row, rows, panel, width, c + b.place[g], c_row, count, start, bias)
+                slivers(b.table, end - p, at, a_row, rows, panel, width, c + b.place[g], c_row, count, start, bias,
+                        c + b.place[(g + 1) % b.gates])
             panel += (end - p) * width * size
         chain = p // CHAIN
         p = end
@@ -83,12 +87,17 @@ cdef void multiply(const Panels* b, Py_ssize_t block, const char* a, Py_ssize_t 
 
 cdef inline void slivers(const primitives* t, Py_ssize_t k, const char* a, Py_ssize_t a_row, Py_ssize_t rows,
                          const char* panel, Py_ssize_t width, char* c, Py_ssize_t c_row, Py_ssize_t count, int start,
-                         const char* bias) noexcept nogil:
-    # Rows are split evenly, at most as high as a tile.
+                         const char* bias, const char* c_next) noexcept nogil:
+    # Rows are split evenly, at most as high as a tile. A chain waits for the numbers of C that it goes on from: those of the
+    # next tile are fetched meanwhile.
     cdef Py_ssize_t pieces = ceil_div(rows, t.tile.rows), piece, i = 0, end
     cdef const tile_fn* tiles = t.tile.tiles + width // t.lanes - 1
     for piece in range(pieces):
         end = rows * (piece + 1) // pieces
+        if end < rows:
+            fetch_rows(c + end * c_row, c_row, rows * (piece + 2) // pieces - end, width * t.itemsize)
+        else:
+            fetch_rows(c_next, c_row, rows // pieces, width * t.itemsize)
         tiles[(end - i - 1) * t.tile.vectors](k, a + i * a_row, a_row // t.itemsize, 1, panel, width, c + i * c_row,
                                               c_row // t.itemsize, count, start, bias)
         i = end
