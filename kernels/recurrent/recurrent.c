@@ -119,7 +119,7 @@ INLINE void row_of_panel(const int vectors, ptrdiff_t k, const real *a, const re
     UNROLL for (int v = 0; v < vectors; v++)
     {
         const ptrdiff_t count = v < vectors - 1 ? LANES : last;
-        sum[v] = start == START_C              ? load_some(c + v * LANES, count)
+        sum[v] = start == START_C             ? load_some(c + v * LANES, count)
                  : start == START_COLUMN_BIAS ? load_some(bias + v * LANES, count)
                                               : (vreal){0};
     }

@@ -7,10 +7,10 @@ cimport numpy as cnp
 
 from npkernels._kernels.layout cimport read_strides
 from npkernels._kernels.primitives cimport (
-    ADD_TO_C, ROW_PANEL, START_C, START_COLUMN_BIAS, START_ZERO, primitives,
+    ADD_TO_C, ROW_PANEL, START_C, START_COLUMN_BIAS, START_ZERO,
 )
 from npkernels._kernels.product cimport Product, product_begin, product_run
-from npkernels._kernels.runtime cimport Team, empty_array, primitives_for, team_begin, team_end, team_run, work_of
+from npkernels._kernels.runtime cimport Team, team_begin, team_end, team_run, work_of
 from npkernels._kernels.scalars cimport ceil_div, odd_lines
 from npkernels._kernels.step_product cimport Panels, first_unit, multiply, new_panels, pack_weights, unit_count
 from npkernels._kernels.recurrent_layer cimport (

@@ -3,10 +3,9 @@ cimport numpy as cnp
 from libc.string cimport memcpy
 
 from npkernels._kernels.layout cimport read_strides
-from npkernels._kernels.primitives cimport primitives
 from npkernels._kernels.product cimport Product, product_begin, product_run
-from npkernels._kernels.recurrent_layer cimport Rows, row_at, rows_of, set_sequences
-from npkernels._kernels.step_walk cimport Sequences, active, time_of
+from npkernels._kernels.recurrent_layer cimport Rows, rows_of, set_sequences
+from npkernels._kernels.step_walk cimport Sequences, time_of
 
 cnp.import_array()
 

@@ -35,6 +35,7 @@ cdef inline Py_ssize_t time_of(const Sequences* q, Py_ssize_t row, Py_ssize_t st
 
 
 # Sets all but lengths, block and context, and `blocks` for panels of at most so many vectors.
-cdef void walk_plan(Walk* walk, Py_ssize_t rows, Py_ssize_t steps, Py_ssize_t vectors, Py_ssize_t widest, double work) noexcept nogil
+cdef void walk_plan(Walk* walk, Py_ssize_t rows, Py_ssize_t steps, Py_ssize_t vectors, Py_ssize_t widest,
+                    double work) noexcept nogil
 # Steps 0 <= i < steps, a part of those planned; -1 and MemoryError before anything is done.
 cdef int walk_run(Walk* walk, Py_ssize_t steps) except -1 nogil

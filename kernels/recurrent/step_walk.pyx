@@ -18,7 +18,8 @@ cdef enum:
     STEP_NS = 2000                 # work of a thread in a step, for which it is worth waiting for each other
 
 
-cdef void walk_plan(Walk* w, Py_ssize_t rows, Py_ssize_t steps, Py_ssize_t vectors, Py_ssize_t widest, double work) noexcept nogil:
+cdef void walk_plan(Walk* w, Py_ssize_t rows, Py_ssize_t steps, Py_ssize_t vectors, Py_ssize_t widest,
+                    double work) noexcept nogil:
     # Groups never wait for each other, but each reads all weights in every step: for few rows that is what takes the time.
     w.rows, w.steps, w.vectors, w.work, w.groups = rows, steps, vectors, work, 1
     w.threads = threads_for(work, rows * vectors)

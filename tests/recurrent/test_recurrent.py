@@ -11,7 +11,16 @@ from npkernels import reference
 KINDS = "lstm", "gru", "tanh", "relu"
 GATES = {"lstm": 4, "gru": 3}
 # around the widths of vectors, blocks of units and tiles; few steps and many; one sequence, a tile of them and more
-SIZES = [(1, 1, 1, 1), (2, 2, 3, 5), (1, 5, 2, 17), (3, 4, 5, 33), (9, 3, 1, 50), (20, 6, 4, 3), (8, 5, 3, 130), (1, 3, 7, 300)]
+SIZES = [
+    (1, 1, 1, 1),
+    (2, 2, 3, 5),
+    (1, 5, 2, 17),
+    (3, 4, 5, 33),
+    (9, 3, 1, 50),
+    (20, 6, 4, 3),
+    (8, 5, 3, 130),
+    (1, 3, 7, 300),
+]
 
 
 def functions(kind, module=nk):
@@ -142,7 +151,13 @@ def test_pieces_of_a_sequence_are_the_whole(dtype, eps, rng, kind):
     assert np.concatenate([y1, y2], 1).tobytes() == whole[0].tobytes()
     second = backward(dy[:, 4:], tape2)
     first = backward(dy[:, :4], tape1, dstate=second[1])
-    found = flat((np.concatenate([first[0], second[0]], 1), first[1], *(a + b for a, b in zip(first[2:], second[2:], strict=True))))
+    found = flat(
+        (
+            np.concatenate([first[0], second[0]], 1),
+            first[1],
+            *(a + b for a, b in zip(first[2:], second[2:], strict=True)),
+        )
+    )
     close(found, whole[2 if kind != "lstm" else 3 :], eps, 100)
 
 
@@ -232,8 +247,8 @@ def test_long_sums(isa):
     assert abs(dw[0, 0] - n * tenth**2) <= 5e-4 * n * tenth**2
     assert abs(db[0] - n * tenth) <= 5e-4 * n * tenth
     h = 9000
-    y, _, _ = nk.rnn(np.zeros((1, 1, 1), np.float32), np.zeros((h, 1), np.float32), np.broadcast_to(np.float32(0.1), (h, h)),
-                     state=np.full((1, h), 0.1, np.float32), activation="relu")  # fmt: skip
+    x, w, u = np.zeros((1, 1, 1), np.float32), np.zeros((h, 1), np.float32), np.broadcast_to(np.float32(0.1), (h, h))
+    y = nk.rnn(x, w, u, state=np.full((1, h), 0.1, np.float32), activation="relu")[0]
     assert np.abs(y - h * tenth**2).max() <= 5e-4 * h * tenth**2
 
 
@@ -251,9 +266,17 @@ X, W, U = np.ones((2, 3, 4)), np.ones((20, 4)), np.ones((20, 5))
         ({"lengths": np.array([2**64 - 1, 1], np.uint64)}, ValueError, r"lengths must be in \[0, 3\]"),
         ({"state": np.ones((2, 5))}, TypeError, r"state must be a pair \(h0, c0\), got ndarray"),
         ({"state": (np.ones((2, 5)),)}, ValueError, r"state must be a pair \(h0, c0\), got 1 values"),
-        ({"state": (np.ones((2, 5)), np.ones((2, 4)))}, ValueError, r"c0 of state must have shape \(2, 5\), got \(2, 4\)"),
+        (
+            {"state": (np.ones((2, 5)), np.ones((2, 4)))},
+            ValueError,
+            r"c0 of state must have shape \(2, 5\), got \(2, 4\)",
+        ),
         ({"state": (np.ones((2, 5)), None)}, TypeError, "c0 of state must be an array, got None"),
-        ({"state": (np.ones((2, 5), "f"), np.ones((2, 5)))}, TypeError, "h0 of state must be float64 like x, got float32"),
+        (
+            {"state": (np.ones((2, 5), "f"), np.ones((2, 5)))},
+            TypeError,
+            "h0 of state must be float64 like x, got float32",
+        ),
         ({"w_ih": np.ones((21, 4))}, ValueError, r"w_ih must have shape \(20, 4\), got \(21, 4\)"),
         ({"w_hh": np.ones((21, 5))}, ValueError, r"w_hh must have shape \(4h, h\), got \(21, 5\)"),
         ({"w_hh": np.ones(5)}, ValueError, r"w_hh must have shape \(4h, h\), got \(5,\)"),
@@ -275,7 +298,11 @@ def test_bad_arguments_of_gradients_are_named():
     tape = nk.lstm(X, W, U, training=True)[2]
     dy, dh = np.ones((2, 3, 5)), np.ones((2, 5))
     for call, error, message in [
-        (lambda: nk.gru_backward(dy, tape), TypeError, r"tape must be what gru\(..., training=True\) returned, got that of lstm"),
+        (
+            lambda: nk.gru_backward(dy, tape),
+            TypeError,
+            r"tape must be what gru\(..., training=True\) returned, got that of lstm",
+        ),
         (lambda: nk.lstm_backward(dy, None), TypeError, "tape must be what lstm.* got NoneType"),
         (lambda: nk.lstm_backward(dy[:1], tape), ValueError, r"dy must have shape \(2, 3, 5\), got \(1, 3, 5\)"),
         (lambda: nk.lstm_backward(dy.astype("f"), tape), TypeError, "dy must be float64 like w_hh, got float32"),

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+from recurrent.test_recurrent import flat, functions
 
 import npkernels as nk
-
-from recurrent.test_recurrent import flat, functions
 
 torch = pytest.importorskip("torch")
 MODULES = {"lstm": "LSTM", "gru": "GRU", "tanh": "RNN", "relu": "RNN"}
@@ -37,7 +36,9 @@ def test_values_and_gradients(rng, kind):
         names = [f"{name}_l0{suffix}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
         parameters = [getattr(layer, name) for name in names]
         weights = [p.detach().numpy() for p in parameters]
-        found, state, tape = forward(x.detach().numpy(), *weights, lengths=lengths, reverse=direction == 1, training=True)
+        found, state, tape = forward(
+            x.detach().numpy(), *weights, lengths=lengths, reverse=direction == 1, training=True
+        )
         half = slice(direction * h, (direction + 1) * h)
         np.testing.assert_allclose(found, y.detach().numpy()[..., half], atol=1e-12)
         for a, b in zip(flat(state), last, strict=True):

@@ -51,22 +51,24 @@ def lstm(
     state : pair of (n, h) arrays
         (h, c) after the last step of each sequence.
     tape : Tape or None
-        6h + d numbers for each step of each sequence (of its own length), rows rounded up to cache lines: the gates, x and
-        the states before the steps; `tape.nbytes`. It refers to `w_ih` and `w_hh`, which must not change until the gradient
-        is taken.
+        6h + d numbers for each step of each sequence (of its own length), rows rounded up to cache lines: the gates, x
+        and the states before the steps; `tape.nbytes`. It refers to `w_ih` and `w_hh`, which must not change until the
+        gradient is taken.
 
     Raises
     ------
     TypeError
-        If a dtype is not float32 or float64, or differs from that of `x`; if `lengths` are no integers, `state` no pair.
+        If a dtype is not float32 or float64, or differs from that of `x`; if `lengths` are no integers or `state`
+        is no pair.
     ValueError
         If a shape does not match or a length is out of range; the message names argument, wanted and given value.
 
     Notes
     -----
-    The sum of a gate is one chain of multiply-adds, first over d, then over h, which begins with the bias; more than 4096
-    products are blocks that are added in order. Its error is at most ``(min(d + h, 8192) + 8) eps (|x| @ |w_ih|.T +
-    |h'| @ |w_hh|.T + |b|)``; s and tanh are within 2 ULP. A sequence's result does not depend on the others, to the last bit.
+    The sum of a gate is one chain of multiply-adds, first over d, then over h, which begins with the bias; a longer one
+    than 8192 is blocks that are added in order. Its error is at most ``(min(d + h, 8192) + (d + h) / 4096 + 4) eps
+    (|x| @ |w_ih|.T + |h'| @ |w_hh|.T + |b|)``; s and tanh are within 2 ULP. A sequence's result does not depend on the
+    others, to the last bit.
 
     References
     ----------
@@ -141,8 +143,8 @@ def gru(
 
     References
     ----------
-    .. [1] K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine translation",
-       EMNLP 2014; the reset gate as in `torch.nn.GRU`.
+    .. [1] K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine
+       translation", EMNLP 2014; the reset gate as in `torch.nn.GRU`.
 
     Examples
     --------
@@ -263,8 +265,8 @@ def lstm_backward(
 
     Notes
     -----
-    Sums over all steps of all sequences are in a fixed order; more than 8192 terms are blocks, added in double precision.
-    The bits of dx and dstate of a sequence do not depend on the others.
+    Sums over all steps of all sequences are in a fixed order; more than 8192 terms are blocks, added in double
+    precision. The bits of dx and dstate of a sequence do not depend on the others.
 
     References
     ----------

@@ -37,7 +37,7 @@ class Sequences(NamedTuple):
 
 
 class Tape:
-    """What a recurrent layer keeps for its gradient. It refers to the weights, which must stay as they were until then."""
+    """What a recurrent layer keeps for its gradient. It refers to the weights, which must stay as they were."""
 
     __slots__ = ("biases", "cell", "cells", "gates", "inputs", "sequences", "shape", "w_hh", "w_ih")
 
@@ -73,7 +73,7 @@ def _sequences(n: int, t: int, lengths: Any, reverse: bool) -> Sequences:
         return Sequences(np.arange(n), sizes, np.arange(t + 1) * n, reverse)
     sizes = check.integers("lengths", lengths)
     check.shape("lengths", sizes, (n,))
-    if n and not (0 <= int(sizes.min()) and int(sizes.max()) <= t):
+    if n and (int(sizes.min()) < 0 or int(sizes.max()) > t):
         wrong = next(int(size) for size in sizes if not 0 <= size <= t)
         raise ValueError(f"lengths must be in [0, {t}], got {wrong}")
     sizes = sizes.astype(np.int64)
@@ -131,7 +131,16 @@ def _biases(cell: Cell, x: Array, h: int, b_ih: Any, b_hh: Any) -> tuple[Array |
 
 
 def forward(
-    cell: Cell, x: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, state: Any, lengths: Any, reverse: Any, training: Any
+    cell: Cell,
+    x: Any,
+    w_ih: Any,
+    w_hh: Any,
+    b_ih: Any,
+    b_hh: Any,
+    state: Any,
+    lengths: Any,
+    reverse: Any,
+    training: Any,
 ) -> tuple[Array, Any, Tape | None]:
     x = check.real("x", x)
     check.rank("x", x, 3, "(n, t, d)")
@@ -204,7 +213,8 @@ def _gradients(tape: Tape, da: Array, dh: Array, dc: Array | None, wanted: tuple
     """Everything but the gradients of the gates, from these."""
     need_x, need_state, need_w_ih, need_w_hh, need_b = wanted
     sequences, h, d = tape.sequences, tape.w_hh.shape[1], tape.shape[2]
-    dx = dstate = db_ih = db_hh = None
+    dx = db_ih = db_hh = None
+    dstate: Any = None
     if need_x:
         dx = check.empty(tape.shape, da.dtype)
         if not h or (len(sequences.lengths) and sequences.lengths[-1] < tape.shape[1]):
@@ -230,7 +240,8 @@ def _weight_gradients(tape: Tape, da: Array, dw_ih: Array | None, dw_hh: Array |
         _products.weight_gradients(da, 0, tape.inputs, dw_ih, dw_hh, d)
         return
     halves = [None if dw is None else (dw[: 2 * h], dw[2 * h :]) for dw in (dw_ih, dw_hh)]
-    _products.weight_gradients(da, 0, tape.inputs, *(half and half[0] for half in halves), d)
+    first = [None if half is None else half[0] for half in halves]
+    _products.weight_gradients(da, 0, tape.inputs, first[0], first[1], d)
     if halves[0]:
         _products.weight_gradients(da, 2 * h, tape.inputs, halves[0][1], None, d)
     if halves[1]:  # of the new gate, the state is inside the reset product
