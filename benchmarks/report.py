@@ -25,6 +25,7 @@ import npkernels as nk
 TOPICS = (
     "conv",
     "linear",
+    "recurrent",
     "pool",
     "softmax",
     "loss",

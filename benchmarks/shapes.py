@@ -67,6 +67,20 @@ class Pool(NamedTuple):
         return f"({self.n}, {self.c}, {self.h}, {self.h}), {self.kernel}x{self.kernel}/{self.stride}"
 
 
+class Sequence(NamedTuple):
+    """Sequences (n, t, d) through a recurrent layer of h units."""
+
+    name: str
+    n: int
+    t: int
+    d: int
+    h: int
+
+    @property
+    def shape(self):
+        return f"({self.n}, {self.t}, {self.d}) -> {self.h}"
+
+
 class Map(NamedTuple):
     """Maps (n, c, h, h)."""
 
@@ -166,6 +180,11 @@ MATMUL = [
     Product("square 512", 1, 512, 512, 512),
 ]
 
+SEQUENCES = [
+    Sequence("words", 64, 64, 128, 256),
+    Sequence("series", 32, 100, 22, 512),
+    Sequence("stream", 1, 200, 64, 128),
+]
 POOL = [
     Pool("lenet 2x2", 64, 6, 28, 2, 2),
     Pool("cifar 2x2", 128, 32, 32, 2, 2),

@@ -22,6 +22,7 @@ extern const pool_primitives NAME(pool);
 extern const pool_index_primitives NAME(pool_indices);
 extern const pool_backward_primitives NAME(pool_backward);
 extern const narrow_pool_primitives NAME(narrow_pool);
+extern const recurrent_primitives NAME(recurrent);
 
 static void fence(void) { vstream_fence(); }
 
@@ -51,4 +52,5 @@ const primitives NAME(primitives) = {
     .pool_indices = &NAME(pool_indices),
     .pool_backward = &NAME(pool_backward),
     .narrow_pool = &NAME(narrow_pool),
+    .recurrent = &NAME(recurrent),
 };

@@ -30,6 +30,7 @@ typedef void real;
 #include "optim.h"
 #include "pack.h"
 #include "pool.h"
+#include "recurrent.h"
 #include "rows.h"
 #include "softmax.h"
 #include "strided.h"
@@ -61,6 +62,7 @@ typedef struct {
     const pool_index_primitives *pool_indices;
     const pool_backward_primitives *pool_backward;
     const narrow_pool_primitives *narrow_pool;
+    const recurrent_primitives *recurrent;
 } primitives;
 
 #ifndef REAL_BITS

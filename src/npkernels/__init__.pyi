@@ -173,6 +173,14 @@ from .pool.pooling import (
     max_pool2d as max_pool2d,
     max_pool2d_backward as max_pool2d_backward,
 )
+from .recurrent.layers import (
+    gru as gru,
+    gru_backward as gru_backward,
+    lstm as lstm,
+    lstm_backward as lstm_backward,
+    rnn as rnn,
+    rnn_backward as rnn_backward,
+)
 from .regularisation import (
     dropout as dropout,
     dropout_backward as dropout_backward,

@@ -24,6 +24,8 @@
     _(column_moments) _(column_gradient_sums) _(norm_finish) _(norm_finish_gradient)                                   \
     _(channelwise_forward) _(channelwise_backward) _(maxout)                                                           \
     _(max_rows) _(mean_rows) _(max_planes) _(mean_planes) _(index_planes) _(index_rows) _(gather)                      \
-    _(pool_scatter) _(mean_backward) _(spread) _(max_lanes) _(mean_lanes) _(index_lanes) _(to_integers) _(mean_backward_lanes)
+    _(pool_scatter) _(mean_backward) _(spread) _(max_lanes) _(mean_lanes) _(index_lanes) _(to_integers)                \
+    _(mean_backward_lanes)                                                                                             \
+    _(lstm) _(gru) _(rnn) _(lstm_backward) _(gru_backward) _(rnn_backward) _(row_panel)
 
 #endif

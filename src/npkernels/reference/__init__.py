@@ -121,6 +121,7 @@ from .pool import (
     max_pool2d,
     max_pool2d_backward,
 )
+from .recurrent import gru, gru_backward, lstm, lstm_backward, rnn, rnn_backward
 from .regularisation import dropout, dropout_backward
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
@@ -174,6 +175,8 @@ __all__ = [
     "global_max_pool2d",
     "glu",
     "glu_backward",
+    "gru",
+    "gru_backward",
     "hard_sigmoid",
     "hard_sigmoid_backward",
     "hard_swish",
@@ -200,6 +203,8 @@ __all__ = [
     "leaky_relu_backward",
     "log_softmax",
     "log_softmax_backward",
+    "lstm",
+    "lstm_backward",
     "matmul",
     "max_pool2d",
     "max_pool2d_backward",
@@ -218,6 +223,8 @@ __all__ = [
     "relu6_backward",
     "relu_backward",
     "rmsprop_step",
+    "rnn",
+    "rnn_backward",
     "rrelu",
     "rrelu_backward",
     "selu",
