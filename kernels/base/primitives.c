@@ -22,6 +22,8 @@ extern const pool_primitives NAME(pool);
 extern const pool_index_primitives NAME(pool_indices);
 extern const pool_backward_primitives NAME(pool_backward);
 extern const tiny_pool_primitives NAME(tiny_pool);
+extern const resample_primitives NAME(resample);
+extern const grid_primitives NAME(grid);
 
 static void fence(void) { vstream_fence(); }
 
@@ -51,4 +53,6 @@ const primitives NAME(primitives) = {
     .pool_indices = &NAME(pool_indices),
     .pool_backward = &NAME(pool_backward),
     .tiny_pool = &NAME(tiny_pool),
+    .resample = &NAME(resample),
+    .grid = &NAME(grid),
 };

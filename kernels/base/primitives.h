@@ -30,6 +30,8 @@ typedef void real;
 #include "optim.h"
 #include "pack.h"
 #include "pool.h"
+#include "resample.h"
+#include "grid.h"
 #include "rows.h"
 #include "softmax.h"
 #include "strided.h"
@@ -61,6 +63,8 @@ typedef struct {
     const pool_index_primitives *pool_indices;
     const pool_backward_primitives *pool_backward;
     const tiny_pool_primitives *tiny_pool;
+    const resample_primitives *resample;
+    const grid_primitives *grid;
 } primitives;
 
 #ifndef REAL_BITS

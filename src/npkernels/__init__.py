@@ -122,6 +122,9 @@ from .pool.pooling import (
 )
 from .regularisation import dropout, dropout_backward
 from .runtime import available_isas, get_num_threads, isa, set_num_threads, show_config, threads, use_isa
+from .sampling.grid import affine_grid, grid_sample, grid_sample_backward
+from .sampling.padding import pad2d, pad2d_backward
+from .sampling.resize import interpolate, interpolate_backward
 
 __version__ = "0.1.0"
 
@@ -134,6 +137,7 @@ __all__ = [
     "adagrad_step",
     "adam_step",
     "adamw_step",
+    "affine_grid",
     "apl",
     "apl_backward",
     "arctan",
@@ -181,6 +185,8 @@ __all__ = [
     "global_max_pool2d",
     "glu",
     "glu_backward",
+    "grid_sample",
+    "grid_sample_backward",
     "hard_sigmoid",
     "hard_sigmoid_backward",
     "hard_swish",
@@ -190,6 +196,8 @@ __all__ = [
     "identity",
     "identity_backward",
     "im2col",
+    "interpolate",
+    "interpolate_backward",
     "isa",
     "isrlu",
     "isrlu_backward",
@@ -218,6 +226,8 @@ __all__ = [
     "momentum_step",
     "mse_loss",
     "mse_loss_with_grad",
+    "pad2d",
+    "pad2d_backward",
     "prelu",
     "prelu_backward",
     "receptive_field",
