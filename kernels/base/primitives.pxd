@@ -398,6 +398,7 @@ cdef extern from "primitives.h" nogil:
     ctypedef struct column_group:
         Py_ssize_t first, taps, base
         int near
+        Py_ssize_t copies
     ctypedef struct resampling:
         Py_ssize_t width, columns
         pixel_list rows, across
@@ -411,7 +412,7 @@ cdef extern from "primitives.h" nogil:
         void (*plane)(const resampling* r, const char* x, Py_ssize_t row_stride, Py_ssize_t first, Py_ssize_t last, void* line,
                       void* y) noexcept nogil
         void (*image)(const resampling* r, const char* x, Py_ssize_t row_stride, Py_ssize_t pixel_stride, Py_ssize_t channels,
-                      Py_ssize_t first, Py_ssize_t last, void* line, void* y, Py_ssize_t plane) noexcept nogil
+                      Py_ssize_t first, Py_ssize_t last, void* line, void* y, Py_ssize_t pitch) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     enum:
@@ -421,7 +422,7 @@ cdef extern from "primitives.h" nogil:
     ctypedef struct sampling:
         Py_ssize_t h, w
         int nearest, padding, align_corners
-        Py_ssize_t position, coordinate, line, pixel, channels, plane, dy_position, dy_channel
+        Py_ssize_t position, coordinate, line, pixel, channels, y_position, y_channel, dx_pixel, dy_position, dy_channel
     ctypedef struct grid_primitives:
         void (*forward)(const sampling* s, Py_ssize_t count, const char* grid, const char* x, void* y) noexcept nogil
         void (*backward)(const sampling* s, Py_ssize_t count, const char* grid, const char* x, const char* dy, void* dx,

@@ -147,13 +147,18 @@ INLINE void sample_channels(const sampling *s, const samples *at, ptrdiff_t posi
             UNROLL for (int tap = 1; tap < 4; tap++) sum =
                 vfma(vsplat(at->weight[tap][p]), pixel_at(s, at, tap, p, x, count), sum);
         }
-        block[p] = sum;
+        if (s->y_channel == 1)
+            store_some(y + p * s->y_position, sum, count);
+        else
+            block[p] = sum;
     }
+    if (s->y_channel == 1)
+        return;
     for (ptrdiff_t p = positions; p < LANES; p++)
         block[p] = (vreal){0};
     transpose(block);
     for (ptrdiff_t k = 0; k < count; k++)
-        store_some(y + k * s->plane, block[k], positions);
+        store_some(y + k * s->y_channel, block[k], positions);
 }
 
 static void forward(const sampling *s, ptrdiff_t count, const char *grid, const char *x, real *y)
@@ -161,13 +166,14 @@ static void forward(const sampling *s, ptrdiff_t count, const char *grid, const 
     samples at;
     for (ptrdiff_t p = 0; p < count; p += LANES) {
         const ptrdiff_t positions = min_size(LANES, count - p);
+        real *const to = y + p * s->y_position;
         samples_of(s, positions, grid + p * s->position, &at);
         for (ptrdiff_t k = 0; k < s->channels; k += LANES) {
             const char *const from = x + k * (ptrdiff_t)sizeof(number);
             if (s->channels - k >= LANES)
-                sample_channels(s, &at, positions, from, LANES, y + k * s->plane + p);
+                sample_channels(s, &at, positions, from, LANES, to + k * s->y_channel);
             else
-                sample_channels(s, &at, positions, from, s->channels - k, y + k * s->plane + p);
+                sample_channels(s, &at, positions, from, s->channels - k, to + k * s->y_channel);
         }
     }
 }
@@ -194,7 +200,7 @@ INLINE void add_to_image(const sampling *s, const samples *at, ptrdiff_t p, vrea
     for (int tap = 0; tap < taps; tap++) {
         if (at->own[tap][p] == NOWHERE)
             continue;
-        real *const to = dx + (ptrdiff_t)at->own[tap][p] * s->channels;
+        real *const to = dx + (ptrdiff_t)at->own[tap][p] * s->dx_pixel;
         const vreal before = load_some(to, count);
         store_some(to, s->nearest ? before + dy : vfma(vsplat(at->weight[tap][p]), dy, before), count);
     }

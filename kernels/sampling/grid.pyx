@@ -40,7 +40,7 @@ cdef struct Walk:
     Py_ssize_t grid_image, grid_line, dy_image, dy_channel, dy_line
     Py_ssize_t lines, positions                    # runs of positions a constant step apart in all arrays; of a run
     Py_ssize_t group, groups, chunks
-    bint in_place
+    bint in_place, last                            # x is read in place; channels of y and dx lie side by side, too
     size_t image_bytes                             # of a copy of a group
     char* sums                                     # (images, groups, positions, 2), if there are groups and dgrid is wanted
     Team team
@@ -66,7 +66,7 @@ cdef void run_positions(void* context, Py_ssize_t first, Py_ssize_t last, int sl
         w.table.grid.forward(
             &w.s, min(w.positions - start, <Py_ssize_t>CHUNK),
             w.grid + image * w.grid_image + line * w.grid_line + start * w.s.position, w.x + image * w.image,
-            w.y + (image * w.channels * all_positions + line * w.positions + start) * w.table.itemsize)
+            w.y + (image * w.channels * all_positions + (line * w.positions + start) * w.s.y_position) * w.table.itemsize)
 
 
 cdef const char* image_of(const Walk* w, sampling* s, Py_ssize_t image, Py_ssize_t channel, char* copy) noexcept nogil:
@@ -89,18 +89,19 @@ cdef void run_groups(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
     for unit in range(first, last):
         image, channel = unit // w.groups, unit % w.groups * w.group
         x = image_of(w, &s, image, channel, slot_of(&w.team, slot))
-        y = w.y + (image * w.channels + channel) * s.plane * w.table.itemsize
+        y = w.y + (image * w.channels * w.lines * w.positions + channel * s.y_channel) * w.table.itemsize
         for line in range(w.lines):
             w.table.grid.forward(&s, w.positions, w.grid + image * w.grid_image + line * w.grid_line, x,
-                                 y + line * w.positions * w.table.itemsize)
+                                 y + line * w.positions * s.y_position * w.table.itemsize)
 
 
 cdef void run_gradients(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Walk* w = <const Walk*>context
     cdef sampling s = w.s
-    cdef Py_ssize_t unit, image, channel, line, size = w.table.itemsize, pixels = s.h * s.w
-    cdef char* dx = slot_of(&w.team, slot) if w.dx != NULL else NULL
-    cdef char* copy = slot_of(&w.team, slot) + (w.image_bytes if w.dx != NULL else 0)
+    cdef Py_ssize_t unit, image, channel, line, i, size = w.table.itemsize, pixels = s.h * s.w
+    cdef bint turned = w.dx != NULL and not w.last
+    cdef char* dx = slot_of(&w.team, slot) if turned else NULL
+    cdef char* copy = slot_of(&w.team, slot) + (w.image_bytes if turned else 0)
     cdef char* dgrid = NULL
     cdef const char* x = NULL
     cdef const char* dy
@@ -111,15 +112,20 @@ cdef void run_gradients(void* context, Py_ssize_t first, Py_ssize_t last, int sl
             x = image_of(w, &s, image, channel, copy)
             dgrid = w.sums if w.sums != NULL else w.dgrid
             dgrid += unit * w.lines * w.positions * 2 * size
-        if dx != NULL:
+        s.dx_pixel = w.channels if w.last else s.channels
+        if turned:
             memset(dx, 0, <size_t>(pixels * s.channels * size))
+        elif w.dx != NULL:
+            dx = w.dx + (image * pixels * w.channels + channel) * size
+            for i in range(pixels):
+                memset(dx + i * w.channels * size, 0, <size_t>(s.channels * size))
         dy = w.dy + image * w.dy_image + channel * w.dy_channel
         for line in range(w.lines):
             w.table.grid.backward(&s, w.positions, w.grid + image * w.grid_image + line * w.grid_line, x,
                                   dy + line * w.dy_line, dx, dgrid)
             if dgrid != NULL:
                 dgrid += w.positions * 2 * size
-        if dx != NULL:
+        if turned:
             w.table.pack.transpose(pixels, s.channels, dx, s.channels, w.dx + (image * w.channels + channel) * pixels * size,
                                    pixels)
 
@@ -152,9 +158,8 @@ cdef void set_grid(Walk* w, cnp.ndarray grid, cnp.ndarray dy):
         w.dy, w.dy_image, w.dy_channel, w.dy_line = <const char*>cnp.PyArray_DATA(dy), d[0], d[1], d[2]
         w.s.dy_position, w.s.dy_channel = d[3], d[1]
         flat = flat and d[2] == shape[2] * d[3]
-    w.s.plane = shape[1] * shape[2]
     w.lines = 1 if flat else shape[1]
-    w.positions = w.s.plane if flat else shape[2]
+    w.positions = shape[1] * shape[2] if flat else shape[2]
 
 
 cdef void set_images(Walk* w, cnp.ndarray x):
@@ -183,6 +188,10 @@ cdef inline Py_ssize_t most_line(const Walk* w) noexcept:
     return (1 << 30) // (w.s.h + 3) - 1
 
 
+cdef bint lies_last(const Walk* w, cnp.ndarray result) noexcept:
+    return w.channels > 1 and cnp.PyArray_STRIDE(result, 1) == w.table.itemsize and w.channel == w.table.itemsize
+
+
 cdef void set_space(Walk* w, bint nearest, int padding, bint align_corners):
     w.s.nearest, w.s.padding, w.s.align_corners = nearest, padding, align_corners
 
@@ -190,7 +199,7 @@ cdef void set_space(Walk* w, bint nearest, int padding, bint align_corners):
 def forward(
     cnp.ndarray x,            # IN (n, c, h, w)
     cnp.ndarray grid,         # IN (n, oh, ow, 2)
-    cnp.ndarray y,            # OUT (n, c, oh, ow), C-contiguous
+    cnp.ndarray y,            # OUT (n, c, oh, ow), C-contiguous, or (n, oh, ow, c) is where channels of x lie side by side
     bint nearest,
     int padding,              # one of PADDINGS
     bint align_corners,
@@ -204,7 +213,9 @@ def forward(
     set_images(&w, x)
     set_grid(&w, grid, None)
     set_space(&w, nearest, padding, align_corners)
-    w.y = <char*>cnp.PyArray_DATA(y)
+    w.y, w.last = <char*>cnp.PyArray_DATA(y), lies_last(&w, y)
+    w.s.y_position = w.channels if w.last else 1
+    w.s.y_channel = 1 if w.last else cnp.PyArray_DIM(y, 2) * cnp.PyArray_DIM(y, 3)
     w.chunks = ceil_div(w.positions, CHUNK)
     work = work_of(w.table, <double>FLOPS * cnp.PyArray_SIZE(y), cnp.PyArray_NBYTES(y) + cnp.PyArray_NBYTES(x))
     units = w.images * w.lines * w.chunks if w.in_place else w.images * w.groups
@@ -221,7 +232,7 @@ def backward(
     cnp.ndarray dy,           # IN (n, c, oh, ow)
     cnp.ndarray x,            # IN (n, c, h, w)
     cnp.ndarray grid,         # IN (n, oh, ow, 2)
-    cnp.ndarray dx,           # OUT shape of x, C-contiguous, or None
+    cnp.ndarray dx,           # OUT shape of x, C-contiguous, or (n, h, w, c) is, or None
     cnp.ndarray dgrid,        # OUT shape of grid, C-contiguous, or None
     bint nearest,
     int padding,
@@ -242,12 +253,13 @@ def backward(
     set_space(&w, nearest, padding, align_corners)
     w.dx = <char*>cnp.PyArray_DATA(dx) if dx is not None else NULL
     w.dgrid = <char*>cnp.PyArray_DATA(dgrid) if dgrid is not None else NULL
+    w.last = dx is not None and lies_last(&w, dx)
     units = w.images * w.groups
     if w.dgrid != NULL and w.groups > 1:
         sums = <size_t>units * <size_t>(w.lines * w.positions) * 2 * <size_t>w.table.itemsize
     work = work_of(w.table, <double>(3 * FLOPS) * cnp.PyArray_SIZE(dy), cnp.PyArray_NBYTES(dy) + 2 * cnp.PyArray_NBYTES(x))
     team_begin(&w.team, work, units, sums,
-               (w.image_bytes if w.dx != NULL else 0) + (w.image_bytes if w.dgrid != NULL and not w.in_place else 0))
+               (w.image_bytes if w.dx != NULL and not w.last else 0) + (w.image_bytes if w.dgrid != NULL and not w.in_place else 0))
     w.sums = w.team.shared if sums else NULL
     with nogil:
         team_run(&w.team, run_gradients, &w, units, work)

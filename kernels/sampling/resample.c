@@ -1,6 +1,5 @@
 #include "parts.h"
 #include "primitives.h"
-#include "transpose.h"
 
 /* u[0] x[0] + u[1] x[1] + ..., `count` lanes in use, x[t] at x + pixel[t] * stride. Long sums are those of pieces. */
 INLINE vreal sum_of_taps(const ptrdiff_t taps, const ptrdiff_t *pixel, const real *weight, const char *x, ptrdiff_t stride,
@@ -128,6 +127,13 @@ static void plane(const resampling *r, const char *x, ptrdiff_t row_stride, ptrd
         }
         const column_group *g = r->groups;
         for (ptrdiff_t j = 0; j < r->columns; j += LANES, g++) {
+            if (g->copies > 0) {
+                const ptrdiff_t count = min_size(g->copies * LANES, r->columns - j);
+                memcpy(y + j, row + g->base, (size_t)count * sizeof(number));
+                j += (g->copies - 1) * LANES;
+                g += g->copies - 1;
+                continue;
+            }
             vreal sum = vsplat((number)r->fill);
             if (g->taps > 0)
                 sum = g->near ? some_columns(r, g, row, 1) : some_columns(r, g, row, 0);
@@ -140,46 +146,46 @@ static void plane(const resampling *r, const char *x, ptrdiff_t row_stride, ptrd
 
 /* ---- Channels in the lanes --------------------------------------------------------------------------------------- */
 
-/* Results j .. j + LANES of `count` channels, each a row of `columns` that lies `plane` numbers behind the last. */
-INLINE void turn_columns(const resampling *r, ptrdiff_t j, const char *row, ptrdiff_t pixel_stride, ptrdiff_t count, real *y,
-                         ptrdiff_t plane)
+/* Column j of y, `count` lanes in use. */
+INLINE vreal column_of(const resampling *r, ptrdiff_t j, const char *row, ptrdiff_t pixel_stride, ptrdiff_t count)
 {
-    const ptrdiff_t results = min_size(LANES, r->columns - j);
-    vreal block[LANES];
-    for (ptrdiff_t p = 0; p < LANES; p++) {
-        const ptrdiff_t t = p < results ? r->across.start[j + p] : 0, taps = p < results ? r->across.start[j + p + 1] - t : 0;
-        const ptrdiff_t *const pixel = r->across.pixel + t;
-        const real *const weight = r->across.weight + t;
-        if (taps == 0)
-            block[p] = vsplat((number)r->fill);
-        else if (taps == 1 && weight[0] == 1)
-            block[p] = load_some((const real *)(row + pixel[0] * pixel_stride), count);
-        else if (taps == 2)
-            block[p] = sum_of_taps(2, pixel, weight, row, pixel_stride, count);
-        else
-            block[p] = sum_of_taps(taps, pixel, weight, row, pixel_stride, count);
-    }
-    transpose(block);
-    for (ptrdiff_t k = 0; k < count; k++)
-        store_some(y + k * plane, block[k], results);
+    const ptrdiff_t first = r->across.start[j], taps = r->across.start[j + 1] - first;
+    const ptrdiff_t *const pixel = r->across.pixel + first;
+    const real *const weight = r->across.weight + first;
+    if (taps == 0)
+        return vsplat((number)r->fill);
+    if (taps == 1 && weight[0] == 1)
+        return load_some((const real *)(row + pixel[0] * pixel_stride), count);
+    if (taps == 2)
+        return sum_of_taps(2, pixel, weight, row, pixel_stride, count);
+    return sum_of_taps(taps, pixel, weight, row, pixel_stride, count);
+}
+
+static void fill_pixels(const resampling *r, ptrdiff_t channels, real *y, ptrdiff_t pitch)
+{
+    for (ptrdiff_t j = 0; j < r->columns; j++)
+        for (ptrdiff_t k = 0; k < channels; k++)
+            y[j * pitch + k] = (number)r->fill;
 }
 
 static void image(const resampling *r, const char *x, ptrdiff_t row_stride, ptrdiff_t pixel_stride, ptrdiff_t channels,
-                  ptrdiff_t first, ptrdiff_t last, real *line, real *y, ptrdiff_t plane)
+                  ptrdiff_t first, ptrdiff_t last, real *line, real *y, ptrdiff_t pitch)
 {
-    for (ptrdiff_t i = first; i < last; i++, y += r->columns) {
+    for (ptrdiff_t i = first; i < last; i++, y += r->columns * pitch) {
         ptrdiff_t stride = pixel_stride;
         const char *const row = row_of(r, i, x, row_stride, channels, 1, &stride, line);
-        for (ptrdiff_t k = 0; k < channels && row == NULL; k++)
-            fill_row(r, y + k * plane);
-        for (ptrdiff_t j = 0; j < r->columns && row != NULL; j += LANES)
-            for (ptrdiff_t k = 0; k < channels; k += LANES) {
-                const char *const from = row + k * (ptrdiff_t)sizeof(number);
-                if (channels - k >= LANES)
-                    turn_columns(r, j, from, stride, LANES, y + k * plane + j, plane);
-                else
-                    turn_columns(r, j, from, stride, channels - k, y + k * plane + j, plane);
-            }
+        if (row == NULL) {
+            fill_pixels(r, channels, y, pitch);
+            continue;
+        }
+        for (ptrdiff_t j = 0; j < r->columns; j++) {
+            ptrdiff_t k = 0;
+            for (; k + LANES <= channels; k += LANES)
+                vstore(y + j * pitch + k, column_of(r, j, row + k * (ptrdiff_t)sizeof(number), stride, LANES));
+            if (k < channels)
+                vstore_part(y + j * pitch + k, column_of(r, j, row + k * (ptrdiff_t)sizeof(number), stride, channels - k),
+                            channels - k);
+        }
     }
 }
 

@@ -18,7 +18,8 @@ typedef struct {
  * bytes behind pixel `base`; the lanes that have so many taps are the bits of entry first + t of `masks`. */
 typedef struct {
     ptrdiff_t first, taps, base;
-    int near; /* vpick may read all that it reads from `base` on */
+    int near;         /* vpick may read all that it reads from `base` on */
+    ptrdiff_t copies; /* vectors from here on that are the pixels from `base` on as they are */
 } column_group;
 
 typedef struct {
@@ -36,10 +37,10 @@ typedef struct {
     /* Rows first .. last of a plane of y, of a plane whose columns are contiguous. `line`: width + pieces numbers. */
     void (*plane)(const resampling *r, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last, real *line,
                   real *y);
-    /* Rows first .. last of `channels` planes of y, `plane` numbers apart, of channels next to each other.
+    /* The same of `channels` that lie next to each other, those of the pixels of y `pitch` numbers apart.
      * `line`: width * channels numbers. */
     void (*image)(const resampling *r, const char *x, ptrdiff_t row_stride, ptrdiff_t pixel_stride, ptrdiff_t channels,
-                  ptrdiff_t first, ptrdiff_t last, real *line, real *y, ptrdiff_t plane);
+                  ptrdiff_t first, ptrdiff_t last, real *line, real *y, ptrdiff_t pitch);
 } resample_primitives;
 
 #endif

@@ -1,8 +1,8 @@
 """Images of another size by lists of taps (axes.pyx): interpolation, padding, and their gradients.
 
 Units of work are rows of the result, which depend on the input alone, so that any split into tasks gives the same bits. Planes
-whose columns are contiguous are read in place, and so are channels that lie next to each other, whose columns then lie in one
-register each; other planes are gathered first.
+whose columns are contiguous are read in place, and so are channels that lie next to each other, which then lie in the lanes; those of
+the result do, too. Other planes are gathered first. Planes of a few pixels are turned, so that channels lie in the lanes, and back.
 """
 cimport numpy as cnp
 from libc.stdint cimport int32_t
@@ -12,18 +12,20 @@ from npkernels._kernels.primitives cimport column_group, primitives, resampling,
 from npkernels._kernels.runtime cimport (
     Team, empty_array, primitives_for, slot_of, team_begin, team_end, team_run, work_of,
 )
-from npkernels._kernels.scalars cimport ceil_div, round_to_line
+from npkernels._kernels.scalars cimport ceil_div, put, real_at, round_to_line
 
 cnp.import_array()
 
 cdef enum:
-    LINE_BYTES = 1 << 16                    # of channels side by side that are combined at once
+    LINE_BYTES = 1 << 15                    # of channels side by side that are combined at once
+    FEW = 256                               # pixels of a plane that is turned
     FAR = (<unsigned int>-1) >> 1           # bytes that an offset reaches
 
 cdef enum:
     IN_PLACE                                # columns are contiguous
     GATHERED                                # planes are copied first
-    ADJACENT                                # channels lie next to each other
+    ADJACENT                                # channels lie next to each other, in x and in y
+    TURNED                                  # a group of planes is copied, so that they do
     ALONE                                   # a channel at a time, its columns any step apart
 
 cdef struct Walk:
@@ -56,6 +58,18 @@ cdef void measure(const pixel_list* taps, Py_ssize_t first, Py_ssize_t last, col
     span[0] = most + 1 - g.base
 
 
+cdef bint is_copy(const Walk* w, const pixel_list* taps, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    # Whether results first .. last are neighbouring pixels.
+    cdef Py_ssize_t i, t, pixel = 0
+    for i in range(first, last):
+        t = taps.start[i]
+        if i == first and taps.start[i + 1] > t:
+            pixel = taps.pixel[t] - i
+        if taps.start[i + 1] - t != 1 or taps.pixel[t] - i != pixel or real_at(w.table, <const char*>taps.weight, t) != 1:
+            return False
+    return True
+
+
 cdef tuple vector_lists(Walk* w, const pixel_list* taps):
     """The taps of vectors of columns, as memory that lasts while the tuple does; None if columns lie too far apart."""
     cdef Py_ssize_t lanes = w.table.lanes, size = w.table.itemsize, pieces = w.table.resample.pieces, columns = w.r.columns
@@ -74,6 +88,12 @@ cdef tuple vector_lists(Walk* w, const pixel_list* taps):
             g[q].near = False
         g[q].first = entries
         entries += g[q].taps
+        g[q].copies = is_copy(w, taps, q * lanes, min((q + 1) * lanes, columns))
+    for q in range(count - 1, -1, -1):
+        if g[q].copies:
+            g[q].base = taps.pixel[taps.start[q * lanes]]
+            if q + 1 < count and g[q + 1].copies and g[q + 1].base == g[q].base + lanes:
+                g[q].copies += g[q + 1].copies
     masks = empty_array(1, &entries, cnp.NPY_INT32)
     entries *= lanes
     offsets, weights = empty_array(1, &entries, cnp.NPY_INT32), empty_array(1, &entries, cnp.NPY_FLOAT32 if size == 4 else cnp.NPY_FLOAT64)
@@ -100,11 +120,8 @@ cdef void put_lane(const Walk* w, const pixel_list* taps, Py_ssize_t j, const co
         if t < count:
             offsets[e] = <int32_t>((taps.pixel[start + t] - g.base) * w.table.itemsize)
             masks[g.first + t] |= 1 << lane
-            weight = (<const float*>taps.weight)[start + t] if w.table.itemsize == 4 else (<const double*>taps.weight)[start + t]
-        if w.table.itemsize == 4:
-            (<float*>weights)[e] = <float>weight
-        else:
-            (<double*>weights)[e] = weight
+            weight = real_at(w.table, <const char*>taps.weight, start + t)
+        put(w.table, weights, e, weight)
 
 
 cdef void run_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -135,39 +152,62 @@ cdef void run_gathered(void* context, Py_ssize_t first, Py_ssize_t last, int slo
 cdef void run_images(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     # A unit is a row of a group of channels of an image.
     cdef const Walk* w = <const Walk*>context
-    cdef Py_ssize_t part, i, count, image, channel, plane = w.rows * w.r.columns
+    cdef Py_ssize_t part, i, count, image, channel, plane = w.rows * w.r.columns, pitch = w.channels, to
     cdef const char* x
     while first < last:
         part, i = first // w.rows, first % w.rows
         count = min(last - first, w.rows - i)
         image, channel = part // w.groups, part % w.groups * w.group
         x = w.x + image * w.image + channel * w.channel
+        to = (image * plane + i * w.r.columns) * w.channels + channel
+        if w.form == ALONE:
+            to, pitch = first * w.r.columns, 1
         w.table.resample.image(&w.r, x, w.row, w.column, min(w.group, w.channels - channel), i, i + count,
-                               slot_of(&w.team, slot),
-                               w.y + ((image * w.channels + channel) * plane + i * w.r.columns) * w.table.itemsize, plane)
+                               slot_of(&w.team, slot), w.y + to * w.table.itemsize, pitch)
         first += count
 
 
-cdef void plan(Walk* w, bint near) noexcept nogil:
-    cdef Py_ssize_t size = w.table.itemsize, lanes = w.table.lanes
-    if w.channel == size and 2 * w.channels >= lanes and w.column != size:
-        w.form = ADJACENT
+cdef void run_turned(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # A unit is a group of channels of an image.
+    cdef const Walk* w = <const Walk*>context
+    cdef Py_ssize_t unit, image, channel, channels, i, size = w.table.itemsize, plane = w.rows * w.r.columns
+    cdef char* line = slot_of(&w.team, slot)
+    cdef char* copy = line + w.line_bytes
+    cdef char* made = copy + w.height * w.r.width * w.group * size
+    cdef const char* x
+    for unit in range(first, last):
+        image, channel = unit // w.groups, unit % w.groups * w.group
+        channels = min(w.group, w.channels - channel)
+        x = w.x + image * w.image + channel * w.channel
+        if w.row == w.r.width * w.column:
+            w.table.pack.rows(w.height * w.r.width, channels, x, w.column, w.channel, copy)
+        else:
+            for i in range(w.height):
+                w.table.pack.rows(w.r.width, channels, x + i * w.row, w.column, w.channel, copy + i * w.r.width * channels * size)
+        w.table.resample.image(&w.r, copy, w.r.width * channels * size, channels * size, channels, 0, w.rows, line, made, channels)
+        w.table.pack.transpose(plane, channels, made, channels, w.y + (image * w.channels + channel) * plane * size, plane)
+
+
+cdef void plan(Walk* w, cnp.ndarray y, bint near) noexcept:
+    cdef Py_ssize_t size = w.table.itemsize, lanes = w.table.lanes, plane = w.rows * w.r.columns
+    w.group = 1
+    if w.channels > 1 and w.channel == size and cnp.PyArray_STRIDE(y, 1) == size:
+        w.form, w.group = ADJACENT, w.channels
+        if w.group * w.r.width > LINE_BYTES // size:
+            w.group = min(w.group, max(LINE_BYTES // size // max(w.r.width, <Py_ssize_t>1) // lanes, <Py_ssize_t>1) * lanes)
+    elif max(plane, w.height * w.r.width) <= FEW and 2 * w.channels >= lanes:
+        w.form, w.group = TURNED, min(w.channels, lanes)
     elif not near:
         w.form = ALONE
     else:
         w.form = IN_PLACE if w.column == size else GATHERED
-    w.group = 1
-    if w.form == ADJACENT:
-        w.group = w.channels
-        if w.group * w.r.width > LINE_BYTES // size:
-            w.group = min(w.group, max(LINE_BYTES // size // max(w.r.width, <Py_ssize_t>1) // lanes, <Py_ssize_t>1) * lanes)
     w.groups = ceil_div(w.channels, w.group)
     w.line_bytes = round_to_line(<size_t>(w.r.width * w.group + w.table.resample.pieces) * <size_t>size)
 
 
 def resample(
     cnp.ndarray x,            # IN (n, c, h, w)
-    cnp.ndarray y,            # OUT (n, c, oh, ow), C-contiguous
+    cnp.ndarray y,            # OUT (n, c, oh, ow), C-contiguous, or (n, oh, ow, c) is where channels of x lie side by side
     tuple rows,               # the taps of the oh rows, and
     tuple columns,            # of the ow columns (axes.pyx), weights of the dtype of x
     double fill,              # where there is no tap
@@ -190,16 +230,20 @@ def resample(
     set_list(&w.r.rows, rows)
     set_list(&w.r.across, columns)
     kept = vector_lists(&w, &w.r.across)
-    plan(&w, kept is not None)
+    plan(&w, y, kept is not None)
     if w.form == GATHERED:
         copy = <size_t>w.height * <size_t>w.r.width * <size_t>w.table.itemsize
+    elif w.form == TURNED:
+        copy = <size_t>((w.height * w.r.width + w.rows * w.r.columns) * w.group * w.table.itemsize)
     taps = <double>w.r.across.start[w.r.columns] / w.r.columns + <double>w.r.rows.start[w.rows] / w.rows
     work = work_of(w.table, 2 * taps * cnp.PyArray_SIZE(y), cnp.PyArray_NBYTES(y) + cnp.PyArray_NBYTES(x))
-    units = shape[0] * w.groups * (1 if w.form == GATHERED else w.rows)
+    units = shape[0] * w.groups * (1 if w.form == GATHERED or w.form == TURNED else w.rows)
     team_begin(&w.team, work, units, 0, w.line_bytes + copy)
     with nogil:
         if w.form == GATHERED:
             team_run(&w.team, run_gathered, &w, units, work)
+        elif w.form == TURNED:
+            team_run(&w.team, run_turned, &w, units, work)
         elif w.form == IN_PLACE:
             team_run(&w.team, run_planes, &w, units, work)
         else:

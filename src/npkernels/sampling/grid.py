@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _arguments as check
 from .._kernels import grid as _grid
+from ._layout import like
 
 MODES = ("bilinear", "nearest")
 
@@ -139,7 +140,7 @@ def grid_sample(
     array([[2.5, 2. , 1. ]])
     """
     image, places, nearest, padding, align = _checked(x, grid, mode, padding_mode, align_corners)
-    y = check.empty((*image.shape[:2], *places.shape[1:3]), image.dtype)
+    y = like(image, *places.shape[1:3])
     _grid.forward(image, places, y, nearest, padding, align)
     return y
 
@@ -193,7 +194,7 @@ def grid_sample_backward(
     gradient = check.real("dy", dy, image)
     check.shape("dy", gradient, (*image.shape[:2], *places.shape[1:3]))
     need_x, need_grid = check.needs(needs, ("x", "grid"))
-    dx = check.empty(image.shape, image.dtype) if need_x else None
+    dx = like(image, *image.shape[2:]) if need_x else None
     dgrid = check.empty(places.shape, image.dtype) if need_grid else None
     if need_x or need_grid:
         _grid.backward(gradient, image, places, dx, dgrid, nearest, padding, align)

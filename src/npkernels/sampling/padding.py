@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _arguments as check
 from .._kernels import axes as _axes, resample as _resample
+from ._layout import like
 
 MODES = {
     "constant": _axes.CONSTANT,
@@ -75,8 +75,8 @@ def pad2d(x: ArrayLike, padding: Any, *, mode: str = "constant", value: float = 
         raise ValueError(f"value must be 0 with mode={mode!r}, got {value}")
     for size, sides in zip(image.shape[2:], pads, strict=True):
         _axis_allows(size, sides, mode)
-    shape = (*image.shape[:2], *(size + sum(sides) for size, sides in zip(image.shape[2:], pads, strict=True)))
-    y = check.empty(shape, image.dtype)
+    counts = (size + sum(sides) for size, sides in zip(image.shape[2:], pads, strict=True))
+    y = like(image, *counts)
     if y.size:
         rows, columns = (
             _axes.padding(size, *sides, kind, image.dtype.num) for size, sides in zip(image.shape[2:], pads, strict=True)
@@ -124,7 +124,7 @@ def pad2d_backward(dy: ArrayLike, padding: Any, *, mode: str = "constant") -> ND
         raise ValueError(f"dy must have a shape of at least the padding {pads}, got {gradient.shape}")
     for size, sides in zip(sizes, pads, strict=True):
         _axis_allows(size, sides, mode)
-    dx = check.empty((*gradient.shape[:2], *sizes), gradient.dtype)
+    dx = like(gradient, *sizes)
     if dx.size:
         rows, columns = (
             _axes.adjoint(_axes.padding(size, *sides, kind, dx.dtype.num), size)

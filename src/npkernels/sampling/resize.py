@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _arguments as check
 from .._kernels import axes as _axes, resample as _resample
+from ._layout import like
 
 MODES = ("nearest", "bilinear")
 
@@ -115,12 +116,12 @@ def interpolate(
     """
     image = check.real("x", x)
     check.rank("x", image, 4, "(n, c, h, w)")
-    n, c, h, w = image.shape
+    h, w = image.shape[2:]
     if h == 0 or w == 0:
         raise ValueError(f"x must have at least one row and one column, got shape {image.shape}")
     counts, factors = _sizes((h, w), size, scale_factor)
     axis = _axis_maker(mode, align_corners, antialias)
-    y = check.empty((n, c, *counts), image.dtype)
+    y = like(image, *counts)
     if y.size:
         rows, columns = (axis(*each, y.dtype.num) for each in zip((h, w), counts, factors, strict=True))
         _resample.resample(image, y, rows, columns, 0.0)
@@ -179,7 +180,7 @@ def interpolate_backward(
     counts, factors = _sizes((h, w), size, scale_factor)
     axis = _axis_maker(mode, align_corners, antialias)
     check.shape("dy", gradient, (*gradient.shape[:2], *counts))
-    dx = check.empty((*gradient.shape[:2], h, w), gradient.dtype)
+    dx = like(gradient, h, w)
     if dx.size:
         rows, columns = (
             _axes.adjoint(axis(pixels, count, factor, dx.dtype.num), pixels)
