@@ -122,6 +122,15 @@ from .pool import (
     max_pool2d_backward,
 )
 from .regularisation import dropout, dropout_backward
+from .sampling import (
+    affine_grid,
+    grid_sample,
+    grid_sample_backward,
+    interpolate,
+    interpolate_backward,
+    pad2d,
+    pad2d_backward,
+)
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 __all__ = [
@@ -129,6 +138,7 @@ __all__ = [
     "adagrad_step",
     "adam_step",
     "adamw_step",
+    "affine_grid",
     "apl",
     "apl_backward",
     "arctan",
@@ -174,6 +184,8 @@ __all__ = [
     "global_max_pool2d",
     "glu",
     "glu_backward",
+    "grid_sample",
+    "grid_sample_backward",
     "hard_sigmoid",
     "hard_sigmoid_backward",
     "hard_swish",
@@ -183,6 +195,8 @@ __all__ = [
     "identity",
     "identity_backward",
     "im2col",
+    "interpolate",
+    "interpolate_backward",
     "isrlu",
     "isrlu_backward",
     "isru",
@@ -210,6 +224,8 @@ __all__ = [
     "momentum_step",
     "mse_loss",
     "mse_loss_with_grad",
+    "pad2d",
+    "pad2d_backward",
     "pca",
     "prelu",
     "prelu_backward",
