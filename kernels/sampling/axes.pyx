@@ -1,7 +1,7 @@
 """Which pixels of an axis a result sees, and how much of each: the lists of taps that `resample` works with.
 
-A list is three arrays: the taps of result i are start[i] <= t < start[i + 1], of pixel[t] with weight[t]. Coordinates are computed in
-the dtype of the images, as PyTorch does, so that a result sees the same pixels.
+A list is three arrays: the taps of result i are start[i] <= t < start[i + 1], of pixel[t] with weight[t]. Coordinates are
+computed in the dtype of the images, as PyTorch does, so that a result sees the same pixels.
 """
 cimport numpy as cnp
 from libc.math cimport ceil, floorf
@@ -87,14 +87,16 @@ def interpolating(Py_ssize_t size, Py_ssize_t count, double factor, bint align_c
     cdef Py_ssize_t* start = <Py_ssize_t*>cnp.PyArray_DATA(made[0])
     cdef Py_ssize_t* pixel = <Py_ssize_t*>cnp.PyArray_DATA(made[1])
     cdef void* weight = cnp.PyArray_DATA(made[2])
+    cdef float single = scale_of[float](size, count, factor, align_corners, 0)
+    cdef double scale = scale_of[double](size, count, factor, align_corners, 0)
     if typenum == cnp.NPY_FLOAT32 and antialias:
-        put_smooth(size, count, scale_of[float](size, count, factor, align_corners, 0), start, pixel, <float*>weight)
+        put_smooth(size, count, single, start, pixel, <float*>weight)
     elif typenum == cnp.NPY_FLOAT32:
-        put_linear(size, count, scale_of[float](size, count, factor, align_corners, 0), align_corners, start, pixel, <float*>weight)
+        put_linear(size, count, single, align_corners, start, pixel, <float*>weight)
     elif antialias:
-        put_smooth(size, count, scale_of[double](size, count, factor, align_corners, 0), start, pixel, <double*>weight)
+        put_smooth(size, count, scale, start, pixel, <double*>weight)
     else:
-        put_linear(size, count, scale_of[double](size, count, factor, align_corners, 0), align_corners, start, pixel, <double*>weight)
+        put_linear(size, count, scale, align_corners, start, pixel, <double*>weight)
     return made
 
 
@@ -130,7 +132,8 @@ def padding(Py_ssize_t size, Py_ssize_t before, Py_ssize_t after, int mode, int 
         if at < 0:
             at = -at if mode == _REFLECT else at + size if mode == _CIRCULAR else 0 if mode == _REPLICATE else -1
         elif at >= size:
-            at = 2 * size - 2 - at if mode == _REFLECT else at - size if mode == _CIRCULAR else size - 1 if mode == _REPLICATE else -1
+            at = 2 * size - 2 - at if mode == _REFLECT else at - size if mode == _CIRCULAR else at
+            at = size - 1 if mode == _REPLICATE else -1 if mode == _CONSTANT else at
         if at >= 0:
             pixel[t] = at
             t += 1

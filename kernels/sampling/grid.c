@@ -15,7 +15,8 @@ typedef struct {
     integer pixel[4][LANES]; /* north west, north east, south west, south east; in x */
     integer own[4][LANES];   /* in an image whose rows follow each other */
     number weight[4][LANES];
-    number north[LANES], south[LANES], west[LANES], east[LANES]; /* of the rows and the columns: their products are `weight` */
+    number north[LANES], south[LANES], west[LANES],
+        east[LANES]; /* of the rows and the columns: their products are `weight` */
     number slope[2][LANES];
 } samples;
 
@@ -137,7 +138,8 @@ INLINE vreal pixel_at(const sampling *s, const samples *at, int tap, ptrdiff_t p
 
 /* ---- Samples ----------------------------------------------------------------------------------------------------- */
 
-INLINE void sample_channels(const sampling *s, const samples *at, ptrdiff_t positions, const char *x, ptrdiff_t count, real *y)
+INLINE void sample_channels(const sampling *s, const samples *at, ptrdiff_t positions, const char *x, ptrdiff_t count,
+                            real *y)
 {
     vreal block[LANES];
     for (ptrdiff_t p = 0; p < positions; p++) {
@@ -190,7 +192,8 @@ INLINE void load_gradients(const sampling *s, ptrdiff_t positions, const char *d
     const unsigned mask = (unsigned)((1ull << count) - 1);
     for (ptrdiff_t p = 0; p < positions; p++) {
         const char *const from = dy + p * s->dy_position;
-        block[p] = s->dy_channel == sizeof(number) ? load_some((const real *)from, count) : vgather_mask(from, s->dy_channel, mask);
+        block[p] = s->dy_channel == sizeof(number) ? load_some((const real *)from, count)
+                                                   : vgather_mask(from, s->dy_channel, mask);
     }
 }
 
@@ -244,7 +247,8 @@ INLINE void gradient_channels(const sampling *s, const samples *at, ptrdiff_t po
     }
 }
 
-static void backward(const sampling *s, ptrdiff_t count, const char *grid, const char *x, const char *dy, real *dx, real *dgrid)
+static void backward(const sampling *s, ptrdiff_t count, const char *grid, const char *x, const char *dy, real *dx,
+                     real *dgrid)
 {
     samples at;
     vreal by[2][LANES];
@@ -254,7 +258,8 @@ static void backward(const sampling *s, ptrdiff_t count, const char *grid, const
         samples_of(s, positions, grid + p * s->position, &at);
         memset(by, 0, sizeof by);
         for (ptrdiff_t k = 0; k < s->channels; k += LANES) {
-            const char *const from = x + k * (ptrdiff_t)sizeof(number), *const of = dy + p * s->dy_position + k * s->dy_channel;
+            const char *const from = x + k * (ptrdiff_t)sizeof(number), *const of =
+                                                                            dy + p * s->dy_position + k * s->dy_channel;
             real *const to = dx == NULL ? NULL : dx + k;
             if (s->channels - k >= LANES)
                 gradient_channels(s, &at, positions, from, of, LANES, to, sums ? by : NULL);

@@ -1,8 +1,8 @@
 """Images sampled at the places of a grid, and the gradients.
 
-Channels lie in the lanes. Where they lie next to each other in x, it is read in place and positions are the tasks; other images are
-copied, a group of channels at a time, and images and groups are the tasks. So they are in the gradients: a task adds up all that the
-positions of an image give to a group of channels, in their order, whatever the number of threads.
+Channels lie in the lanes. Where they lie next to each other in x, it is read in place and positions are the tasks; other images
+are copied, a group of channels at a time, and images and groups are the tasks. So they are in the gradients: a task adds up all
+that the positions of an image give to a group of channels, in their order, whatever the number of threads.
 """
 cimport numpy as cnp
 from libc.string cimport memcpy, memset
@@ -199,7 +199,7 @@ cdef void set_space(Walk* w, bint nearest, int padding, bint align_corners):
 def forward(
     cnp.ndarray x,            # IN (n, c, h, w)
     cnp.ndarray grid,         # IN (n, oh, ow, 2)
-    cnp.ndarray y,            # OUT (n, c, oh, ow), C-contiguous, or (n, oh, ow, c) is where channels of x lie side by side
+    cnp.ndarray y,            # OUT (n, c, oh, ow), C-contiguous, or (n, oh, ow, c) is
     bint nearest,
     int padding,              # one of PADDINGS
     bint align_corners,

@@ -2,8 +2,8 @@
 #include "primitives.h"
 
 /* u[0] x[0] + u[1] x[1] + ..., `count` lanes in use, x[t] at x + pixel[t] * stride. Long sums are those of pieces. */
-INLINE vreal sum_of_taps(const ptrdiff_t taps, const ptrdiff_t *pixel, const real *weight, const char *x, ptrdiff_t stride,
-                         ptrdiff_t count)
+INLINE vreal sum_of_taps(const ptrdiff_t taps, const ptrdiff_t *pixel, const real *weight, const char *x,
+                         ptrdiff_t stride, ptrdiff_t count)
 {
     vreal sum = vsplat(weight[0]) * load_some((const real *)(x + pixel[0] * stride), count);
     for (ptrdiff_t t = 1; t < min_size(taps, LONGEST_CHAIN); t++)
@@ -36,14 +36,16 @@ INLINE void combine(const ptrdiff_t taps, const ptrdiff_t *pixel, const real *we
 INLINE const char *row_of(const resampling *r, ptrdiff_t i, const char *x, ptrdiff_t row_stride, ptrdiff_t channels,
                           int may_stay, ptrdiff_t *pixel_stride, real *line)
 {
-    const ptrdiff_t first = r->rows.start[i], taps = r->rows.start[i + 1] - first, close = channels * (ptrdiff_t)sizeof(number);
+    const ptrdiff_t first = r->rows.start[i], taps = r->rows.start[i + 1] - first,
+                    close = channels * (ptrdiff_t)sizeof(number);
     const ptrdiff_t *const pixel = r->rows.pixel + first;
     const real *const weight = r->rows.weight + first;
     if (taps == 0)
         return NULL;
     if (may_stay && taps == 1 && weight[0] == 1)
         return x + pixel[0] * row_stride;
-    const ptrdiff_t pieces = *pixel_stride == close ? 1 : r->width, count = *pixel_stride == close ? r->width * channels : channels;
+    const ptrdiff_t pieces = *pixel_stride == close ? 1 : r->width,
+                    count = *pixel_stride == close ? r->width * channels : channels;
     for (ptrdiff_t p = 0; p < pieces; p++) {
         const char *const from = x + p * *pixel_stride;
         if (taps == 2)
@@ -183,8 +185,8 @@ static void image(const resampling *r, const char *x, ptrdiff_t row_stride, ptrd
             for (; k + LANES <= channels; k += LANES)
                 vstore(y + j * pitch + k, column_of(r, j, row + k * (ptrdiff_t)sizeof(number), stride, LANES));
             if (k < channels)
-                vstore_part(y + j * pitch + k, column_of(r, j, row + k * (ptrdiff_t)sizeof(number), stride, channels - k),
-                            channels - k);
+                vstore_part(y + j * pitch + k,
+                            column_of(r, j, row + k * (ptrdiff_t)sizeof(number), stride, channels - k), channels - k);
         }
     }
 }

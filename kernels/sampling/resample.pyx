@@ -1,14 +1,15 @@
 """Images of another size by lists of taps (axes.pyx): interpolation, padding, and their gradients.
 
 Units of work are rows of the result, which depend on the input alone, so that any split into tasks gives the same bits. Planes
-whose columns are contiguous are read in place, and so are channels that lie next to each other, which then lie in the lanes; those of
-the result do, too. Other planes are gathered first. Planes of a few pixels are turned, so that channels lie in the lanes, and back.
+whose columns are contiguous are read in place, and so are channels that lie next to each other, which then lie in the lanes;
+those of the result do, too. Other planes are gathered first. Planes of a few pixels are turned, so that channels lie in the lanes,
+and back.
 """
 cimport numpy as cnp
 from libc.stdint cimport int32_t
 
 from npkernels._kernels.layout cimport read_strides
-from npkernels._kernels.primitives cimport column_group, primitives, resampling, strided, pixel_list
+from npkernels._kernels.primitives cimport column_group, primitives, resampling, pixel_list
 from npkernels._kernels.runtime cimport (
     Team, empty_array, primitives_for, slot_of, team_begin, team_end, team_run, work_of,
 )
@@ -207,7 +208,7 @@ cdef void plan(Walk* w, cnp.ndarray y, bint near) noexcept:
 
 def resample(
     cnp.ndarray x,            # IN (n, c, h, w)
-    cnp.ndarray y,            # OUT (n, c, oh, ow), C-contiguous, or (n, oh, ow, c) is where channels of x lie side by side
+    cnp.ndarray y,            # OUT (n, c, oh, ow), C-contiguous, or (n, oh, ow, c) is
     tuple rows,               # the taps of the oh rows, and
     tuple columns,            # of the ow columns (axes.pyx), weights of the dtype of x
     double fill,              # where there is no tap

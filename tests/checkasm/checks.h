@@ -24,6 +24,7 @@
     _(column_moments) _(column_gradient_sums) _(norm_finish) _(norm_finish_gradient)                                   \
     _(channelwise_forward) _(channelwise_backward) _(maxout)                                                           \
     _(max_rows) _(mean_rows) _(max_planes) _(mean_planes) _(index_planes) _(index_rows) _(largest) _(gather)           \
-    _(pool_scatter) _(mean_backward) _(spread) _(max_tiny) _(mean_tiny) _(index_tiny) _(to_integers) _(mean_backward_tiny)
+    _(pool_scatter) _(mean_backward) _(spread) _(max_tiny) _(mean_tiny) _(index_tiny) _(to_integers) _(mean_backward_tiny) \
+    _(resample_image) _(resample_plane) _(grid_forward) _(grid_backward) _(grid_affine)
 
 #endif

@@ -11,7 +11,9 @@ from .image_calls import planes
 def affine_grid(rng, dtype):
     n = size(rng)
     theta = values(rng, (n, 2, 3), dtype)
-    return Call(nk.affine_grid, (theta, (n, size(rng), size(rng, 1), size(rng, 1))), {"align_corners": chance(rng, 0.5)})
+    return Call(
+        nk.affine_grid, (theta, (n, size(rng), size(rng, 1), size(rng, 1))), {"align_corners": chance(rng, 0.5)}
+    )
 
 
 def sampled(rng, dtype):

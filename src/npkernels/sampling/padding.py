@@ -79,7 +79,8 @@ def pad2d(x: ArrayLike, padding: Any, *, mode: str = "constant", value: float = 
     y = like(image, *counts)
     if y.size:
         rows, columns = (
-            _axes.padding(size, *sides, kind, image.dtype.num) for size, sides in zip(image.shape[2:], pads, strict=True)
+            _axes.padding(size, sides[0], sides[1], kind, image.dtype.num)
+            for size, sides in zip(image.shape[2:], pads, strict=True)
         )
         _resample.resample(image, y, rows, columns, value)
     return y
@@ -127,7 +128,7 @@ def pad2d_backward(dy: ArrayLike, padding: Any, *, mode: str = "constant") -> ND
     dx = like(gradient, *sizes)
     if dx.size:
         rows, columns = (
-            _axes.adjoint(_axes.padding(size, *sides, kind, dx.dtype.num), size)
+            _axes.adjoint(_axes.padding(size, sides[0], sides[1], kind, dx.dtype.num), size)
             for size, sides in zip(sizes, pads, strict=True)
         )
         _resample.resample(gradient, dx, rows, columns, 0.0)

@@ -152,8 +152,8 @@ def interpolate_backward(
     Returns
     -------
     dx : (n, c, h, w) array, dtype of `dy`
-        The error is at most ``(min(a, 8192) + min(b, 8192) + 2) eps`` times the same sum of ``|dy|``, for a pixel that a
-        rows and b columns of results saw.
+        The error is at most ``(min(a, 8192) + min(b, 8192) + 2) eps`` times the same sum of ``|dy|``, for a pixel that
+        a rows and b columns of results saw.
 
     Raises
     ------
