@@ -259,7 +259,8 @@ def backward(
         sums = <size_t>units * <size_t>(w.lines * w.positions) * 2 * <size_t>w.table.itemsize
     work = work_of(w.table, <double>(3 * FLOPS) * cnp.PyArray_SIZE(dy), cnp.PyArray_NBYTES(dy) + 2 * cnp.PyArray_NBYTES(x))
     team_begin(&w.team, work, units, sums,
-               (w.image_bytes if w.dx != NULL and not w.last else 0) + (w.image_bytes if w.dgrid != NULL and not w.in_place else 0))
+               (w.image_bytes if w.dx != NULL and not w.last else 0)
+               + (w.image_bytes if w.dgrid != NULL and not w.in_place else 0))
     w.sums = w.team.shared if sums else NULL
     with nogil:
         team_run(&w.team, run_gradients, &w, units, work)

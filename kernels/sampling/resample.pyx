@@ -2,8 +2,8 @@
 
 Units of work are rows of the result, which depend on the input alone, so that any split into tasks gives the same bits. Planes
 whose columns are contiguous are read in place, and so are channels that lie next to each other, which then lie in the lanes;
-those of the result do, too. Other planes are gathered first. Planes of a few pixels are turned, so that channels lie in the lanes,
-and back.
+those of the result do, too. Other planes are gathered first. Planes of a few pixels are turned, so that channels lie in the
+lanes, and back.
 """
 cimport numpy as cnp
 from libc.stdint cimport int32_t
@@ -97,7 +97,8 @@ cdef tuple vector_lists(Walk* w, const pixel_list* taps):
                 g[q].copies += g[q + 1].copies
     masks = empty_array(1, &entries, cnp.NPY_INT32)
     entries *= lanes
-    offsets, weights = empty_array(1, &entries, cnp.NPY_INT32), empty_array(1, &entries, cnp.NPY_FLOAT32 if size == 4 else cnp.NPY_FLOAT64)
+    offsets = empty_array(1, &entries, cnp.NPY_INT32)
+    weights = empty_array(1, &entries, cnp.NPY_FLOAT32 if size == sizeof(float) else cnp.NPY_FLOAT64)
     for j in range(count * lanes):
         put_lane(w, taps, j, g + j // lanes, <int32_t*>cnp.PyArray_DATA(offsets), <char*>cnp.PyArray_DATA(weights),
                  <int32_t*>cnp.PyArray_DATA(masks))
@@ -184,8 +185,10 @@ cdef void run_turned(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
             w.table.pack.rows(w.height * w.r.width, channels, x, w.column, w.channel, copy)
         else:
             for i in range(w.height):
-                w.table.pack.rows(w.r.width, channels, x + i * w.row, w.column, w.channel, copy + i * w.r.width * channels * size)
-        w.table.resample.image(&w.r, copy, w.r.width * channels * size, channels * size, channels, 0, w.rows, line, made, channels)
+                w.table.pack.rows(w.r.width, channels, x + i * w.row, w.column, w.channel,
+                                  copy + i * w.r.width * channels * size)
+        w.table.resample.image(&w.r, copy, w.r.width * channels * size, channels * size, channels, 0, w.rows, line, made,
+                               channels)
         w.table.pack.transpose(plane, channels, made, channels, w.y + (image * w.channels + channel) * plane * size, plane)
 
 
