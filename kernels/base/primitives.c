@@ -23,6 +23,8 @@ extern const pool_index_primitives NAME(pool_indices);
 extern const pool_backward_primitives NAME(pool_backward);
 extern const narrow_pool_primitives NAME(narrow_pool);
 extern const recurrent_primitives NAME(recurrent);
+extern const resample_primitives NAME(resample);
+extern const grid_primitives NAME(grid);
 
 static void fence(void) { vstream_fence(); }
 
@@ -53,4 +55,6 @@ const primitives NAME(primitives) = {
     .pool_backward = &NAME(pool_backward),
     .narrow_pool = &NAME(narrow_pool),
     .recurrent = &NAME(recurrent),
+    .resample = &NAME(resample),
+    .grid = &NAME(grid),
 };

@@ -31,6 +31,8 @@ typedef void real;
 #include "pack.h"
 #include "pool.h"
 #include "recurrent.h"
+#include "resample.h"
+#include "grid.h"
 #include "rows.h"
 #include "softmax.h"
 #include "strided.h"
@@ -63,6 +65,8 @@ typedef struct {
     const pool_backward_primitives *pool_backward;
     const narrow_pool_primitives *narrow_pool;
     const recurrent_primitives *recurrent;
+    const resample_primitives *resample;
+    const grid_primitives *grid;
 } primitives;
 
 #ifndef REAL_BITS

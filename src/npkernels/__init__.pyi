@@ -194,5 +194,18 @@ from .runtime import (
     threads as threads,
     use_isa as use_isa,
 )
+from .sampling.grid import (
+    affine_grid as affine_grid,
+    grid_sample as grid_sample,
+    grid_sample_backward as grid_sample_backward,
+)
+from .sampling.padding import (
+    pad2d as pad2d,
+    pad2d_backward as pad2d_backward,
+)
+from .sampling.resize import (
+    interpolate as interpolate,
+    interpolate_backward as interpolate_backward,
+)
 
 __version__: str

@@ -26,6 +26,7 @@
     _(max_rows) _(mean_rows) _(max_planes) _(mean_planes) _(index_planes) _(index_rows) _(gather)                      \
     _(pool_scatter) _(mean_backward) _(spread) _(max_lanes) _(mean_lanes) _(index_lanes) _(to_integers)                \
     _(mean_backward_lanes)                                                                                             \
-    _(lstm) _(gru) _(rnn) _(lstm_backward) _(gru_backward) _(rnn_backward) _(row_panel)
+    _(lstm) _(gru) _(rnn) _(lstm_backward) _(gru_backward) _(rnn_backward) _(row_panel) \
+    _(resample_image) _(resample_plane) _(grid_forward) _(grid_backward) _(grid_affine)
 
 #endif

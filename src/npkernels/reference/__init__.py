@@ -123,6 +123,15 @@ from .pool import (
 )
 from .recurrent import gru, gru_backward, lstm, lstm_backward, rnn, rnn_backward
 from .regularisation import dropout, dropout_backward
+from .sampling import (
+    affine_grid,
+    grid_sample,
+    grid_sample_backward,
+    interpolate,
+    interpolate_backward,
+    pad2d,
+    pad2d_backward,
+)
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 __all__ = [
@@ -130,6 +139,7 @@ __all__ = [
     "adagrad_step",
     "adam_step",
     "adamw_step",
+    "affine_grid",
     "apl",
     "apl_backward",
     "arctan",
@@ -177,6 +187,8 @@ __all__ = [
     "glu_backward",
     "gru",
     "gru_backward",
+    "grid_sample",
+    "grid_sample_backward",
     "hard_sigmoid",
     "hard_sigmoid_backward",
     "hard_swish",
@@ -186,6 +198,8 @@ __all__ = [
     "identity",
     "identity_backward",
     "im2col",
+    "interpolate",
+    "interpolate_backward",
     "isrlu",
     "isrlu_backward",
     "isru",
@@ -215,6 +229,8 @@ __all__ = [
     "momentum_step",
     "mse_loss",
     "mse_loss_with_grad",
+    "pad2d",
+    "pad2d_backward",
     "pca",
     "prelu",
     "prelu_backward",

@@ -1,0 +1,1 @@
+"""Images sampled at other places and in other sizes."""
