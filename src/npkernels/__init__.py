@@ -1,5 +1,7 @@
 """CPU kernels for neural networks and clustering on NumPy arrays."""
 
+from ._attention import attention, attention_backward
+from ._embedding import embedding, embedding_backward
 from .activation.channelwise import (
     apl,
     apl_backward,
@@ -140,6 +142,8 @@ __all__ = [
     "arctan_backward",
     "arsinh",
     "arsinh_backward",
+    "attention",
+    "attention_backward",
     "available_isas",
     "avg_pool2d",
     "avg_pool2d_backward",
@@ -171,6 +175,8 @@ __all__ = [
     "dropout_backward",
     "elu",
     "elu_backward",
+    "embedding",
+    "embedding_backward",
     "gaussian",
     "gaussian_backward",
     "gelu",
