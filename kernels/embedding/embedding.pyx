@@ -96,7 +96,6 @@ cdef void sort_places(Sum* v, int64_t end) noexcept nogil:
     cdef Py_ssize_t starts[DIGITS]
     cdef Py_ssize_t i, digit, sum, next_sum
     cdef int shift = 0
-    cdef int64_t* order
     for i in range(v.count):
         v.order[i] = i
     while shift == 0 or (end - 1) >> shift:
@@ -112,7 +111,7 @@ cdef void sort_places(Sum* v, int64_t end) noexcept nogil:
             digit = (v.rows[v.order[i]] >> shift) & (DIGITS - 1)
             v.other[starts[digit]] = v.order[i]
             starts[digit] += 1
-        order, v.order, v.other = v.order, v.other, order
+        v.order, v.other = v.other, v.order
         shift += DIGIT_BITS
         if shift >= 63:
             break
