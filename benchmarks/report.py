@@ -33,6 +33,8 @@ TOPICS = (
     "activation",
     "channelwise",
     "optim",
+    "attention",
+    "embedding",
     "cluster",
     "kmeans",
     "decomposition",

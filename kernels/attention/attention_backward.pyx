@@ -63,7 +63,8 @@ cdef inline char* take(char** memory, size_t bytes) noexcept nogil:
 
 cdef Scratch scratch_of(const Backward* v, char* memory, char** end) noexcept nogil:
     cdef const Attention* g = &v.g
-    cdef size_t size = <size_t>g.table.itemsize, width = <size_t>g.width * size, sums = <size_t>(g.part if v.long_sums else 0) * size
+    cdef size_t size = <size_t>g.table.itemsize, width = <size_t>g.width * size
+    cdef size_t sums = <size_t>g.part * size if v.long_sums else 0
     cdef Scratch s
     s.held = <Py_ssize_t*>take(&memory, sizeof(Py_ssize_t))
     s.q, s.dq = take(&memory, g.d * width), take(&memory, g.d * width)

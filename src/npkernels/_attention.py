@@ -25,7 +25,7 @@ class AttentionTape(NamedTuple):
     statistics: NDArray[Any]
 
 
-def _operands(q, k, v):
+def _operands(q: Any, k: Any, v: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], tuple[int, ...]]:
     """The three arrays, and the leading axes of the result."""
     q = check.real("q", q)
     k, v = check.real("k", k, q, "q"), check.real("v", v, q, "q")
@@ -49,7 +49,7 @@ def _operands(q, k, v):
     return q, k, v, leading
 
 
-def _mask(mask, q, wanted):
+def _mask(mask: Any, q: NDArray[Any], wanted: tuple[int, ...]) -> NDArray[Any]:
     """The mask as an array, checked."""
     mask = check.as_array("mask", mask)
     if mask.dtype != np.bool_:
@@ -65,12 +65,14 @@ def _mask(mask, q, wanted):
     return mask
 
 
-def _rows(x, leading):
+def _rows(x: NDArray[Any], leading: tuple[int, ...]) -> NDArray[Any]:
     """`x` for every head, without a copy."""
     return x if x.shape[:-2] == leading else np.broadcast_to(x, (*leading, *x.shape[-2:]))
 
 
-def _kernel_operands(q, k, v, mask, leading):
+def _kernel_operands(
+    q: NDArray[Any], k: NDArray[Any], v: NDArray[Any], mask: NDArray[Any] | None, leading: tuple[int, ...]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any] | None]:
     if mask is not None:
         mask = np.broadcast_to(mask, (*leading, q.shape[-2], k.shape[-2]))
     if q.shape[-1] == 0:  # every score is 0
@@ -131,8 +133,8 @@ def attention(
     so small that its weight is below 2^-125 (float32) or 2^-1021 (float64) of the largest, has no influence. A NaN in a
     key that is seen makes the result of its queries NaN.
 
-    A head does not depend on the others, nor on the number of threads, to the last bit. A score is a chain of d products
-    of ``q scale / log 2``, its error at most ``(d + 4) eps sum(|q k|) scale``, and that of y at most
+    A head does not depend on the others, nor on the number of threads, to the last bit. A score is a chain of d
+    products of ``q scale / log 2``, its error at most ``(d + 4) eps sum(|q k|) scale``, and that of y at most
     ``(2 e + min(lk, 8192) + 16) eps`` times the weighted mean of ``|v|``, with e the largest error of a score in eps.
 
     References
@@ -151,22 +153,20 @@ def attention(
     >>> nk.attention(q, k, v, mask=np.array([True, True, False, False]))[0]
     array([[1.5]])
     """
-    q, k, v, leading = _operands(q, k, v)
+    leading: tuple[int, ...]
+    queries, keys, values, leading = _operands(q, k, v)
     causal, training = check.flag("causal", causal), check.flag("training", training)
-    if scale is None:
-        scale = 1 / math.sqrt(q.shape[-1] or 1)
-    else:
-        scale = check.number("scale", scale)
-    (lq, d), (lk, dv) = q.shape[-2:], v.shape[-2:]
-    if mask is not None:
-        mask = _mask(mask, q, (*leading, lq, lk))
-    y = check.empty((*leading, lq, dv), q.dtype)
-    statistics = check.empty((*leading, lq), q.dtype)
+    factor = 1 / math.sqrt(queries.shape[-1] or 1) if scale is None else check.number("scale", scale)
+    lq, (lk, dv) = queries.shape[-2], values.shape[-2:]
+    seen = None if mask is None else _mask(mask, queries, (*leading, lq, lk))
+    y = check.empty((*leading, lq, dv), queries.dtype)
+    statistics = check.empty((*leading, lq), queries.dtype)
     if y.size and lk:
-        _forward.forward(*_kernel_operands(q, k, v, mask, leading), causal, scale, y, statistics)
+        rows = _kernel_operands(queries, keys, values, seen, leading)
+        _forward.forward(rows[0], rows[1], rows[2], rows[3], causal, factor, y, statistics)
     else:
         y.fill(0)
-    return y, AttentionTape(q, k, v, mask, causal, scale, y, statistics) if training else None
+    return y, AttentionTape(queries, keys, values, seen, causal, factor, y, statistics) if training else None
 
 
 def attention_backward(
@@ -197,8 +197,8 @@ def attention_backward(
     Notes
     -----
     The weights are computed anew, block by block, from the sums that the tape holds: memory is O((lq + lk) (d + dv)),
-    for fewer heads than threads and more than 2048 keys with up to ``max(4, lk / 8192)`` arrays like dq. Terms with a weight
-    of 0 do not count, even where the other factors are inf or NaN. Numbers do not depend on the number of threads.
+    for few heads of more than 2048 keys on several threads with up to ``max(4, lk / 8192)`` arrays like dq. Terms with
+    a weight of 0 do not count, even where the other factors are inf or NaN. The number of threads changes no bit.
 
     Examples
     --------
@@ -213,25 +213,21 @@ def attention_backward(
     [0.5 0.5]
     """
     if type(tape) is not AttentionTape:
-        raise TypeError(
-            f"tape must be what attention returns with training=True, got {type(tape).__name__}"
-        )
-    q, k, v, mask, causal, scale, y, statistics = tape
+        raise TypeError(f"tape must be what attention returns with training=True, got {type(tape).__name__}")
+    y = tape.y
     dy = check.real("dy", dy, y, "y")
     check.shape("dy", dy, y.shape)
-    leading = y.shape[:-2]
-    operands = _kernel_operands(q, k, v, mask, leading)
-    gradients = [check.empty(x.shape, x.dtype) for x in operands[:3]]
+    q, k, v, mask = _kernel_operands(tape.q, tape.k, tape.v, tape.mask, y.shape[:-2])
+    dq, dk, dv = (check.empty(x.shape, x.dtype) for x in (q, k, v))
     if y.size and k.shape[-2]:
-        _backward.backward(dy, *operands, y, statistics, causal, scale, *gradients)
+        _backward.backward(dy, q, k, v, mask, y, tape.statistics, tape.causal, tape.scale, dq, dk, dv)
     else:
-        for gradient in gradients:
+        for gradient in dq, dk, dv:
             gradient.fill(0)
-    dq, dk, dv = (_sum_to(g, x) for g, x in zip(gradients, (q, k, v), strict=True))
-    return dq, dk, dv
+    return _sum_to(dq, tape.q), _sum_to(dk, tape.k), _sum_to(dv, tape.v)
 
 
-def _sum_to(gradient, x):
+def _sum_to(gradient: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     """The gradient summed over the leading axes that `x` has not, or of which it has one."""
     if x.shape[-1] == 0:
         return np.empty(x.shape, x.dtype)

@@ -11,16 +11,16 @@ from ._kernels import embedding as _embedding
 Real = TypeVar("Real", np.float32, np.float64)
 
 
-def _rows(indices, end, what):
+def _rows(indices: Any, end: int, what: str) -> NDArray[np.int64]:
     """A copy of the indices as int64, each in [0, end): nobody else can write to it any more."""
     indices = check.integers("indices", indices)
     rows = indices.astype(np.int64, order="C")
     first = _embedding.first_outside(rows, end)
     if first >= 0:
         value = rows.flat[first]
-        raise ValueError(
-            f"indices must be in [0, {what} = {end}), got {value.astype(np.uint64) if indices.dtype.kind == 'u' else value}"
-        )
+        if indices.dtype.kind == "u":
+            value = value.astype(np.uint64)
+        raise ValueError(f"indices must be in [0, {what} = {end}), got {value}")
     return rows
 
 
@@ -57,16 +57,14 @@ def embedding(indices: NDArray[np.integer[Any]], w: NDArray[Real]) -> NDArray[Re
     """
     w = check.real("w", w)
     check.rank("w", w, 2, "(m, d)")
-    rows = _rows(indices, w.shape[0], "m")
+    rows: NDArray[np.int64] = _rows(indices, w.shape[0], "m")
     y = check.empty((*rows.shape, w.shape[1]), w.dtype)
     if y.size:
         _embedding.forward(rows, w, y)
     return y
 
 
-def embedding_backward(
-    dy: NDArray[Real], indices: NDArray[np.integer[Any]], num_embeddings: int
-) -> NDArray[Real]:
+def embedding_backward(dy: NDArray[Real], indices: NDArray[np.integer[Any]], num_embeddings: int) -> NDArray[Real]:
     """Gradient of `embedding` with respect to the table.
 
     Parameters

@@ -43,8 +43,8 @@ def attention(q, k, v, *, mask=None, causal=False, scale=None, training=False):
 
 @quiet
 def attention_backward(dy, tape):
-    """dv = p' dy and dp = dy v'; ds = p (dp - sum over keys of p dp), the gradient of softmax; dq = ds k scale, dk = ds' q
-    scale. Summed over the axes that were broadcast."""
+    """dv = p' dy and dp = dy v'; ds = p (dp - sum over keys of p dp), the gradient of softmax; dq = ds k scale and
+    dk = ds' q scale. Summed over the axes that were broadcast."""
     q, k, v, mask, causal, scale = tape
     p = _weights(q, k, mask, causal, scale)
     dp = np.where(p == 0, 0, dy @ np.swapaxes(v, -1, -2))
