@@ -31,13 +31,11 @@ static void mask(ptrdiff_t keys, ptrdiff_t vectors, const real *added, const rea
 }
 
 /* The bytes of LANES keys, as bounds. */
-typedef uint8_t vbytes __attribute__((vector_size(LANES)));
-INLINE vreal bounds_of(const uint8_t *seen)
+typedef uint8_t vbytes __attribute__((vector_size(LANES), aligned(1), may_alias));
+INLINE vreal bounds_of(vbytes seen)
 {
-    vbytes bytes;
-    memcpy(&bytes, seen, sizeof bytes);
-    const vint wide = __builtin_convertvector(bytes, vint);
-    return vselect(wide != 0, vsplat(INFINITY), vsplat(-INFINITY));
+    const vint wide = __builtin_convertvector(seen, vint);
+    return vselect_above(__builtin_convertvector(wide, vreal), (vreal){0}, vsplat(INFINITY), vsplat(-INFINITY));
 }
 
 static void bounds(ptrdiff_t keys, ptrdiff_t queries, ptrdiff_t vectors, const char *x, ptrdiff_t key_stride,
@@ -47,20 +45,26 @@ static void bounds(ptrdiff_t keys, ptrdiff_t queries, ptrdiff_t vectors, const c
     for (ptrdiff_t i = 0; i < vectors * LANES; i += LANES)
         for (ptrdiff_t p = 0; p < keys; p += LANES) {
             const ptrdiff_t lines = min_size(LANES, queries - i), count = min_size(LANES, keys - p);
+            const char *const from = x + i * query_stride + p * key_stride;
             vreal block[LANES];
-            for (ptrdiff_t l = 0; l < LANES; l++) {
-                uint8_t seen[LANES] = {0};
-                const char *const from = x + (i + l) * query_stride + p * key_stride;
-                if (l < lines && count == LANES && key_stride == 1)
-                    memcpy(seen, from, LANES);
-                else
+            if (lines == LANES && count == LANES && key_stride == 1) {
+                UNROLL for (int l = 0; l < LANES; l++) block[l] = bounds_of(*(const vbytes *)(from + l * query_stride));
+            } else {
+                for (ptrdiff_t l = 0; l < LANES; l++) {
+                    uint8_t seen[LANES] = {0};
                     for (ptrdiff_t q = 0; l < lines && q < count; q++)
-                        seen[q] = *(const uint8_t *)(from + q * key_stride);
-                block[l] = bounds_of(seen);
+                        seen[q] = *(const uint8_t *)(from + l * query_stride + q * key_stride);
+                    block[l] = bounds_of(*(const vbytes *)seen);
+                }
             }
             transpose(block);
-            for (ptrdiff_t q = 0; q < count; q++)
-                vstore(to + (p + q) * vectors * LANES + i, block[q]);
+            real *const block_to = to + p * vectors * LANES + i;
+            if (count == LANES) {
+                UNROLL for (int q = 0; q < LANES; q++) vstore(block_to + q * vectors * LANES, block[q]);
+            } else {
+                for (ptrdiff_t q = 0; q < count; q++)
+                    vstore(block_to + q * vectors * LANES, block[q]);
+            }
         }
 }
 

@@ -64,6 +64,7 @@ cdef void multiply(const primitives* t, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k
 # Queries of a panel as columns: to[c * width + i] = rows[i, c] factor
 cdef void load_columns(const Attention* g, const Rows* rows, Py_ssize_t size, const Panel* p, double factor,
                        char* to) noexcept nogil
-# s = the scores of keys j to j + keys, those that are hidden -inf. `mask`: scratch of the size of s.
-cdef void scores(const Attention* g, const Panel* p, Matrix k, Py_ssize_t j, Py_ssize_t keys, const char* q, char* mask,
+# s = the scores of keys j to j + keys, those that are hidden -inf; False, and nothing, where the mask hides all. `mask`: scratch
+# of the size of s.
+cdef bint scores(const Attention* g, const Panel* p, Matrix k, Py_ssize_t j, Py_ssize_t keys, const char* q, char* mask,
                  char* s) noexcept nogil

@@ -5,7 +5,8 @@ replaced by their weights, and v' times these, added to a panel of results. Larg
 Keys and values are operands that are read number by number, where they lie; nothing is packed but queries.
 """
 from libc.math cimport INFINITY
-from libc.string cimport memset
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
 from npkernels._kernels.layout cimport MOST_AXES, read_strides
@@ -145,21 +146,57 @@ cdef void load_columns(const Attention* g, const Rows* rows, Py_ssize_t size, co
         g.table.attention.scale(size * p.width, factor, to)
 
 
-cdef void scores(const Attention* g, const Panel* p, Matrix k, Py_ssize_t j, Py_ssize_t keys, const char* q, char* mask,
+cdef enum Seen:
+    SOME
+    ALL
+    NONE
+
+
+cdef int seen_of(const Attention* g, const char* given, Py_ssize_t queries, Py_ssize_t keys) noexcept nogil:
+    # Of a block of the mask: most are whole in masks of lengths or windows. A word at a time, until it is neither.
+    cdef Py_ssize_t i, j
+    cdef uint64_t word, ones = 0x0101010101010101      # the lowest bit of every byte
+    cdef bint hidden = False, seen = False
+    if g.mask.column != 1:
+        return SOME
+    for i in range(queries):
+        j = 0
+        while j < keys:
+            word = 0
+            memcpy(&word, given + i * g.mask.row + j, <size_t>min(<Py_ssize_t>8, keys - j))
+            if keys - j < 8:                # the bytes behind the last key are like it
+                word |= (ones if given[i * g.mask.row + keys - 1] != 0 else <uint64_t>0) << 8 * (keys - j)
+            hidden |= (word - ones) & ~word & ones << 7 != 0     # whether any byte is 0
+            seen |= word != 0
+            if hidden and seen:
+                return SOME
+            j += 8
+    return NONE if hidden else ALL
+
+
+cdef bint scores(const Attention* g, const Panel* p, Matrix k, Py_ssize_t j, Py_ssize_t keys, const char* q, char* mask,
                  char* s) noexcept nogil:
     cdef const primitives* t = g.table
     cdef Py_ssize_t diagonal = p.first - j if g.causal else keys
-    cdef const char* given
+    cdef const char* given = NULL
+    cdef int masked = g.masked, seen
+    if masked != UNMASKED:
+        given = g.mask.data + offset_of(&g.mask.heads, p.head) + p.first * g.mask.row + j * g.mask.column
+    if masked == SEEN:
+        seen = seen_of(g, given, p.count, keys)
+        if seen == NONE:
+            return False
+        if seen == ALL:
+            masked = UNMASKED
     multiply(t, keys, p.width, g.d, matrix(k.data + j * k.row * t.itemsize, k.row, 1), matrix(<char*>q, p.width, 1),
              matrix(s, p.width, 1), False, ANY_TERMS)
-    if g.masked != UNMASKED:
-        given = g.mask.data + offset_of(&g.mask.heads, p.head) + p.first * g.mask.row + j * g.mask.column
-        if g.masked == SEEN:
-            t.attention.bounds(keys, p.count, p.vectors, given, g.mask.column, g.mask.row, mask)
-        else:
-            t.pack.panel(keys, p.count, p.width, given, g.mask.column, g.mask.row, mask)
-    if g.masked != UNMASKED or diagonal < keys - 1:
-        t.attention.mask(keys, p.vectors, mask if g.masked == ADDED else NULL, mask if g.masked == SEEN else NULL, diagonal, s)
+    if masked == SEEN:
+        t.attention.bounds(keys, p.count, p.vectors, given, g.mask.column, g.mask.row, mask)
+    elif masked == ADDED:
+        t.pack.panel(keys, p.count, p.width, given, g.mask.column, g.mask.row, mask)
+    if masked != UNMASKED or diagonal < keys - 1:
+        t.attention.mask(keys, p.vectors, mask if masked == ADDED else NULL, mask if masked == SEEN else NULL, diagonal, s)
+    return True
 
 
 # --- forward
@@ -230,16 +267,18 @@ cdef void attend(const Attention* g, const Panel* p, Py_ssize_t first, Py_ssize_
     # Keys first to last.
     cdef const primitives* t = g.table
     cdef Py_ssize_t j = first, keys
+    cdef bint started = False
     cdef Matrix k, v
     head_rows(g, p.head, s.packed, s.held, &k, &v)
     no_key(g, p, state)
     while j < last:
         keys = min(g.block, last - j)
-        scores(g, p, k, j, keys, s.q, s.mask, s.s)
-        if t.attention.weights(keys, p.vectors, s.s, state, s.factor) and j > first:
-            t.attention.rescale(g.dv, p.vectors, s.factor, state.o)
-        multiply(t, g.dv, p.width, keys, matrix(v.data + j * v.row * t.itemsize, 1, v.row), matrix(s.s, p.width, 1),
-                 matrix(<char*>state.o, p.width, 1), j > first, WEIGHTS_IN_B if careful else ANY_TERMS)
+        if scores(g, p, k, j, keys, s.q, s.mask, s.s):
+            if t.attention.weights(keys, p.vectors, s.s, state, s.factor) and started:
+                t.attention.rescale(g.dv, p.vectors, s.factor, state.o)
+            multiply(t, g.dv, p.width, keys, matrix(v.data + j * v.row * t.itemsize, 1, v.row), matrix(s.s, p.width, 1),
+                     matrix(<char*>state.o, p.width, 1), started, WEIGHTS_IN_B if careful else ANY_TERMS)
+            started = True
         j += keys
 
 

@@ -96,15 +96,16 @@ cdef void load_panel(const Backward* v, const Panel* p, const Scratch* s) noexce
                  v.dy.column, s.dy_rows)
 
 
-cdef void block_gradients(const Backward* v, const Panel* p, Matrix keys, Matrix values, Py_ssize_t j, Py_ssize_t count,
+cdef bint block_gradients(const Backward* v, const Panel* p, Matrix keys, Matrix values, Py_ssize_t j, Py_ssize_t count,
                           const Scratch* s, bint started, bint careful) noexcept nogil:
-    # Keys j to j + count; their rows of dk and dv lie at s.dk and s.dv.
+    # Keys j to j + count, whose rows of dk and dv lie at s.dk and s.dv; False where all are hidden.
     cdef const Attention* g = &v.g
     cdef const primitives* t = g.table
     cdef Py_ssize_t size = t.itemsize
     cdef int in_a = WEIGHTS_IN_A if careful else ANY_TERMS, in_b = WEIGHTS_IN_B if careful else ANY_TERMS
     cdef Matrix weights = matrix(s.s, p.width, 1), ds = matrix(s.ds, p.width, 1)
-    scores(g, p, keys, j, count, s.q, s.mask, s.s)
+    if not scores(g, p, keys, j, count, s.q, s.mask, s.s):
+        return False
     multiply(t, count, p.width, g.dv, matrix(values.data + j * values.row * size, values.row, 1), matrix(s.dy, p.width, 1), ds,
              False, ANY_TERMS)
     t.attention.gradient(count, p.vectors, s.most, s.mean, s.s, s.ds)
@@ -112,6 +113,7 @@ cdef void block_gradients(const Backward* v, const Panel* p, Matrix keys, Matrix
     multiply(t, count, g.d, p.count, ds, matrix(s.q_rows, v.q_width, 1), matrix(s.dk, g.d, 1), True, in_a)
     multiply(t, g.d, p.width, count, matrix(keys.data + j * keys.row * size, 1, keys.row), ds, matrix(s.dq, p.width, 1),
              started, in_b)
+    return True
 
 
 cdef bint is_finite(const Backward* v, Py_ssize_t head) noexcept nogil:
@@ -157,7 +159,7 @@ cdef void part_gradients(const Backward* v, Py_ssize_t head, Py_ssize_t part, co
     cdef char* dk = v.dk + (head * g.lk + first) * g.d * size
     cdef char* dv = v.dv + (head * g.lk + first) * g.dv * size
     cdef Scratch s = scratch[0], sums = scratch[0]
-    cdef bint careful = not is_finite(v, head)
+    cdef bint careful = not is_finite(v, head), started
     cdef Matrix keys, values
     cdef Panel p
     head_rows(g, head, s.packed, s.held, &keys, &values)
@@ -174,12 +176,14 @@ cdef void part_gradients(const Backward* v, Py_ssize_t head, Py_ssize_t part, co
         if end <= first:
             continue
         load_panel(v, &p, &s)
-        j = first
+        j, started = first, False
         while j < end:
             count = min(g.block, end - j)
             s.dk, s.dv = sums.dk + (j - first) * g.d * size, sums.dv + (j - first) * g.dv * size
-            block_gradients(v, &p, keys, values, j, count, &s, j > first, careful)
+            started |= block_gradients(v, &p, keys, values, j, count, &s, started, careful)
             j += count
+        if not started:
+            memset(s.dq, 0, <size_t>(g.d * p.width * size))
         store_dq(v, &p, part, &s)
         if v.long_sums and (p.first + p.count) // CHAIN > p.first // CHAIN:
             end_sums(v, last - first, &sums, dk, dv)

@@ -24,6 +24,9 @@
     _(column_moments) _(column_gradient_sums) _(norm_finish) _(norm_finish_gradient)                                   \
     _(channelwise_forward) _(channelwise_backward) _(maxout)                                                           \
     _(max_rows) _(mean_rows) _(max_planes) _(mean_planes) _(index_planes) _(index_rows) _(largest) _(gather)           \
-    _(pool_scatter) _(mean_backward) _(spread) _(max_tiny) _(mean_tiny) _(index_tiny) _(to_integers) _(mean_backward_tiny)
+    _(pool_scatter) _(mean_backward) _(spread) _(max_tiny) _(mean_tiny) _(index_tiny) _(to_integers) _(mean_backward_tiny)     \
+    _(attention_scale) _(attention_mask) _(attention_bounds) _(attention_weights) _(attention_rescale)                 \
+    _(attention_merge) _(attention_finish) _(attention_row_weights) _(attention_lane_dots) _(attention_gradient)       \
+    _(attention_weighted) _(attention_finite) _(gather_rows)
 
 #endif
