@@ -34,6 +34,8 @@ TOPICS = (
     "activation",
     "channelwise",
     "optim",
+    "attention",
+    "embedding",
     "cluster",
     "kmeans",
     "decomposition",

@@ -106,6 +106,35 @@ class Head(NamedTuple):
         return f"({self.n}, {self.c})"
 
 
+class Heads(NamedTuple):
+    """Queries (n, heads, lq, d), keys and values (n, heads, lk, d)."""
+
+    name: str
+    n: int
+    heads: int
+    lq: int
+    lk: int
+    d: int
+    causal: bool = False
+
+    @property
+    def shape(self):
+        return f"({self.n}, {self.heads}, {self.lq}, {self.d}), lk = {self.lk}{', causal' if self.causal else ''}"
+
+
+class Table(NamedTuple):
+    """n rows of a table (m, d)."""
+
+    name: str
+    n: int
+    m: int
+    d: int
+
+    @property
+    def shape(self):
+        return f"({self.n},), ({self.m}, {self.d})"
+
+
 class Cluster(NamedTuple):
     """n points of d features around k centres."""
 
@@ -270,4 +299,17 @@ CHANNELWISE = [
 OPTIM = [
     Flat("lenet fc1", 400 * 120),
     Flat("bert base mlp", 768 * 3072),
+]
+
+ATTENTION = [
+    Heads("sentences", 8, 8, 128, 128, 64),
+    Heads("transformer base", 1, 8, 512, 512, 64),
+    Heads("decoder of 2048 tokens", 1, 8, 2048, 2048, 64, causal=True),
+    Heads("one token after 8192", 1, 8, 1, 8192, 64),
+    Heads("windows of 16", 256, 8, 16, 16, 16),
+]
+
+EMBEDDING = [
+    Table("vocabulary of 32000", 8192, 32000, 512),
+    Table("characters", 16384, 256, 64),
 ]

@@ -17,9 +17,9 @@ ISAS = [nk.isa()] if os.environ.get("NPKERNELS_ISA") else nk.available_isas()
 # What also runs as Clang builds the package and under sanitizers (.ci/clang, .ci/sanitize): all kernels, but no test
 # that starts processes or compares with other libraries.
 TOPICS = """
-    activation calls channelwise clip conv conv_forms conv_transpose corners cross_entropy depthwise distance
-    grid image_gradient interpolate layout_fuzz linear loss norm optim padding pool recurrent regularisation softmax
-    winograd winograd_gradient
+    activation attention attention_gradient calls channelwise clip conv conv_forms conv_transpose corners cross_entropy
+    depthwise distance embedding grid image_gradient interpolate layout_fuzz linear loss norm optim padding pool recurrent
+    regularisation softmax winograd winograd_gradient
 """
 CORE = {f"test_{topic}" for topic in TOPICS.split()}
 

@@ -3,6 +3,8 @@
 extern const tile_primitives NAME(tile);
 extern const pack_primitives NAME(pack);
 extern const activation_primitives NAME(activation);
+extern const attention_primitives NAME(attention);
+extern const embedding_primitives NAME(embedding);
 extern const channelwise_primitives NAME(channelwise);
 extern const cluster_primitives NAME(cluster);
 extern const distance_primitives NAME(distance);
@@ -35,6 +37,8 @@ const primitives NAME(primitives) = {
     .tile = &NAME(tile),
     .pack = &NAME(pack),
     .activation = &NAME(activation),
+    .attention = &NAME(attention),
+    .embedding = &NAME(embedding),
     .channelwise = &NAME(channelwise),
     .cluster = &NAME(cluster),
     .distance = &NAME(distance),

@@ -17,6 +17,7 @@ typedef void real;
 #endif
 
 #include "activation.h"
+#include "attention.h"
 #include "channelwise.h"
 #include "cluster.h"
 #include "conv.h"
@@ -25,6 +26,7 @@ typedef void real;
 #include "flat.h"
 #include "gram.h"
 #include "dropout.h"
+#include "embedding.h"
 #include "loss.h"
 #include "norm.h"
 #include "optim.h"
@@ -45,6 +47,8 @@ typedef struct {
     const tile_primitives *tile;
     const pack_primitives *pack;
     const activation_primitives *activation;
+    const attention_primitives *attention;
+    const embedding_primitives *embedding;
     const channelwise_primitives *channelwise;
     const cluster_primitives *cluster;
     const distance_primitives *distance;

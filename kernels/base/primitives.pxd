@@ -1,6 +1,6 @@
 # The table of primitives as Cython sees it; declarations only. The contracts stand in kernels/*/*.h.
 
-from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from npkernels._kernels.axis cimport interval
 
@@ -80,6 +80,38 @@ cdef extern from "primitives.h" nogil:
         const activation_gradient_fn* backward
         void (*glu)(Py_ssize_t count, const void* a, const void* b, void* y) noexcept nogil
         void (*glu_backward)(Py_ssize_t count, const void* dy, const void* a, const void* b, void* da, void* db) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
+    ctypedef struct attention_state:
+        void* most
+        void* sum
+        void* o
+    ctypedef struct attention_primitives:
+        void (*scale)(Py_ssize_t count, double factor, void* x) noexcept nogil
+        void (*mask)(Py_ssize_t keys, Py_ssize_t vectors, const void* added, const void* bounds, Py_ssize_t diagonal,
+                     void* s) noexcept nogil
+        void (*bounds)(Py_ssize_t keys, Py_ssize_t queries, Py_ssize_t vectors, const char* x, Py_ssize_t key_stride,
+                       Py_ssize_t query_stride, void* bounds) noexcept nogil
+        int (*weights)(Py_ssize_t keys, Py_ssize_t vectors, void* s, const attention_state* state, void* factor) noexcept nogil
+        void (*rescale)(Py_ssize_t rows, Py_ssize_t vectors, const void* factor, void* o) noexcept nogil
+        void (*merge)(Py_ssize_t rows, Py_ssize_t vectors, const attention_state* state,
+                      const attention_state* other) noexcept nogil
+        int (*finish)(Py_ssize_t rows, Py_ssize_t vectors, const attention_state* state) noexcept nogil
+        double (*row_weights)(Py_ssize_t count, const char* added, const char* seen, Py_ssize_t stride, void* s, void* most,
+                              void* sum) noexcept nogil
+        void (*lane_dots)(Py_ssize_t rows, Py_ssize_t vectors, const void* a, const void* b, void* sums) noexcept nogil
+        void (*gradient)(Py_ssize_t keys, Py_ssize_t vectors, const void* most, const void* less, void* s,
+                         void* d) noexcept nogil
+        void (*weighted)(int in_a, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t k, const void* a, Py_ssize_t a_row,
+                         Py_ssize_t a_step, const void* b, Py_ssize_t b_stride, void* c, Py_ssize_t c_stride,
+                         int start) noexcept nogil
+        int (*finite)(Py_ssize_t rows, Py_ssize_t columns, const char* x, Py_ssize_t row_stride,
+                      Py_ssize_t column_stride) noexcept nogil
+
+cdef extern from "primitives.h" nogil:
+    ctypedef struct embedding_primitives:
+        void (*gather)(Py_ssize_t count, Py_ssize_t columns, const char* w, Py_ssize_t row_stride, const int64_t* rows,
+                       int streamed, void* y) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     enum:
@@ -457,6 +489,8 @@ cdef extern from "primitives.h" nogil:
         const tile_primitives* tile
         const pack_primitives* pack
         const activation_primitives* activation
+        const attention_primitives* attention
+        const embedding_primitives* embedding
         const channelwise_primitives* channelwise
         const cluster_primitives* cluster
         const distance_primitives* distance

@@ -1,4 +1,12 @@
 # The public names and where each lives: what type checkers read, and what __init__.py loads from.
+from ._attention import (
+    attention as attention,
+    attention_backward as attention_backward,
+)
+from ._embedding import (
+    embedding as embedding,
+    embedding_backward as embedding_backward,
+)
 from .activation.channelwise import (
     apl as apl,
     apl_backward as apl_backward,

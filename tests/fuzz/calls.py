@@ -7,7 +7,7 @@ import numpy as np
 
 import npkernels as nk
 
-from . import estimator_calls, image_calls, sampling_calls, sequence_calls
+from . import attention_calls, estimator_calls, image_calls, sampling_calls, sequence_calls
 from .draw import Call, chance, needs, one_each, pick, positive, shape, size, values
 
 FUSED = image_calls.FUSED
@@ -284,8 +284,9 @@ def registry():
         calls[name] = functools.partial(cross_entropy, name=name)
     for name in STATES:
         calls[f"{name}_step"] = functools.partial(step, name=f"{name}_step")
-    other = image_calls.CALLS | sampling_calls.CALLS | sequence_calls.CALLS | estimator_calls.CALLS
-    return dict(sorted((calls | other).items()))
+    calls |= image_calls.CALLS | sampling_calls.CALLS | sequence_calls.CALLS | attention_calls.CALLS
+    calls |= estimator_calls.CALLS
+    return dict(sorted(calls.items()))
 
 
 CALLS = registry()

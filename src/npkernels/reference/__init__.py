@@ -70,6 +70,7 @@ from .activation_linear import (
     sqnl,
     sqnl_backward,
 )
+from .attention import attention, attention_backward
 from .channelwise import (
     apl,
     apl_backward,
@@ -89,6 +90,7 @@ from .channelwise import (
 from .cluster import kmeans_accumulate, kmeans_assign, kmeans_plus_plus
 from .conv import col2im, conv2d, conv2d_backward, conv_output_size, conv_transpose2d, conv_transpose2d_backward, im2col
 from .decomposition import pca
+from .embedding import embedding, embedding_backward
 from .linear import dense, dense_backward, matmul
 from .loss import (
     binary_cross_entropy_with_logits,
@@ -146,6 +148,8 @@ __all__ = [
     "arctan_backward",
     "arsinh",
     "arsinh_backward",
+    "attention",
+    "attention_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
     "batch_norm",
@@ -176,6 +180,8 @@ __all__ = [
     "dropout_backward",
     "elu",
     "elu_backward",
+    "embedding",
+    "embedding_backward",
     "gaussian",
     "gaussian_backward",
     "gelu",
