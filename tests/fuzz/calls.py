@@ -28,6 +28,7 @@ ELEMENTWISE = {
     "apl": lambda rng: {},
     "rrelu": lambda rng: {"lower": 0.1, "upper": pick(rng, 0.1, 0.4)},
 }
+FROM_OUTPUT = "sigmoid", "tanh", "relu", "elu", "selu", "leaky_relu", "softplus"
 
 
 def any_shape(rng):
@@ -68,6 +69,8 @@ def backward(rng, dtype, *, name):
     options = ELEMENTWISE.get(name, lambda rng: {})(rng) | learned(rng, name, x, dtype)
     if name == "rrelu" and chance(rng, 0.5):
         options |= {"training": True, "slopes": values(rng, x.shape, dtype)}
+    if name in FROM_OUTPUT and min(options.get("slope", 0), options.get("alpha", 0)) >= 0:
+        options["from_output"] = chance(rng, 0.5)
     return Call(getattr(nk, f"{name}_backward"), (dy, x), options)
 
 

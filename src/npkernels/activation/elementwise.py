@@ -33,6 +33,9 @@ Returns
 dx : array of the shape and dtype of `x`
     ``dy f'(x)``, each element within ``8 eps |dy| (|f'(x)| + |x f''(x)|)``.{results}
 """
+FROM_OUTPUT = """from_output : bool
+    True: `x` is the result of the function, as a fused ``activation=`` leaves it. The gradient is
+    {formula}, within ``8 eps |dy| (|f'(x)| + {limit})``."""
 ERRORS = """
 Raises
 ------
@@ -88,32 +91,46 @@ def forward(function, x, out, parameters=None):
     return y
 
 
-def backward(function, dy, x, out, parameters=None):
-    """dx = dy f'(x), by the number of f."""
+def by_output(formula, limit="1"):
+    """The documentation of `from_output`."""
+    return FROM_OUTPUT.format(formula=formula, limit=limit)
+
+
+def backward(function, dy, x, out, parameters=None, from_output=False):
+    """dx = dy f'(x), by the number of f; x is f(x) if `from_output`."""
+    from_output = check.flag("from_output", from_output)
     x = check.real("x", x)
     dy = check.real("dy", dy, x)
     check.shape("dy", dy, x.shape)
     if out is None:
         dx = check.empty(x.shape, x.dtype)
-        run_backward(function, dy, x, dx, parameters)
+        run_backward(function, dy, x, dx, parameters, from_output)
         return dx if dx.ndim else dx[()]
     dx = check.output(out, x.shape, x.dtype, {"dy": dy, "x": x}, ("dy", "x"))
-    run_backward(function, dy, x, dx, parameters)
+    run_backward(function, dy, x, dx, parameters, from_output)
     return dx
 
 
-def plain(module, name, summary, gradient, example, *, value=None, parameters=None, composed=False):
+def plain(module, name, summary, gradient, example, *, value=None, parameters=None, composed=False, output=None):
     """f(x, *, out=None) and f_backward(dy, x, *, out=None) of a function without parameters.
 
-    `value` is the name of the kernel, if another one, and `parameters` what it takes; `example` an x, f(x) and f'(x).
+    `value` is the name of the kernel, if another one, and `parameters` what it takes; `example` an x, f(x) and f'(x);
+    `output` documents the gradient's `from_output`, where it has that.
     """
     kernel = FUNCTIONS[value or name]
 
     def f(x, *, out=None):
         return forward(kernel, x, out, parameters)
 
-    def f_backward(dy, x, *, out=None):
-        return backward(kernel, dy, x, out, parameters)
+    if output is None:
+
+        def f_backward(dy, x, *, out=None):
+            return backward(kernel, dy, x, out, parameters)
+
+    else:
+
+        def f_backward(dy, x, *, out=None, from_output=False):
+            return backward(kernel, dy, x, out, parameters, from_output)
 
     x, y, dx = example
     texts = (
@@ -126,8 +143,8 @@ def plain(module, name, summary, gradient, example, *, value=None, parameters=No
         ),
     )
     for function, name, text in texts:
-        ulp = ULP_COMPOSED if composed else ULP
-        function.__doc__ = documentation(text, function is f_backward, ulp=ulp)
+        ulp, extra = ULP_COMPOSED if composed else ULP, output if function is f_backward and output else ""
+        function.__doc__ = documentation(text, function is f_backward, parameters=extra, ulp=ulp)
         function.__name__ = function.__qualname__ = name
         function.__module__ = module
     return f, f_backward

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from .. import _arguments as check
 from .._kernels.activation import FUNCTIONS
 from . import channelwise, parametric
-from .elementwise import plain
+from .elementwise import by_output, plain
 
 identity, identity_backward = plain(
     __name__, "identity", "Identity: x.", "dy.", ("[-1.0, 2.0]", "[-1.,  2.]", "[1., 1.]")
@@ -19,6 +19,7 @@ relu, relu_backward = plain(
     "Rectifier: max(0, x).",
     "dy for x > 0, 0 at 0 and below.",
     ("[-1.0, 0.0, 2.0]", "[0., 0., 2.]", "[0., 0., 1.]"),
+    output=by_output("the same"),
 )
 relu6, relu6_backward = plain(
     __name__,
@@ -81,6 +82,7 @@ sigmoid, sigmoid_backward = plain(
     "Logistic function: 1 / (1 + e^-x).",
     "dy f (1 - f), without cancellation at either end.",
     ("[-np.inf, 0.0, 1.0]", "[0.    , 0.5   , 0.7311]", "[0.    , 0.25  , 0.1966]"),
+    output=by_output("``dy x (1 - x)``"),
 )
 tanh, tanh_backward = plain(
     __name__,
@@ -88,6 +90,7 @@ tanh, tanh_backward = plain(
     "Hyperbolic tangent.",
     "dy / cosh^2 x, without cancellation at either end.",
     ("[-np.inf, 0.0, 1.0]", "[-1.    ,  0.    ,  0.7616]", "[0.  , 1.  , 0.42]"),
+    output=by_output("``dy (1 - x^2)``"),
 )
 selu, selu_backward = plain(
     __name__,
@@ -96,6 +99,7 @@ selu, selu_backward = plain(
     "*Self-normalizing neural networks*, NeurIPS 2017.",
     "1.0507009873554805 that of `elu`.",
     ("[-1.0, 1.0]", "[-1.1113,  1.0507]", "[0.6468, 1.0507]"),
+    output=by_output("``dy (x + 1.7580993408473766)`` for x <= 0, 1.0507009873554805 dy above", limit="2"),
 )
 gaussian, gaussian_backward = plain(
     __name__,
