@@ -159,9 +159,7 @@ class EluFromOutput(FromOutput):
 
 class SeluFromOutput(FromOutput):
     layers, needs, result = shapes.ACTIVATION, ("selu_backward",), staticmethod(reference.selu)
-    torch = torch_output(
-        lambda: lambda dy, y: aten.elu_backward(dy, *SELU, 1, True, y)
-    )
+    torch = torch_output(lambda: lambda dy, y: aten.elu_backward(dy, *SELU, 1, True, y))
 
 
 class LeakyReluFromOutput(FromOutput):

@@ -85,6 +85,7 @@ from .cluster.mini_batch import MiniBatchKMeans
 from .conv.forward import conv2d
 from .conv.geometry import ReceptiveField, conv_output_size, receptive_field
 from .conv.gradient import conv2d_backward
+from .conv.lines import conv1d, conv1d_backward, conv_transpose1d, conv_transpose1d_backward
 from .conv.transpose import conv_transpose2d, conv_transpose2d_backward
 from .conv.unfold import col2im, im2col
 from .decomposition.pca import PCA
@@ -111,6 +112,7 @@ from .norm import (
     layer_norm_backward,
 )
 from .optim import adagrad_step, adam_step, adamw_step, clip_grad_norm, momentum_step, rmsprop_step, sgd_step
+from .pool.lines import avg_pool1d, avg_pool1d_backward, max_pool1d, max_pool1d_backward
 from .pool.pooling import (
     avg_pool2d,
     avg_pool2d_backward,
@@ -141,6 +143,8 @@ __all__ = [
     "arsinh",
     "arsinh_backward",
     "available_isas",
+    "avg_pool1d",
+    "avg_pool1d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
     "batch_norm",
@@ -160,9 +164,13 @@ __all__ = [
     "clip_backward",
     "clip_grad_norm",
     "col2im",
+    "conv1d",
+    "conv1d_backward",
     "conv2d",
     "conv2d_backward",
     "conv_output_size",
+    "conv_transpose1d",
+    "conv_transpose1d_backward",
     "conv_transpose2d",
     "conv_transpose2d_backward",
     "dense",
@@ -209,6 +217,8 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "matmul",
+    "max_pool1d",
+    "max_pool1d_backward",
     "max_pool2d",
     "max_pool2d_backward",
     "maxout",

@@ -7,7 +7,7 @@ import numpy as np
 
 import npkernels as nk
 
-from . import estimator_calls, image_calls
+from . import estimator_calls, image_calls, line_calls
 from .draw import Call, chance, needs, one_each, pick, positive, shape, size, values
 
 FUSED = image_calls.FUSED
@@ -287,7 +287,7 @@ def registry():
         calls[name] = functools.partial(cross_entropy, name=name)
     for name in STATES:
         calls[f"{name}_step"] = functools.partial(step, name=f"{name}_step")
-    return dict(sorted((calls | image_calls.CALLS | estimator_calls.CALLS).items()))
+    return dict(sorted((calls | image_calls.CALLS | line_calls.CALLS | estimator_calls.CALLS).items()))
 
 
 CALLS = registry()

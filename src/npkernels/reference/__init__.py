@@ -90,6 +90,16 @@ from .cluster import kmeans_accumulate, kmeans_assign, kmeans_plus_plus
 from .conv import col2im, conv2d, conv2d_backward, conv_output_size, conv_transpose2d, conv_transpose2d_backward, im2col
 from .decomposition import pca
 from .linear import dense, dense_backward, matmul
+from .lines import (
+    avg_pool1d,
+    avg_pool1d_backward,
+    conv1d,
+    conv1d_backward,
+    conv_transpose1d,
+    conv_transpose1d_backward,
+    max_pool1d,
+    max_pool1d_backward,
+)
 from .loss import (
     binary_cross_entropy_with_logits,
     binary_cross_entropy_with_logits_with_grad,
@@ -135,6 +145,8 @@ __all__ = [
     "arctan_backward",
     "arsinh",
     "arsinh_backward",
+    "avg_pool1d",
+    "avg_pool1d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
     "batch_norm",
@@ -154,9 +166,13 @@ __all__ = [
     "clip_backward",
     "clip_grad_norm",
     "col2im",
+    "conv1d",
+    "conv1d_backward",
     "conv2d",
     "conv2d_backward",
     "conv_output_size",
+    "conv_transpose1d",
+    "conv_transpose1d_backward",
     "conv_transpose2d",
     "conv_transpose2d_backward",
     "dense",
@@ -201,6 +217,8 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "matmul",
+    "max_pool1d",
+    "max_pool1d_backward",
     "max_pool2d",
     "max_pool2d_backward",
     "maxout",
