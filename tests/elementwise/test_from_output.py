@@ -1,4 +1,4 @@
-"""Gradients by the result of a function: against the definition, the gradient by its argument, PyTorch; layouts; errors."""
+"""Gradients by the result: against the definition, the gradient by the argument, PyTorch; layouts; errors."""
 
 import numpy as np
 import pytest

@@ -23,6 +23,12 @@ def ends(padding):
     return (0, 0), check.pair("padding", padding, 0, "an int or a pair (begin, end)")
 
 
+def _of_ints(geometry, *arguments):
+    """What a cached function gives; plain ints are checked once."""
+    cached = all(type(value) is int for value in arguments[2:])
+    return (geometry if cached else geometry.__wrapped__)(*arguments)
+
+
 def _kernels(x, w, groups, wanted):
     """Checks of the shapes; `wanted` of w."""
     for name, shape, text in ("x", x, "(n, c, l)"), ("w", w, wanted):
@@ -34,15 +40,9 @@ def _kernels(x, w, groups, wanted):
     return groups
 
 
-def _geometry(x, w, stride, padding, dilation, groups):
-    """Groups, and the `Geometry` of the windows; plain ints are checked once."""
-    if type(stride) is type(padding) is type(dilation) is type(groups) is int:
-        return _geometry_of(x.shape, w.shape, stride, padding, dilation, groups)
-    return _geometry_of.__wrapped__(x.shape, w.shape, stride, padding, dilation, groups)
-
-
 @lru_cache(maxsize=256)
-def _geometry_of(x, w, stride, padding, dilation, groups):
+def _geometry(x, w, stride, padding, dilation, groups):
+    """Groups, and the `Geometry` of the windows, from the shapes of x and w."""
     groups = _kernels(x, w, groups, "(oc, c/groups, k)")
     if x[1] % groups or w[0] % groups:
         raise ValueError(f"groups must divide the channels of x and w, got groups={groups} for c={x[1]} and oc={w[0]}")
@@ -107,7 +107,7 @@ def conv1d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
         fused(activation)
     x = check.real("x", x)
     w = check.real("w", w, x)
-    groups, geometry = _geometry(x, w, stride, padding, dilation, groups)
+    groups, geometry = _of_ints(_geometry, x.shape, w.shape, stride, padding, dilation, groups)
     if b is not None:
         b = check.vector("b", b, len(w), x)
     y = check.output(out, (len(x), len(w), geometry.ow), x.dtype, {"x": x, "w": w, "b": b})
@@ -152,7 +152,7 @@ def conv1d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, need
     x = check.real("x", x)
     dy = check.real("dy", dy, x)
     w = check.real("w", w, x)
-    groups, geometry = _geometry(x, w, stride, padding, dilation, groups)
+    groups, geometry = _of_ints(_geometry, x.shape, w.shape, stride, padding, dilation, groups)
     check.shape("dy", dy, (len(x), len(w), geometry.ow))
     need_x, need_w, need_b = check.needs(needs)
     dx = dw = db = None
@@ -168,13 +168,14 @@ def conv1d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, need
     return dx, dw, db
 
 
+@lru_cache(maxsize=256)
 def _transposed_geometry(x, w, stride, padding, output_padding, dilation, groups):
-    """Channels and length of the result, and the geometry of the convolution from it to x."""
-    groups = _kernels(x.shape, w.shape, groups, "(c, oc/groups, k)")
-    if x.shape[1] % groups:
-        raise ValueError(f"groups must divide the channels of x, got groups={groups} for c={x.shape[1]}")
-    if w.shape[0] != x.shape[1]:
-        raise ValueError(f"w must have shape ({x.shape[1]}, oc/groups, k), got {w.shape}")
+    """From the shapes: channels and length of the result, and the geometry of the convolution from it to x."""
+    groups = _kernels(x, w, groups, "(c, oc/groups, k)")
+    if x[1] % groups:
+        raise ValueError(f"groups must divide the channels of x, got groups={groups} for c={x[1]}")
+    if w[0] != x[1]:
+        raise ValueError(f"w must have shape ({x[1]}, oc/groups, k), got {w}")
     stride, dilation = check.integer("stride", stride, 1), check.integer("dilation", dilation, 1)
     extra, pads = check.integer("output_padding", output_padding, 0), ends(padding)
     if extra >= max(stride, dilation):
@@ -182,14 +183,13 @@ def _transposed_geometry(x, w, stride, padding, output_padding, dilation, groups
             f"output_padding must be smaller than stride or dilation, got {extra} with stride {stride} "
             f"and dilation {dilation}"
         )
-    length = (x.shape[2] - 1) * stride - sum(pads[1]) + dilation * (w.shape[2] - 1) + 1 + extra
+    length = (x[2] - 1) * stride - sum(pads[1]) + dilation * (w[2] - 1) + 1 + extra
     if length < 1:
         raise ValueError(
-            f"the result must have at least 1 element after padding is removed, got {length} for a signal of "
-            f"{x.shape[2]}"
+            f"the result must have at least 1 element after padding is removed, got {length} for a signal of {x[2]}"
         )
-    geometry = transposed_geometry_of((1, x.shape[2]), (1, w.shape[2]), (1, stride), (1, dilation), pads, (1, length))
-    return groups, (w.shape[1] * groups, length), geometry
+    geometry = transposed_geometry_of((1, x[2]), (1, w[2]), (1, stride), (1, dilation), pads, (1, length))
+    return groups, (w[1] * groups, length), geometry
 
 
 def conv_transpose1d(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1, out=None):
@@ -239,7 +239,9 @@ def conv_transpose1d(x, w, b=None, *, stride=1, padding=0, output_padding=0, dil
     """
     x = check.real("x", x)
     w = check.real("w", w, x)
-    groups, shape, geometry = _transposed_geometry(x, w, stride, padding, output_padding, dilation, groups)
+    groups, shape, geometry = _of_ints(
+        _transposed_geometry, x.shape, w.shape, stride, padding, output_padding, dilation, groups
+    )
     if b is not None:
         b = check.vector("b", b, shape[0], x)
     y = check.output(out, (len(x), *shape), x.dtype, {"x": x, "w": w, "b": b})
@@ -287,7 +289,9 @@ def conv_transpose1d_backward(
     x = check.real("x", x)
     dy = check.real("dy", dy, x)
     w = check.real("w", w, x)
-    groups, shape, geometry = _transposed_geometry(x, w, stride, padding, output_padding, dilation, groups)
+    groups, shape, geometry = _of_ints(
+        _transposed_geometry, x.shape, w.shape, stride, padding, output_padding, dilation, groups
+    )
     check.shape("dy", dy, (len(x), *shape))
     need_x, need_w, need_b = check.needs(needs)
     dx = dw = db = None

@@ -1,5 +1,7 @@
 """Max and average pooling of signals (n, c, l), and their gradients: those of images of one row."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from .. import _arguments as check
@@ -9,6 +11,14 @@ from .pooling import form_of, window_of
 
 
 def _window(length, kernel_size, stride, padding, dilation, ceil_mode):
+    ceil_mode = check.flag("ceil_mode", ceil_mode)
+    if type(kernel_size) is type(padding) is type(dilation) is int and (stride is None or type(stride) is int):
+        return _window_of_ints(length, kernel_size, stride, padding, dilation, ceil_mode)
+    return _window_of_ints.__wrapped__(length, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+@lru_cache(maxsize=256)
+def _window_of_ints(length, kernel_size, stride, padding, dilation, ceil_mode):
     kernel = check.integer("kernel_size", kernel_size, 1)
     stride = kernel if stride is None else check.integer("stride", stride, 1)
     dilation = check.integer("dilation", dilation, 1)
