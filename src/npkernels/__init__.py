@@ -1,5 +1,6 @@
 """CPU kernels for neural networks and clustering on NumPy arrays."""
 
+from . import init
 from .activation.channelwise import (
     apl,
     apl_backward,
@@ -89,8 +90,10 @@ from .conv.lines import conv1d, conv1d_backward, conv_transpose1d, conv_transpos
 from .conv.transpose import conv_transpose2d, conv_transpose2d_backward
 from .conv.unfold import col2im, im2col
 from .decomposition.pca import PCA
-from .linear import dense, dense_backward, matmul
+from .linear import dense, dense_backward, matmul, matmul_backward
+from .logits.classes import one_hot
 from .logits.cross_entropy import softmax_cross_entropy, softmax_cross_entropy_with_grad
+from .logits.nll import nll_loss, nll_loss_with_grad
 from .logits.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from .loss import (
     binary_cross_entropy_with_logits,
@@ -198,6 +201,7 @@ __all__ = [
     "identity",
     "identity_backward",
     "im2col",
+    "init",
     "isa",
     "isrlu",
     "isrlu_backward",
@@ -217,6 +221,7 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "matmul",
+    "matmul_backward",
     "max_pool1d",
     "max_pool1d_backward",
     "max_pool2d",
@@ -228,6 +233,9 @@ __all__ = [
     "momentum_step",
     "mse_loss",
     "mse_loss_with_grad",
+    "nll_loss",
+    "nll_loss_with_grad",
+    "one_hot",
     "prelu",
     "prelu_backward",
     "receptive_field",

@@ -151,6 +151,12 @@ def matmul(rng, dtype):
     return Call(nk.matmul, tuple(values(rng, side, dtype) for side in sides), {})
 
 
+def matmul_backward(rng, dtype):
+    a, b = matmul(rng, dtype).args
+    dc = values(rng, np.shape(np.matmul(np.zeros(a.shape), np.zeros(b.shape))), dtype)
+    return Call(nk.matmul_backward, (dc, a, b), {"needs": needs(rng, "a", "b")})
+
+
 # --- softmax and losses
 
 
@@ -175,6 +181,22 @@ def cross_entropy(rng, dtype, *, name):
     if chance(rng, 0.3):
         options["ignore_index"] = int(rng.integers(c))
     return Call(getattr(nk, name), (logits, targets), options)
+
+
+def nll_loss(rng, dtype, *, name):
+    call = cross_entropy(rng, dtype, name="softmax_cross_entropy")
+    logits, targets = call.args
+    if targets.dtype.kind == "f":
+        targets = rng.integers(logits.shape[1], size=logits.shape[:1] + logits.shape[2:])
+    options = {key: value for key, value in call.kwargs.items() if key != "label_smoothing"}
+    return Call(getattr(nk, name), (logits, targets), options)
+
+
+def one_hot(rng, dtype):
+    count = size(rng, 1)
+    kinds = [kind for kind in "bBhHiIqQ" if np.iinfo(kind).max >= count]
+    indices = rng.integers(count, size=any_shape(rng)).astype(pick(rng, *kinds))
+    return Call(nk.one_hot, (indices, count), {"dtype": dtype})
 
 
 def loss(rng, dtype, *, name):
@@ -266,6 +288,8 @@ def registry():
         dense,
         dense_backward,
         matmul,
+        matmul_backward,
+        one_hot,
         batch_norm,
         batch_norm_inference,
         batch_norm_backward,
@@ -285,6 +309,8 @@ def registry():
             calls[each] = functools.partial(loss, name=each)
     for name in "softmax_cross_entropy", "softmax_cross_entropy_with_grad":
         calls[name] = functools.partial(cross_entropy, name=name)
+    for name in "nll_loss", "nll_loss_with_grad":
+        calls[name] = functools.partial(nll_loss, name=name)
     for name in STATES:
         calls[f"{name}_step"] = functools.partial(step, name=f"{name}_step")
     return dict(sorted((calls | image_calls.CALLS | line_calls.CALLS | estimator_calls.CALLS).items()))

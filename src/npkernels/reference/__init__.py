@@ -89,7 +89,7 @@ from .channelwise import (
 from .cluster import kmeans_accumulate, kmeans_assign, kmeans_plus_plus
 from .conv import col2im, conv2d, conv2d_backward, conv_output_size, conv_transpose2d, conv_transpose2d_backward, im2col
 from .decomposition import pca
-from .linear import dense, dense_backward, matmul
+from .linear import dense, dense_backward, matmul, matmul_backward
 from .lines import (
     avg_pool1d,
     avg_pool1d_backward,
@@ -111,6 +111,9 @@ from .loss import (
     l1_loss_with_grad,
     mse_loss,
     mse_loss_with_grad,
+    nll_loss,
+    nll_loss_with_grad,
+    one_hot,
     softmax_cross_entropy,
     softmax_cross_entropy_with_grad,
 )
@@ -217,6 +220,7 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "matmul",
+    "matmul_backward",
     "max_pool1d",
     "max_pool1d_backward",
     "max_pool2d",
@@ -228,6 +232,9 @@ __all__ = [
     "momentum_step",
     "mse_loss",
     "mse_loss_with_grad",
+    "nll_loss",
+    "nll_loss_with_grad",
+    "one_hot",
     "pca",
     "prelu",
     "prelu_backward",
