@@ -8,6 +8,8 @@ from rivals import F, aten, session, tensors, torch
 import npkernels as nk
 from npkernels import reference
 
+SELU = 1.6732632423543772, 1.0507009873554805
+
 
 class Elementwise(Operation):
     """The function `f` of both `npkernels` and `reference`; the classes below add its rivals."""
@@ -114,6 +116,63 @@ class TanhBackward(Gradient):
     def numpy(self):
         y = np.tanh(self.x)
         return lambda: self.dy * (1 - y * y)
+
+
+class FromOutput(Gradient):
+    """The gradient of a fused activation, by the result; PyTorch's takes that, too, but for softplus."""
+
+    def npkernels(self):
+        f = getattr(nk, self.needs[0])
+        y = self.result(self.x)
+        return lambda: f(self.dy, y, from_output=True)
+
+    def numpy(self):
+        f = getattr(reference, self.needs[0])
+        y = self.result(self.x)
+        return lambda: f(self.dy, y, from_output=True)
+
+
+def torch_output(f):
+    """The method that times PyTorch's gradient of the result."""
+
+    def method(self):
+        call, arrays = f(), tensors(self.dy, self.result(self.x))
+        return lambda: call(*arrays)
+
+    return method
+
+
+class SigmoidFromOutput(FromOutput):
+    layers, needs, result = shapes.ACTIVATION, ("sigmoid_backward",), staticmethod(reference.sigmoid)
+    torch = torch_output(lambda: aten.sigmoid_backward)
+
+
+class TanhFromOutput(FromOutput):
+    layers, needs, result = shapes.ACTIVATION, ("tanh_backward",), staticmethod(np.tanh)
+    torch = torch_output(lambda: aten.tanh_backward)
+
+
+class EluFromOutput(FromOutput):
+    layers, needs, result = shapes.ACTIVATION, ("elu_backward",), staticmethod(reference.elu)
+    torch = torch_output(lambda: lambda dy, y: aten.elu_backward(dy, 1, 1, 1, True, y))
+
+
+class SeluFromOutput(FromOutput):
+    layers, needs, result = shapes.ACTIVATION, ("selu_backward",), staticmethod(reference.selu)
+    torch = torch_output(lambda: lambda dy, y: aten.elu_backward(dy, *SELU, 1, True, y))
+
+
+class LeakyReluFromOutput(FromOutput):
+    layers, needs, result = shapes.ACTIVATION, ("leaky_relu_backward",), staticmethod(reference.leaky_relu)
+    torch = torch_output(lambda: lambda dy, y: aten.leaky_relu_backward(dy, y, 0.01, True))
+
+
+class SoftplusFromOutput(FromOutput):
+    layers, needs, result = shapes.ACTIVATION, ("softplus_backward",), staticmethod(reference.softplus)
+
+    def torch(self):
+        dy, x = tensors(self.dy, self.x)
+        return lambda: aten.softplus_backward(dy, x, 1, 20)
 
 
 class Silu(Elementwise):

@@ -24,6 +24,24 @@ class Conv(NamedTuple):
         return f"({self.n}, {self.c}, {self.h}, {self.h}) -> {self.oc}, {self.kernel}x{self.kernel}/{self.stride}"
 
 
+class Line(NamedTuple):
+    """Signals (n, c, l) under `oc` filters of `kernel` elements, `groups` groups of channels."""
+
+    name: str
+    n: int
+    c: int
+    length: int
+    oc: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    groups: int = 1
+
+    @property
+    def shape(self):
+        return f"({self.n}, {self.c}, {self.length}) -> {self.oc}, {self.kernel}/{self.stride}"
+
+
 class Dense(NamedTuple):
     """Rows (n, k) times weights (units, k)."""
 
@@ -186,6 +204,24 @@ CONV2D = [
     Conv("vgg16 conv3_1", 1, 128, 56, 256, 3, padding=1),
     Conv("mobilenet v2 depthwise 3x3", 8, 144, 56, 144, 3, padding=1, groups=144),
     Conv("efficientnet b0 depthwise 5x5/2", 8, 144, 56, 144, 5, stride=2, padding=2, groups=144),
+]
+
+CONV1D = [
+    Line("m5 conv1, raw audio", 8, 1, 16000, 32, 80, stride=4),
+    Line("tcn 64 channels", 16, 64, 512, 64, 3, padding=1),
+    Line("whisper tiny conv1", 1, 80, 3000, 384, 3, padding=1),
+    Line("conformer depthwise", 8, 256, 500, 256, 31, padding=15, groups=256),
+]
+
+CONV_TRANSPOSE1D = [
+    Line("dcgan of signals", 8, 64, 100, 32, 4, stride=2, padding=1),
+    Line("hifi-gan upsampling", 2, 256, 50, 128, 16, stride=8, padding=4),
+]
+
+POOL1D = [
+    Line("m5 pool1", 8, 32, 4000, 32, 4, 4),
+    Line("tcn 3/2", 16, 128, 512, 128, 3, stride=2, padding=1),
+    Line("short signals", 32, 512, 7, 512, 2, 2),
 ]
 
 UNFOLD = [

@@ -64,6 +64,7 @@ cdef extern from "primitives.h" nogil:
 cdef extern from "primitives.h" nogil:
     enum:
         ACTIVATION_arsinh
+        ACTIVATION_softplus
         ACTIVATION_COUNT
         ACTIVATION_PARAMETERS
     ctypedef struct activation_options:
@@ -78,6 +79,7 @@ cdef extern from "primitives.h" nogil:
     ctypedef struct activation_primitives:
         const activation_fn* forward
         const activation_gradient_fn* backward
+        const activation_gradient_fn* from_output
         void (*glu)(Py_ssize_t count, const void* a, const void* b, void* y) noexcept nogil
         void (*glu_backward)(Py_ssize_t count, const void* dy, const void* a, const void* b, void* da, void* db) noexcept nogil
 

@@ -3,6 +3,7 @@
 
 #include "activation_exp.h"
 #include "activation_linear.h"
+#include "activation_output.h"
 
 /* Every activation is two functions of a vector, the value and the gradient dx = dy f'(x), which stand in the headers
  * above by kind; c are the parameters. Here they become loops over rows and the tables of those. */
@@ -72,10 +73,21 @@ INLINE void backward_row(gradient_fn f, ptrdiff_t count, const real *dy, const r
     }
 ACTIVATIONS(ROWS)
 
+#define OUTPUT_ROWS(name, ...)                                                                                         \
+    static void name##_from_output(ptrdiff_t count, const real *dy, const real *y, real *dx,                           \
+                                   const activation_options *options)                                                  \
+    {                                                                                                                  \
+        backward_row(name##_output, count, dy, y, dx,                                                                  \
+                     taken(options, (activation_options){.parameters = {__VA_ARGS__}}));                               \
+    }
+OUTPUT_ACTIVATIONS(OUTPUT_ROWS)
+
 #define FORWARD(name, ...) name##_forward,
 #define BACKWARD(name, ...) name##_backward,
 static const activation_fn forward[] = {ACTIVATIONS(FORWARD)};
 static const activation_gradient_fn backward[] = {ACTIVATIONS(BACKWARD)};
+#define FROM_OUTPUT(name, ...) [ACTIVATION_##name] = name##_from_output,
+static const activation_gradient_fn from_output[ACTIVATION_COUNT] = {OUTPUT_ACTIVATIONS(FROM_OUTPUT)};
 
 static void glu(ptrdiff_t count, const real *a, const real *b, real *y)
 {
@@ -98,6 +110,7 @@ static void glu_backward(ptrdiff_t count, const real *dy, const real *a, const r
 const activation_primitives NAME(activation) = {
     .forward = forward,
     .backward = backward,
+    .from_output = from_output,
     .glu = glu,
     .glu_backward = glu_backward,
 };

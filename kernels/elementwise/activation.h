@@ -38,6 +38,16 @@
     ENTRY(sinusoid, 0)                                                                                                 \
     ENTRY(sinc, 0)
 
+/* Those whose gradient follows from the result, in activation_output.h. */
+#define OUTPUT_ACTIVATIONS(ENTRY)                                                                                      \
+    ENTRY(relu, 0)                                                                                                     \
+    ENTRY(leaky_relu, 0.01)                                                                                            \
+    ENTRY(sigmoid, 0)                                                                                                  \
+    ENTRY(tanh, 0)                                                                                                     \
+    ENTRY(softplus, 1)                                                                                                 \
+    ENTRY(elu, 1)                                                                                                      \
+    ENTRY(selu, 0)
+
 #define ACTIVATION_ID(name, ...) ACTIVATION_##name,
 enum { ACTIVATIONS(ACTIVATION_ID) ACTIVATION_COUNT };
 enum { ACTIVATION_PARAMETERS = 2 }; /* the most that any activation has */
@@ -61,6 +71,8 @@ static const char *const activation_names[] = {ACTIVATIONS(ACTIVATION_NAME)};
 typedef struct {
     const activation_fn *forward; /* [ACTIVATION_COUNT] */
     const activation_gradient_fn *backward;
+    const activation_gradient_fn
+        *from_output; /* the same of y = f(x) in place of x; NULL where y does not say enough */
     /* y = a sigmoid(b); da = dy sigmoid(b), db = dy a sigmoid'(b) */
     void (*glu)(ptrdiff_t count, const real *a, const real *b, real *y);
     void (*glu_backward)(ptrdiff_t count, const real *dy, const real *a, const real *b, real *da, real *db);

@@ -3,7 +3,8 @@ cimport numpy as cnp
 
 from npkernels._kernels.plain cimport is_plain
 from npkernels._kernels.primitives cimport (
-    ACTIVATION_arsinh, ACTIVATION_COUNT, activation_fn, activation_gradient_fn, activation_names, activation_options,
+    ACTIVATION_arsinh, ACTIVATION_COUNT, ACTIVATION_softplus, activation_fn, activation_gradient_fn, activation_names,
+    activation_options,
 )
 from npkernels._kernels.runtime cimport empty_array
 from npkernels._kernels.strided cimport (
@@ -126,13 +127,16 @@ def backward(
     cnp.ndarray x,             # IN any shape
     cnp.ndarray dx,            # OUT shape of x, C-contiguous; may be dy or x
     tuple parameters=None,
+    bint from_output=False,    # x is f(x)
 ):
     # dx = dy f'(x)
     cdef Elementwise e
     cdef Activation call
     set_parameters(&call, parameters)
-    elementwise_begin(&e, dx, flops_of(function), backward_row, &call)
-    call.backward = e.table.activation.backward[function]
+    elementwise_begin(
+        &e, dx, 4 if from_output and function != ACTIVATION_softplus else flops_of(function), backward_row, &call
+    )
+    call.backward = e.table.activation.from_output[function] if from_output else e.table.activation.backward[function]
     elementwise_operand(&e, dy, READ)
     elementwise_operand(&e, x, READ)
     elementwise_operand(&e, dx, WRITE)

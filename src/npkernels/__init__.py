@@ -15,13 +15,14 @@ __all__ = sorted(name for names in _HOMES.values() for name in names)
 
 # Few programs need these: they load when they are asked for. Kernels load at once: their first call may be in a process
 # that has no memory or no time left for an import.
-_LATE = (".cluster.kmeans", ".cluster.mini_batch", ".decomposition.pca")
+_LATE = (".", ".cluster.kmeans", ".cluster.mini_batch", ".decomposition.pca")
 
 
 def _load(home):
-    module = import_module(home, __name__)
     for name in _HOMES[home]:
-        globals()[name] = getattr(module, name)
+        globals()[name] = (
+            import_module(f".{name}", __name__) if home == "." else getattr(import_module(home, __name__), name)
+        )
     for name, value in list(globals().items()):  # npkernels.norm is no public name, but the import leaves it here
         if isinstance(value, ModuleType) and name[0] != "_" and name not in __all__:
             globals().pop(name, None)

@@ -1,4 +1,7 @@
 # The public names and where each lives: what type checkers read, and what __init__.py loads from.
+from . import (
+    init as init,
+)
 from ._attention import (
     attention as attention,
     attention_backward as attention_backward,
@@ -117,6 +120,12 @@ from .conv.geometry import (
 from .conv.gradient import (
     conv2d_backward as conv2d_backward,
 )
+from .conv.lines import (
+    conv1d as conv1d,
+    conv1d_backward as conv1d_backward,
+    conv_transpose1d as conv_transpose1d,
+    conv_transpose1d_backward as conv_transpose1d_backward,
+)
 from .conv.transpose import (
     conv_transpose2d as conv_transpose2d,
     conv_transpose2d_backward as conv_transpose2d_backward,
@@ -132,10 +141,18 @@ from .linear import (
     dense as dense,
     dense_backward as dense_backward,
     matmul as matmul,
+    matmul_backward as matmul_backward,
+)
+from .logits.classes import (
+    one_hot as one_hot,
 )
 from .logits.cross_entropy import (
     softmax_cross_entropy as softmax_cross_entropy,
     softmax_cross_entropy_with_grad as softmax_cross_entropy_with_grad,
+)
+from .logits.nll import (
+    nll_loss as nll_loss,
+    nll_loss_with_grad as nll_loss_with_grad,
 )
 from .logits.softmax import (
     log_softmax as log_softmax,
@@ -169,6 +186,12 @@ from .optim import (
     momentum_step as momentum_step,
     rmsprop_step as rmsprop_step,
     sgd_step as sgd_step,
+)
+from .pool.lines import (
+    avg_pool1d as avg_pool1d,
+    avg_pool1d_backward as avg_pool1d_backward,
+    max_pool1d as max_pool1d,
+    max_pool1d_backward as max_pool1d_backward,
 )
 from .pool.planes import (
     global_avg_pool2d as global_avg_pool2d,

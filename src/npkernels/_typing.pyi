@@ -53,3 +53,11 @@ class ElementwiseBackward(Protocol):
 
     __name__: str
     def __call__(self, dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None) -> NDArray[F]: ...
+
+class ElementwiseBackwardByOutput(Protocol):
+    """The same of a function whose gradient follows from its result."""
+
+    __name__: str
+    def __call__(
+        self, dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None, from_output: Flag = False
+    ) -> NDArray[F]: ...

@@ -240,6 +240,22 @@ def matmul(a: FloatLike[F], b: FloatLike[F], *, out: NDArray[F] | None = None) -
     """
     a = check.real("a", a)
     b = check.real("b", b, a, "a")
+    left, right, leading = _operands(a, b)
+    m, n = left.shape[-2], right.shape[-1]
+    wanted = _product_shape(a, b, left, right, leading)
+    c = check.output(out, wanted, a.dtype, {"a": a, "b": b})
+    result = c.reshape((*leading, m, n))
+    if right.ndim == 2:
+        for rows, part in _matrices(left, result):
+            product(rows, right, part, False, False)
+    else:
+        left, right = (np.broadcast_to(x, (*leading, *x.shape[-2:])) for x in (left, right))
+        products(left, right, result)
+    return c if out is None and c.ndim else (c if out is not None else c[()])
+
+
+def _operands(a, b):
+    """`a` and `b` with two axes at least, and the leading axes of their product."""
     for name, array in (("a", a), ("b", b)):
         if array.ndim == 0:
             raise ValueError(f"{name} must have at least one axis, got a 0-d array")
@@ -250,14 +266,83 @@ def matmul(a: FloatLike[F], b: FloatLike[F], *, out: NDArray[F] | None = None) -
         leading = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     except ValueError:
         raise ValueError(f"the leading axes of b must broadcast with {a.shape[:-2]} of a, got {b.shape[:-2]}") from None
-    m, n = left.shape[-2], right.shape[-1]
-    wanted = (*leading, *((m,) if a.ndim > 1 else ()), *((n,) if b.ndim > 1 else ()))
-    c = check.output(out, wanted, a.dtype, {"a": a, "b": b})
-    result = c.reshape((*leading, m, n))
-    if right.ndim == 2:
-        for rows, part in _matrices(left, result):
-            product(rows, right, part, False, False)
-    else:
-        left, right = (np.broadcast_to(x, (*leading, *x.shape[-2:])) for x in (left, right))
-        products(left, right, result)
-    return c if out is None and c.ndim else (c if out is not None else c[()])
+    return left, right, leading
+
+
+def _product_shape(a, b, left, right, leading):
+    rows, columns = (left.shape[-2],) if a.ndim > 1 else (), (right.shape[-1],) if b.ndim > 1 else ()
+    return (*leading, *rows, *columns)
+
+
+def matmul_backward(dc, a, b, needs=("a", "b")):
+    """Gradients of `matmul`.
+
+    Parameters
+    ----------
+    dc : array, dtype of `a`
+        Gradient of the loss with respect to the product, of its shape.
+    a : (..., m, k) or (k,) array of float32 or float64
+    b : (..., k, n) or (k,) array, dtype of `a`
+        Operands of any strides. They, and `dc`, are copied where an operand has been broadcast along axes that do not
+        fold into one with its rows.
+    needs : tuple of "a", "b"
+        Which gradients to compute.
+
+    Returns
+    -------
+    da : array, shape and dtype of `a`, or None
+        ``dc @ b.T`` over the last two axes, summed over the axes along which `a` has been broadcast.
+    db : array, shape and dtype of `a`, or None
+        ``a.T @ dc``, summed likewise.
+
+    Raises
+    ------
+    TypeError
+        If a dtype is not float32 or float64, or differs from that of `a`; if `needs` is no tuple.
+    ValueError
+        If a shape does not match, or `needs` holds an unknown name.
+
+    Notes
+    -----
+    Each gradient is one product, the sums over broadcast axes being part of its inner axis: with k terms its error is
+    at most ``(min(k, 8192) + k / 8192 + 3) eps`` times the same product of absolute values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.matmul_backward(np.array([[1.0]]), np.array([[2.0, 3.0]]), np.array([[4.0], [5.0]]))
+    (array([[4., 5.]]), array([[2.],
+           [3.]]))
+    """
+    a = check.real("a", a)
+    b = check.real("b", b, a, "a")
+    dc = check.real("dc", dc, a, "a")
+    left, right, leading = _operands(a, b)
+    wanted = _product_shape(a, b, left, right, leading)
+    check.shape("dc", dc, wanted)
+    need_a, need_b = check.needs(needs, ("a", "b"))
+    dc = dc.reshape(*leading, left.shape[-2], right.shape[-1])
+    da = db = None
+    if need_a:
+        # da = dc b^T; sums over axes of b that a lacks are over b's columns
+        da = _summed_product(dc, right.swapaxes(-1, -2), left.shape[:-2]).reshape(a.shape)
+    if need_b:
+        db = _summed_product(left.swapaxes(-1, -2), dc, right.shape[:-2]).reshape(b.shape)
+    return da, db
+
+
+def _summed_product(a, b, kept):
+    """a (..., m, k) @ b (..., k, n), summed over the leading axes that are not in `kept`, as part of the inner axis."""
+    leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    padded = (1,) * (len(leading) - len(kept)) + kept
+    summed = [i for i, (size, full) in enumerate(zip(padded, leading, strict=True)) if size != full]
+    if not summed:
+        return matmul(a, b)
+    a, b = (np.broadcast_to(x, (*leading, *x.shape[-2:])) for x in (a, b))
+    rest, last = [i for i in range(len(leading)) if i not in summed], len(leading)
+    shape = [leading[i] for i in rest]
+    inner = math.prod(leading[i] for i in summed) * a.shape[-1]
+    columns = a.transpose(*rest, last, *summed, last + 1).reshape(*shape, a.shape[-2], inner)
+    rows = b.transpose(*rest, *summed, last, last + 1).reshape(*shape, inner, b.shape[-1])
+    return matmul(columns, rows)

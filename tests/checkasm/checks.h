@@ -18,7 +18,7 @@
     _(rows_softmax) _(rows_log_softmax) _(lanes_softmax) _(lanes_log_softmax)                                          \
     _(row_softmax_backward) _(row_log_softmax_backward) _(lanes_softmax_backward) _(lanes_log_softmax_backward)        \
     _(row_cross_entropy) _(lanes_cross_entropy) _(row_base) _(lanes_base)                                              \
-    _(activation_forward) _(activation_backward) _(glu) _(dropout_draw) _(dropout_apply)                                      \
+    _(activation_forward) _(activation_backward) _(activation_from_output) _(glu) _(dropout_draw) _(dropout_apply)           \
     _(losses) _(steps) _(squares) _(scale)                                                                             \
     _(moments) _(gradient_sums) _(norm_rows) _(norm_gradient_rows) _(norm_columns) _(norm_row)                         \
     _(column_moments) _(column_gradient_sums) _(norm_finish) _(norm_finish_gradient)                                   \

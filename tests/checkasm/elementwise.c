@@ -34,22 +34,33 @@ void NAME(check_glu)(void)
     verify();
 }
 
-static void check_activation(int f, int backward)
+enum { FORWARD, BACKWARD, FROM_OUTPUT };
+
+static activation_gradient_fn gradient_of(const activation_primitives *table, int f, int way)
 {
+    return (way == BACKWARD ? table->backward : table->from_output)[f];
+}
+
+static void check_activation(int f, int way)
+{
+    const int backward = way != FORWARD;
     const ptrdiff_t count = some_count(0);
     const int here = (int)between(0, 2); /* where the result goes: elsewhere, to x, to dy */
-    real *const x = numbers(count, -12, 12, here == 1 ? RESULT : INPUT);
+    const int most = way == FROM_OUTPUT ? 1 : 12;
+    real *const x = numbers(count, -most, most, here == 1 ? RESULT : INPUT);
     real *const dy = backward ? integers(count, here == 2 ? RESULT : INPUT) : NULL;
     real *const y = here == 1 ? x : here == 2 && backward ? dy : results(count);
     /* a half, whose product with x is exact: else the exponent's rounding would count */
     const activation_options options = {.parameters = {0.5, 0.75}, .streamed = here == 0 && one_in(3)};
     const activation_options *const given = one_in(3) ? NULL : &options;
-    disturb(x, count);
+    if (way != FROM_OUTPUT)
+        disturb(x, count);
     for (ptrdiff_t i = 0; i < count; i++) {
         const double wide = x[i], slope = dy ? dy[i] : 0;
         double result;
         if (backward)
-            exact->activation->backward[f](1, (const real *)&slope, (const real *)&wide, (real *)&result, given);
+            gradient_of(exact->activation, f, way)(1, (const real *)&slope, (const real *)&wide, (real *)&result,
+                                                   given);
         else
             exact->activation->forward[f](1, (const real *)&wide, (real *)&result, given);
         want(y)[i] = (number)result;
@@ -59,7 +70,9 @@ static void check_activation(int f, int backward)
            : here == 1 ? "over x"
                        : "over dy");
     tolerate_functions();
-    if (backward)
+    if (way == FROM_OUTPUT)
+        CALL(activation, from_output)[f](count, dy, x, y, given);
+    else if (way == BACKWARD)
         CALL(activation, backward)[f](count, dy, x, y, given);
     else
         CALL(activation, forward)[f](count, x, y, given);
@@ -69,13 +82,20 @@ static void check_activation(int f, int backward)
 void NAME(check_activation_forward)(void)
 {
     for (int f = 0; f < ACTIVATION_COUNT; f++)
-        check_activation(f, 0);
+        check_activation(f, FORWARD);
 }
 
 void NAME(check_activation_backward)(void)
 {
     for (int f = 0; f < ACTIVATION_COUNT; f++)
-        check_activation(f, 1);
+        check_activation(f, BACKWARD);
+}
+
+void NAME(check_activation_from_output)(void)
+{
+    for (int f = 0; f < ACTIVATION_COUNT; f++)
+        if (exact->activation->from_output[f] != NULL)
+            check_activation(f, FROM_OUTPUT);
 }
 
 /* ---- Dropout ----------------------------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@ import numpy as np
 
 import npkernels as nk
 
-from . import attention_calls, estimator_calls, image_calls, sampling_calls, sequence_calls
+from . import attention_calls, estimator_calls, image_calls, line_calls, sampling_calls, sequence_calls
 from .draw import Call, chance, needs, one_each, pick, positive, shape, size, values
 
 FUSED = image_calls.FUSED
@@ -28,6 +28,7 @@ ELEMENTWISE = {
     "apl": lambda rng: {},
     "rrelu": lambda rng: {"lower": 0.1, "upper": pick(rng, 0.1, 0.4)},
 }
+FROM_OUTPUT = "sigmoid", "tanh", "relu", "elu", "selu", "leaky_relu", "softplus"
 
 
 def any_shape(rng):
@@ -68,6 +69,8 @@ def backward(rng, dtype, *, name):
     options = ELEMENTWISE.get(name, lambda rng: {})(rng) | learned(rng, name, x, dtype)
     if name == "rrelu" and chance(rng, 0.5):
         options |= {"training": True, "slopes": values(rng, x.shape, dtype)}
+    if name in FROM_OUTPUT and min(options.get("slope", 0), options.get("alpha", 0)) >= 0:
+        options["from_output"] = chance(rng, 0.5)
     return Call(getattr(nk, f"{name}_backward"), (dy, x), options)
 
 
@@ -148,6 +151,12 @@ def matmul(rng, dtype):
     return Call(nk.matmul, tuple(values(rng, side, dtype) for side in sides), {})
 
 
+def matmul_backward(rng, dtype):
+    a, b = matmul(rng, dtype).args
+    dc = values(rng, np.shape(np.matmul(np.zeros(a.shape), np.zeros(b.shape))), dtype)
+    return Call(nk.matmul_backward, (dc, a, b), {"needs": needs(rng, "a", "b")})
+
+
 # --- softmax and losses
 
 
@@ -172,6 +181,22 @@ def cross_entropy(rng, dtype, *, name):
     if chance(rng, 0.3):
         options["ignore_index"] = int(rng.integers(c))
     return Call(getattr(nk, name), (logits, targets), options)
+
+
+def nll_loss(rng, dtype, *, name):
+    call = cross_entropy(rng, dtype, name="softmax_cross_entropy")
+    logits, targets = call.args
+    if targets.dtype.kind == "f":
+        targets = rng.integers(logits.shape[1], size=logits.shape[:1] + logits.shape[2:])
+    options = {key: value for key, value in call.kwargs.items() if key != "label_smoothing"}
+    return Call(getattr(nk, name), (logits, targets), options)
+
+
+def one_hot(rng, dtype):
+    count = size(rng, 1)
+    kinds = [kind for kind in "bBhHiIqQ" if np.iinfo(kind).max >= count]
+    indices = rng.integers(count, size=any_shape(rng)).astype(pick(rng, *kinds))
+    return Call(nk.one_hot, (indices, count), {"dtype": dtype})
 
 
 def loss(rng, dtype, *, name):
@@ -263,6 +288,8 @@ def registry():
         dense,
         dense_backward,
         matmul,
+        matmul_backward,
+        one_hot,
         batch_norm,
         batch_norm_inference,
         batch_norm_backward,
@@ -282,10 +309,12 @@ def registry():
             calls[each] = functools.partial(loss, name=each)
     for name in "softmax_cross_entropy", "softmax_cross_entropy_with_grad":
         calls[name] = functools.partial(cross_entropy, name=name)
+    for name in "nll_loss", "nll_loss_with_grad":
+        calls[name] = functools.partial(nll_loss, name=name)
     for name in STATES:
         calls[f"{name}_step"] = functools.partial(step, name=f"{name}_step")
     calls |= image_calls.CALLS | sampling_calls.CALLS | sequence_calls.CALLS | attention_calls.CALLS
-    calls |= estimator_calls.CALLS
+    calls |= line_calls.CALLS | estimator_calls.CALLS
     return dict(sorted(calls.items()))
 
 

@@ -26,4 +26,5 @@ def backward(
     x: NDArray[np.floating],
     dx: NDArray[np.floating],
     parameters: tuple[float, ...] | None = None,
+    from_output: bool = False,
 ) -> None: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from .. import _arguments as check
 from .._kernels.activation import FUNCTIONS, backward as run_backward, forward as run_forward, forward_plain
@@ -11,7 +11,16 @@ from .._kernels.activation import FUNCTIONS, backward as run_backward, forward a
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._typing import Elementwise, ElementwiseBackward, F, FloatLike, Function, NDArray
+    from .._typing import (
+        Elementwise,
+        ElementwiseBackward,
+        ElementwiseBackwardByOutput,
+        F,
+        Flag,
+        FloatLike,
+        Function,
+        NDArray,
+    )
 
 ARGUMENTS = """
 Parameters
@@ -41,6 +50,9 @@ Returns
 dx : array of the shape and dtype of `x`
     ``dy f'(x)``, each element within ``8 eps |dy| (|f'(x)| + |x f''(x)|)``.{results}
 """
+FROM_OUTPUT = """from_output : bool
+    True: `x` is the result of the function, as a fused ``activation=`` leaves it. The gradient is
+    {formula}, within ``8 eps |dy| (|f'(x)| + {limit})``."""
 ERRORS = """
 Raises
 ------
@@ -96,20 +108,27 @@ def forward(function, x, out, parameters=None):
     return y
 
 
-def backward(function, dy, x, out, parameters=None):
-    """dx = dy f'(x), by the number of f."""
+def by_output(formula, limit="1"):
+    """The documentation of `from_output`."""
+    return FROM_OUTPUT.format(formula=formula, limit=limit)
+
+
+def backward(function, dy, x, out, parameters=None, from_output=False):
+    """dx = dy f'(x), by the number of f; x is f(x) if `from_output`."""
+    from_output = check.flag("from_output", from_output)
     x = check.real("x", x)
     dy = check.real("dy", dy, x)
     check.shape("dy", dy, x.shape)
     if out is None:
         dx = check.empty(x.shape, x.dtype)
-        run_backward(function, dy, x, dx, parameters)
+        run_backward(function, dy, x, dx, parameters, from_output)
         return dx if dx.ndim else dx[()]
     dx = check.output(out, x.shape, x.dtype, {"dy": dy, "x": x}, ("dy", "x"))
-    run_backward(function, dy, x, dx, parameters)
+    run_backward(function, dy, x, dx, parameters, from_output)
     return dx
 
 
+@overload
 def plain(
     module: str,
     name: str,
@@ -120,19 +139,41 @@ def plain(
     value: str | None = None,
     parameters: tuple[float, ...] | None = None,
     composed: bool = False,
-) -> tuple[Elementwise, ElementwiseBackward]:
+    output: None = None,
+) -> tuple[Elementwise, ElementwiseBackward]: ...
+@overload
+def plain(
+    module: str,
+    name: str,
+    summary: str,
+    gradient: str,
+    example: tuple[str, str, str],
+    *,
+    value: str | None = None,
+    parameters: tuple[float, ...] | None = None,
+    composed: bool = False,
+    output: str,
+) -> tuple[Elementwise, ElementwiseBackwardByOutput]: ...
+def plain(module, name, summary, gradient, example, *, value=None, parameters=None, composed=False, output=None):
     """f(x, *, out=None) and f_backward(dy, x, *, out=None) of a function without parameters.
 
-    `value` is the name of the kernel, if another one, and `parameters` what it takes; `example` an x, f(x) and f'(x).
+    `value` is the name of the kernel, if another one, and `parameters` what it takes; `example` an x, f(x) and f'(x);
+    `output` documents the gradient's `from_output`, where it has that.
     """
     kernel = FUNCTIONS[value or name]
 
     def f(x: FloatLike[F], *, out: NDArray[F] | None = None) -> NDArray[F]:
         return forward(kernel, x, out, parameters)
 
-    def f_backward(dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None) -> NDArray[F]:
+    def by_argument(dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None) -> NDArray[F]:
         return backward(kernel, dy, x, out, parameters)
 
+    def by_either(
+        dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None, from_output: Flag = False
+    ) -> NDArray[F]:
+        return backward(kernel, dy, x, out, parameters, from_output)
+
+    f_backward = by_argument if output is None else by_either
     x, y, dx = example
     texts = (
         (f, name, f"{summary}\n\n>>> nk.{name}(np.array({x})).round(4)\narray({y})"),
@@ -144,8 +185,8 @@ def plain(
         ),
     )
     for function, name, text in texts:
-        ulp = ULP_COMPOSED if composed else ULP
-        function.__doc__ = documentation(text, function is f_backward, ulp=ulp)
+        ulp, extra = ULP_COMPOSED if composed else ULP, output if function is f_backward and output else ""
+        function.__doc__ = documentation(text, function is f_backward, parameters=extra, ulp=ulp)
         function.__name__ = function.__qualname__ = name
         function.__module__ = module
     return f, f_backward

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _arguments as check
 from .._kernels.activation import FUNCTIONS
 from . import channelwise, parametric
-from .elementwise import plain
+from .elementwise import by_output, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +27,7 @@ relu, relu_backward = plain(
     "Rectifier: max(0, x).",
     "dy for x > 0, 0 at 0 and below.",
     ("[-1.0, 0.0, 2.0]", "[0., 0., 2.]", "[0., 0., 1.]"),
+    output=by_output("the same"),
 )
 relu6, relu6_backward = plain(
     __name__,
@@ -89,6 +90,7 @@ sigmoid, sigmoid_backward = plain(
     "Logistic function: 1 / (1 + e^-x).",
     "dy f (1 - f), without cancellation at either end.",
     ("[-np.inf, 0.0, 1.0]", "[0.    , 0.5   , 0.7311]", "[0.    , 0.25  , 0.1966]"),
+    output=by_output("``dy x (1 - x)``"),
 )
 tanh, tanh_backward = plain(
     __name__,
@@ -96,6 +98,7 @@ tanh, tanh_backward = plain(
     "Hyperbolic tangent.",
     "dy / cosh^2 x, without cancellation at either end.",
     ("[-np.inf, 0.0, 1.0]", "[-1.    ,  0.    ,  0.7616]", "[0.  , 1.  , 0.42]"),
+    output=by_output("``dy (1 - x^2)``"),
 )
 selu, selu_backward = plain(
     __name__,
@@ -104,6 +107,7 @@ selu, selu_backward = plain(
     "*Self-normalizing neural networks*, NeurIPS 2017.",
     "1.0507009873554805 that of `elu`.",
     ("[-1.0, 1.0]", "[-1.1113,  1.0507]", "[0.6468, 1.0507]"),
+    output=by_output("``dy (x + 1.7580993408473766)`` for x <= 0, 1.0507009873554805 dy above", limit="2"),
 )
 gaussian, gaussian_backward = plain(
     __name__,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from .. import _arguments as check
 from .._kernels.activation import FUNCTIONS
-from .elementwise import ULP_COMPOSED, backward, documented, forward
+from .elementwise import ULP_COMPOSED, backward, by_output, documented, forward
 
 if TYPE_CHECKING:
-    from .._typing import Approximate, F, FloatLike, NDArray, Number
+    from .._typing import Approximate, F, Flag, FloatLike, NDArray, Number
 
 LEAKY_RELU, CLIP, ISRU, ISRLU = (FUNCTIONS[name] for name in ("leaky_relu", "clip", "isru", "isrlu"))
 ELU, CELU, SOFTPLUS = (FUNCTIONS[name] for name in ("elu", "celu", "softplus"))
@@ -37,16 +37,28 @@ def leaky_relu(x: FloatLike[F], *, out: NDArray[F] | None = None, slope: Number 
     return forward(LEAKY_RELU, x, out, (check.number("slope", slope),))
 
 
-@documented(gradient=True, parameters=SLOPE)
+def _of_output(name, value, from_output):
+    """A parameter that a function can be told from its result with, but for negative ones."""
+    value = check.number(name, value)
+    if check.flag("from_output", from_output) and not value >= 0:
+        raise ValueError(f"{name} must be at least 0 with from_output=True, got {value}")
+    return value
+
+
+@documented(
+    gradient=True,
+    parameters=f"{SLOPE}\n{by_output('the same')}",
+    value_errors=";\n    if `from_output` and `slope` is below 0",
+)
 def leaky_relu_backward(
-    dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None, slope: Number = 0.01
+    dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None, slope: Number = 0.01, from_output: Flag = False
 ) -> NDArray[F]:
     """Gradient of `leaky_relu`: dy for x > 0, else slope dy, also at 0 and where x is NaN.
 
     >>> nk.leaky_relu_backward(np.array([4.0, 6.0]), np.array([-1.0, 2.0]), slope=0.5)
     array([2., 6.])
     """
-    return backward(LEAKY_RELU, dy, x, out, (check.number("slope", slope),))
+    return backward(LEAKY_RELU, dy, x, out, (_of_output("slope", slope, from_output),), from_output)
 
 
 def _edges(low, high):
@@ -132,16 +144,20 @@ def elu(x: FloatLike[F], *, out: NDArray[F] | None = None, alpha: Number = 1.0) 
     return forward(ELU, x, out, (check.number("alpha", alpha),))
 
 
-@documented(gradient=True, parameters=alpha_is("As of `elu`."))
+@documented(
+    gradient=True,
+    parameters="\n".join([alpha_is("As of `elu`."), by_output("``dy (x + alpha)`` for x <= 0, dy above", "alpha")]),
+    value_errors=";\n    if `from_output` and `alpha` is below 0",
+)
 def elu_backward(
-    dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None, alpha: Number = 1.0
+    dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None, alpha: Number = 1.0, from_output: Flag = False
 ) -> NDArray[F]:
     """Gradient of `elu`: dy alpha e^x for x <= 0, else dy.
 
     >>> nk.elu_backward(np.array([3.0, 3.0]), np.array([-np.inf, 1.0]))
     array([0., 3.])
     """
-    return backward(ELU, dy, x, out, (check.number("alpha", alpha),))
+    return backward(ELU, dy, x, out, (_of_output("alpha", alpha, from_output),), from_output)
 
 
 @documented(parameters=alpha_is("Minus the limit at -inf."), ulp=ULP_COMPOSED, value_errors=";\n    if `alpha` is 0")
@@ -179,16 +195,20 @@ def softplus(x: FloatLike[F], *, out: NDArray[F] | None = None, beta: Number = 1
     return forward(SOFTPLUS, x, out, (check.nonzero("beta", beta),))
 
 
-@documented(gradient=True, parameters=BETA, value_errors=";\n    if `beta` is 0")
+@documented(
+    gradient=True,
+    parameters=f"{BETA}\n{by_output('``dy (1 - e^(-beta x))``')}",
+    value_errors=";\n    if `beta` is 0",
+)
 def softplus_backward(
-    dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None, beta: Number = 1.0
+    dy: FloatLike[F], x: FloatLike[F], *, out: NDArray[F] | None = None, beta: Number = 1.0, from_output: Flag = False
 ) -> NDArray[F]:
     """Gradient of `softplus`: dy / (1 + e^(-beta x)).
 
     >>> nk.softplus_backward(np.array([4.0]), np.array([0.0]))
     array([2.])
     """
-    return backward(SOFTPLUS, dy, x, out, (check.nonzero("beta", beta),))
+    return backward(SOFTPLUS, dy, x, out, (check.nonzero("beta", beta),), from_output)
 
 
 @documented(parameters=APPROXIMATE, ulp=ULP_COMPOSED)

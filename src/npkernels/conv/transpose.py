@@ -44,11 +44,16 @@ def _geometry(x, w, stride, padding, output_padding, dilation, groups):
             f"the result must have at least 1 x 1 pixels after padding is removed, got {size} for an image of "
             f"{x.shape[2:]}"
         )
+    return groups, (w.shape[1] * groups, *size), geometry_of(x.shape[2:], kernel, stride, dilation, pads, size)
+
+
+def geometry_of(image, kernel, stride, dilation, pads, size):
+    """The geometry of the convolution from a result of this size to an image."""
     (top, _), (left, _) = pads
     dilation = tuple(d if k > 1 else 1 for d, k in zip(dilation, kernel, strict=True))
     # A step that is never taken is a short one, as in geometry.py.
-    stride = tuple(s if n > 1 else min(s, m) for s, n, m in zip(stride, x.shape[2:], size, strict=True))
-    return groups, (w.shape[1] * groups, *size), Geometry(*kernel, *stride, *dilation, top, left, *x.shape[2:])
+    stride = tuple(s if n > 1 else min(s, m) for s, n, m in zip(stride, image, size, strict=True))
+    return Geometry(*kernel, *stride, *dilation, top, left, *image)
 
 
 def conv_transpose2d(

@@ -204,14 +204,7 @@ def _targets(targets, logits, samples, inner, ignore_index):
     if type(targets) is not np.ndarray:
         targets = check.as_array("targets", targets)
     if targets.dtype.kind in "iu":
-        check.shape("targets", targets, samples)
-        if targets.dtype.kind == "u" and targets.dtype.itemsize == 8 and targets.size:
-            most = int(targets.max())
-            if most > check.INT64_MAX:  # as int64 it would be another class
-                raise ValueError(f"targets must be classes in [0, {logits.shape[1]}), got {most}")
-        if targets.dtype != np.int64 or not (targets.flags.c_contiguous and targets.flags.aligned):
-            targets = targets.astype(np.int64, order="C")
-        return targets if targets.ndim == 1 else targets.reshape(-1), None
+        return classes_of(targets, logits.shape[1], samples), None
     if targets.dtype not in FLOATING:
         kind = check.kind_of(given, targets)
         raise TypeError(f"targets must be integers or of the dtype of logits, got {kind}")
@@ -222,3 +215,15 @@ def _targets(targets, logits, samples, inner, ignore_index):
     if ignore_index is not None:
         raise ValueError("ignore_index must go with classes, got targets that are probabilities")
     return None, targets.reshape(samples[0], logits.shape[1], inner)
+
+
+def classes_of(targets, c, samples):
+    """Targets of any integer dtype as a row of int64."""
+    check.shape("targets", targets, samples)
+    if targets.dtype.kind == "u" and targets.dtype.itemsize == 8 and targets.size:
+        most = int(targets.max())
+        if most > check.INT64_MAX:  # as int64 it would be another class
+            raise ValueError(f"targets must be classes in [0, {c}), got {most}")
+    if targets.dtype != np.int64 or not (targets.flags.c_contiguous and targets.flags.aligned):
+        targets = targets.astype(np.int64, order="C")
+    return targets if targets.ndim == 1 else targets.reshape(-1)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .._typing import ArrayLike, F, Flag, FloatLike, Int2, NDArray, Padding
 
 
-def _window(h, w, kernel_size, stride, padding, dilation, ceil_mode):
+def window_of(h, w, kernel_size, stride, padding, dilation, ceil_mode):
     """The `PoolGeometry` of windows over images of h x w pixels."""
     ceil_mode = check.flag("ceil_mode", ceil_mode)
     if type(kernel_size) is type(padding) is type(dilation) is int and (stride is None or type(stride) is int):
@@ -48,7 +48,7 @@ def _axis(size, kernel, stride, pads, dilation, ceil_mode):
     return kernel, min(stride, padded), dilation if kernel > 1 else 1, count
 
 
-def _form(window, images, kernels):
+def form_of(window, images, kernels):
     """The module for a window over images: that of the kernels, or the one that goes by the pixels seen."""
     return pool_sparse if images.size and pool_sparse.is_sparse(window, *images.shape[2:]) else kernels
 
@@ -150,7 +150,7 @@ def max_pool2d(
             return y
     x = _images("x", x)
     n, c, h, w = x.shape
-    window = _window(h, w, kernel_size, stride, padding, dilation, ceil_mode)
+    window = window_of(h, w, kernel_size, stride, padding, dilation, ceil_mode)
     shape = (n, c, window.oh, window.ow)
     indices = None
     if check.flag("return_indices", return_indices):
@@ -158,7 +158,7 @@ def max_pool2d(
             raise ValueError(f"return_indices must go with planes of at most {2**31 - 1} elements, got {h} x {w}")
         indices = check.empty(shape, np.int32)
     y = check.empty(shape, x.dtype) if out is None else check.output(out, shape, x.dtype, {"x": x})
-    _form(window, x, _pool).max_forward(x, y, indices, window)
+    form_of(window, x, _pool).max_forward(x, y, indices, window)
     return y if indices is None else (y, indices)
 
 
@@ -263,10 +263,10 @@ def avg_pool2d(
             return y
     x = _images("x", x)
     n, c, h, w = x.shape
-    window = _window(h, w, kernel_size, stride, padding, 1, ceil_mode)
+    window = window_of(h, w, kernel_size, stride, padding, 1, ceil_mode)
     shape = (n, c, window.oh, window.ow)
     y = check.empty(shape, x.dtype) if out is None else check.output(out, shape, x.dtype, {"x": x})
-    _form(window, x, _pool).mean_forward(x, y, window, check.flag("count_include_pad", count_include_pad))
+    form_of(window, x, _pool).mean_forward(x, y, window, check.flag("count_include_pad", count_include_pad))
     return y
 
 
@@ -317,8 +317,10 @@ def avg_pool2d_backward(
     dy = check.real("dy", dy)
     check.rank("dy", dy, 4, "(n, c, oh, ow)")
     h, w = check.pair("input_size", input_size, 0)
-    window = _window(h, w, kernel_size, stride, padding, 1, ceil_mode)
+    window = window_of(h, w, kernel_size, stride, padding, 1, ceil_mode)
     check.shape("dy", dy, (*dy.shape[:2], window.oh, window.ow))
     dx = check.empty((*dy.shape[:2], h, w), dy.dtype)
-    _form(window, dx, _pool_backward).mean_backward(dy, dx, window, check.flag("count_include_pad", count_include_pad))
+    form_of(window, dx, _pool_backward).mean_backward(
+        dy, dx, window, check.flag("count_include_pad", count_include_pad)
+    )
     return dx

@@ -14,8 +14,10 @@ def sigmoid(x):
     return np.where(x >= 0, 1, e) / (1 + e)
 
 
-def sigmoid_backward(dy, x):
-    """f' = f (1 - f), with 1 - f(x) = f(-x)."""
+def sigmoid_backward(dy, x, from_output=False):
+    """f' = f (1 - f), with 1 - f(x) = f(-x); x is f if `from_output`, here and below."""
+    if from_output:
+        return dy * ((1 - x) * x)
     return dy * (sigmoid(x) * sigmoid(-x))
 
 
@@ -25,8 +27,10 @@ def tanh(x):
 
 
 @quiet
-def tanh_backward(dy, x):
+def tanh_backward(dy, x, from_output=False):
     """f' = 1 - tanh^2 x = 1 / cosh^2 x."""
+    if from_output:
+        return dy * ((1 - x) * (1 + x))
     return dy * (1 / np.cosh(x)) ** 2
 
 
@@ -35,8 +39,10 @@ def elu(x, alpha=1.0):
     return np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0, x)))
 
 
-def elu_backward(dy, x, alpha=1.0):
-    """f' = alpha e^x for x <= 0, else 1."""
+def elu_backward(dy, x, alpha=1.0, from_output=False):
+    """f' = alpha e^x = f + alpha for x <= 0, else 1."""
+    if from_output:
+        return dy * np.where(x > 0, 1, x + alpha)
     return dy * np.where(x > 0, 1, alpha * np.exp(np.minimum(x, 0)))
 
 
@@ -48,8 +54,10 @@ def selu(x):
     return SELU_SCALE * elu(x, SELU_ALPHA)
 
 
-def selu_backward(dy, x):
+def selu_backward(dy, x, from_output=False):
     """f' = 1.0507009873554805 that of elu."""
+    if from_output:
+        return dy * np.where(x > 0, SELU_SCALE, x + SELU_SCALE * SELU_ALPHA)
     return SELU_SCALE * elu_backward(dy, x, SELU_ALPHA)
 
 
@@ -70,8 +78,10 @@ def softplus(x, beta=1.0):
     return np.where(beta * x > 0, x, -0.0) + np.log1p(np.exp(-np.abs(beta * x))) / beta
 
 
-def softplus_backward(dy, x, beta=1.0):
-    """f' = 1 / (1 + e^(-beta x))."""
+def softplus_backward(dy, x, beta=1.0, from_output=False):
+    """f' = 1 / (1 + e^(-beta x)) = 1 - e^(-beta f)."""
+    if from_output:
+        return dy * -np.expm1(-beta * x)
     return dy * sigmoid(beta * x)
 
 

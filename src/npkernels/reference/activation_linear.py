@@ -40,8 +40,8 @@ def relu(x):
     return np.where(x < 0, 0, x)
 
 
-def relu_backward(dy, x):
-    """f' = 0 for x <= 0, else 1."""
+def relu_backward(dy, x, from_output=False):
+    """f' = 0 for x <= 0, else 1; so has f, which x is if `from_output`."""
     return np.where(x <= 0, 0, dy)
 
 
@@ -50,8 +50,8 @@ def leaky_relu(x, slope=0.01):
     return np.where(x <= 0, line(slope, x), x)
 
 
-def leaky_relu_backward(dy, x, slope=0.01):
-    """f' = 1 for x > 0, else `slope`."""
+def leaky_relu_backward(dy, x, slope=0.01, from_output=False):
+    """f' = 1 for x > 0, else `slope`; f has the sign of x for slopes from 0 on."""
     return np.where(x > 0, dy, slope * dy)
 
 

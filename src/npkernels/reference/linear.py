@@ -26,3 +26,17 @@ def dense_backward(dy, x, w, *, needs=("x", "w", "b")):
 def matmul(a, b):
     """a (..., m, k) @ b (..., k, n), leading axes broadcast; 1-D operands as in np.matmul."""
     return np.matmul(a, b)
+
+
+def matmul_backward(dc, a, b, needs=("a", "b")):
+    """dc (..., m, n) -> (da, db): da = dc @ b.T and db = a.T @ dc, summed where a or b is broadcast."""
+    left, right = a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b
+    leading = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    dc = dc.reshape(*leading, left.shape[-2], right.shape[-1])
+    da = _unbroadcast(dc @ right.swapaxes(-1, -2), left.shape).reshape(a.shape) if "a" in needs else None
+    return da, _unbroadcast(left.swapaxes(-1, -2) @ dc, right.shape).reshape(b.shape) if "b" in needs else None
+
+
+def _unbroadcast(x, shape):
+    x = x.sum(tuple(range(x.ndim - len(shape))))
+    return x.sum(tuple(i for i, size in enumerate(shape) if x.shape[i] != size), keepdims=True)

@@ -53,6 +53,31 @@ def _cross_entropy(logits, targets, weight, ignore_index, label_smoothing, reduc
     return loss, np.ascontiguousarray(np.moveaxis(d.reshape(*samples, c), -1, 1))
 
 
+def one_hot(indices, num_classes, *, dtype):
+    """1 at the index, else 0."""
+    return (indices[..., None] == np.arange(num_classes)).astype(dtype)
+
+
+def nll_loss(log_probs, targets, *, weight=None, ignore_index=None, reduction="mean"):
+    return nll_loss_with_grad(log_probs, targets, weight=weight, ignore_index=ignore_index, reduction=reduction)[0]
+
+
+@quiet
+def nll_loss_with_grad(log_probs, targets, *, weight=None, ignore_index=None, reduction="mean"):
+    """-weight_t log_probs_t of the class t of each sample; the mean divides by the sum of the weights."""
+    c, counted = log_probs.shape[1], np.ones(targets.shape, bool)
+    if ignore_index is not None:
+        counted = targets != ignore_index
+    safe = np.where(counted, targets, 0).astype(np.intp)
+    picked = np.moveaxis(one_hot(safe, c, dtype=bool) & counted[..., None], -1, 1)
+    w = np.where(counted, (np.ones(c, log_probs.dtype) if weight is None else weight)[safe], 0)
+    at_target = np.take_along_axis(log_probs, np.expand_dims(safe, 1), 1)[:, 0] if safe.size else np.zeros(w.shape)
+    losses = np.where(counted, -w * at_target, 0).astype(log_probs.dtype)
+    divisor = w.sum() if reduction == "mean" else 1
+    slopes = np.where(picked, np.expand_dims(-w / divisor, 1), 0).astype(log_probs.dtype)
+    return losses if reduction == "none" else losses.sum() / divisor, slopes
+
+
 @quiet
 def _reduced(losses, slopes, reduction):
     """(loss, gradient) from the loss of every element and its derivative."""
