@@ -95,7 +95,7 @@ void NAME(check_resample_plane)(void)
 {
     const ptrdiff_t height = between(1, 5), rows = between(1, 4);
     resampling r = some_resampling(height, rows);
-    const view x = VIEW(CLOSE | GAPS | BACK | ODD, INPUT, height, r.width, 1);
+    const view x = VIEW(CLOSE | GAPS | BACK | ODD, INPUT, height, r.width);
     put_groups(&r);
     real *const line = scratch(r.width + VALUE(resample, pieces)), *const y = results(rows * r.columns);
     const ptrdiff_t first = between(0, rows), last = between(first, rows);
