@@ -40,6 +40,16 @@ class Upsample(Operation):
         return lambda: F.interpolate(x, **self.options)
 
 
+def channels_last(x):
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+class UpsampleChannelsLast(Upsample):
+    def prepare(self, s):
+        super().prepare(s)
+        self.x = channels_last(self.x)
+
+
 class UpsampleNearest(Upsample):
     mode = "nearest"
 
@@ -108,6 +118,12 @@ class GridSample(Operation):
     def torch(self):
         x, grid = tensors(self.x, self.grid)
         return lambda: F.grid_sample(x, grid, align_corners=False)
+
+
+class GridSampleChannelsLast(GridSample):
+    def prepare(self, s):
+        super().prepare(s)
+        self.x = channels_last(self.x)
 
 
 class GridSampleBackward(GridSample):
