@@ -17,7 +17,7 @@ from npkernels._kernels.strided cimport merge_axes, offset_of
 cnp.import_array()
 
 cdef enum:
-    BLOCK_SLIVERS = 12             # of keys in a block, each as high as a tile
+    BLOCK_SLIVERS = 8              # of keys in a block, each as high as a tile
     PART = 2048                    # keys that one task is worth
     CHAIN = 8192                   # the most terms of a chain
     MOST_PARTS = 4                 # of fewer keys than a chain
