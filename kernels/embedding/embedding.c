@@ -10,7 +10,7 @@ INLINE void fetch_row(const char *row, ptrdiff_t bytes)
         __builtin_prefetch(row + b);
 }
 
-INLINE void copy_row(ptrdiff_t columns, const real *x, int streamed, real *y)
+INLINE void copy_embedding(ptrdiff_t columns, const real *x, int streamed, real *y)
 {
     ptrdiff_t j = to_boundary(columns, y);
     streamed = may_stream(streamed, y + j);
@@ -29,7 +29,7 @@ static void gather(ptrdiff_t count, ptrdiff_t columns, const char *w, ptrdiff_t 
     for (ptrdiff_t i = 0; i < count; i++, y += columns) {
         if (i + ROWS_AHEAD < count)
             fetch_row(w + rows[i + ROWS_AHEAD] * row_stride, columns * (ptrdiff_t)sizeof(number));
-        copy_row(columns, (const real *)(w + rows[i] * row_stride), streamed, y);
+        copy_embedding(columns, (const real *)(w + rows[i] * row_stride), streamed, y);
     }
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arguments as check
-from ._kernels import attention as _forward, attention_backward as _backward
+from ._kernels import attention_backward as _backward, attention_forward as _forward
 
 Real = TypeVar("Real", np.float32, np.float64)
 
