@@ -94,6 +94,16 @@ from .linear import dense, dense_backward, matmul, matmul_backward
 from .logits.classes import one_hot
 from .logits.cross_entropy import softmax_cross_entropy, softmax_cross_entropy_with_grad
 from .logits.nll import nll_loss, nll_loss_with_grad
+from .logits.pairs import (
+    cosine_similarity,
+    cosine_similarity_backward,
+    gaussian_kl,
+    gaussian_kl_with_grad,
+    multi_margin_loss,
+    multi_margin_loss_with_grad,
+    triplet_margin_loss,
+    triplet_margin_loss_with_grad,
+)
 from .logits.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from .loss import (
     binary_cross_entropy_with_logits,
@@ -106,6 +116,8 @@ from .loss import (
     l1_loss_with_grad,
     mse_loss,
     mse_loss_with_grad,
+    sigmoid_focal_loss,
+    sigmoid_focal_loss_with_grad,
 )
 from .norm import (
     batch_norm,
@@ -176,6 +188,8 @@ __all__ = [
     "conv_transpose1d_backward",
     "conv_transpose2d",
     "conv_transpose2d_backward",
+    "cosine_similarity",
+    "cosine_similarity_backward",
     "dense",
     "dense_backward",
     "dropout",
@@ -184,6 +198,8 @@ __all__ = [
     "elu_backward",
     "gaussian",
     "gaussian_backward",
+    "gaussian_kl",
+    "gaussian_kl_with_grad",
     "gelu",
     "gelu_backward",
     "get_num_threads",
@@ -233,6 +249,8 @@ __all__ = [
     "momentum_step",
     "mse_loss",
     "mse_loss_with_grad",
+    "multi_margin_loss",
+    "multi_margin_loss_with_grad",
     "nll_loss",
     "nll_loss_with_grad",
     "one_hot",
@@ -253,6 +271,8 @@ __all__ = [
     "show_config",
     "sigmoid",
     "sigmoid_backward",
+    "sigmoid_focal_loss",
+    "sigmoid_focal_loss_with_grad",
     "silu",
     "silu_backward",
     "sinc",
@@ -280,6 +300,8 @@ __all__ = [
     "tanh",
     "tanh_backward",
     "threads",
+    "triplet_margin_loss",
+    "triplet_margin_loss_with_grad",
     "use_isa",
 ]
 

@@ -122,16 +122,13 @@ def plain(module, name, summary, gradient, example, *, value=None, parameters=No
     def f(x, *, out=None):
         return forward(kernel, x, out, parameters)
 
-    if output is None:
+    def gradient_of_argument(dy, x, *, out=None):
+        return backward(kernel, dy, x, out, parameters)
 
-        def f_backward(dy, x, *, out=None):
-            return backward(kernel, dy, x, out, parameters)
+    def gradient_of_either(dy, x, *, out=None, from_output=False):
+        return backward(kernel, dy, x, out, parameters, from_output)
 
-    else:
-
-        def f_backward(dy, x, *, out=None, from_output=False):
-            return backward(kernel, dy, x, out, parameters, from_output)
-
+    f_backward = gradient_of_either if output else gradient_of_argument
     x, y, dx = example
     texts = (
         (f, name, f"{summary}\n\n>>> nk.{name}(np.array({x})).round(4)\narray({y})"),
