@@ -27,14 +27,18 @@ def widened(arguments):
     return [x.astype("f8") if x.dtype.kind == "f" else x for x in arguments]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.parametrize("reduction", [*REDUCTIONS, "batchmean"])
+CASES = [
+    (name, shape, reduction)
+    for name in LOSSES
+    for shape in SHAPES
+    for reduction in (*REDUCTIONS, "batchmean")
+    if (name != "multi_margin_loss" or len(shape) == 2)
+    and (reduction != "batchmean" or (name == "gaussian_kl" and len(shape) > 1))
+]
+
+
+@pytest.mark.parametrize(("name", "shape", "reduction"), CASES)
 def test_losses_are_near_the_definition(isa, dtype, rng, eps, name, shape, reduction):
-    if (reduction == "batchmean" and (name != "gaussian_kl" or len(shape) < 2)) or (
-        name == "multi_margin_loss" and len(shape) != 2
-    ):
-        pytest.skip("no such loss")
     arguments, count = problem(rng, name, shape, dtype)
     got = getattr(nk, f"{name}_with_grad")(*arguments, reduction=reduction)
     wanted = getattr(reference, f"{name}_with_grad")(*widened(arguments), reduction=reduction)
