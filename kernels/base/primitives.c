@@ -15,6 +15,7 @@ extern const depthwise_primitives NAME(depthwise);
 extern const winograd_primitives NAME(winograd)[2];
 extern const row_primitives NAME(rows);
 extern const softmax_primitives NAME(softmax);
+extern const pair_primitives NAME(pairs);
 extern const strided_primitives NAME(strided);
 extern const optim_primitives NAME(optim);
 extern const loss_primitives NAME(loss);
@@ -49,6 +50,7 @@ const primitives NAME(primitives) = {
     .winograd = NAME(winograd),
     .rows = &NAME(rows),
     .softmax = &NAME(softmax),
+    .pairs = &NAME(pairs),
     .strided = &NAME(strided),
     .optim = &NAME(optim),
     .loss = &NAME(loss),

@@ -31,6 +31,7 @@ typedef void real;
 #include "norm.h"
 #include "optim.h"
 #include "pack.h"
+#include "pairs.h"
 #include "pool.h"
 #include "recurrent.h"
 #include "resample.h"
@@ -59,6 +60,7 @@ typedef struct {
     const winograd_primitives *winograd; /* of 3x3 and of 5x5 kernels */
     const row_primitives *rows;
     const softmax_primitives *softmax;
+    const pair_primitives *pairs;
     const strided_primitives *strided;
     const optim_primitives *optim;
     const loss_primitives *loss;

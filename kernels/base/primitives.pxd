@@ -294,11 +294,21 @@ cdef extern from "primitives.h" nogil:
         LOSS_mse_loss
         LOSS_l1_loss
         LOSS_huber_loss
+        LOSS_sigmoid_focal_loss
         LOSS_kl_div
-    ctypedef double (*loss_fn)(Py_ssize_t count, const void* x, const void* y, const void* weight, double c, double scale,
-                               void* losses, void* gradient) noexcept nogil
+    ctypedef double (*loss_fn)(Py_ssize_t count, const void* x, const void* y, const void* weight, const double* c,
+                               double scale, void* losses, void* gradient) noexcept nogil
     ctypedef struct loss_primitives:
         const loss_fn* losses
+
+cdef extern from "primitives.h" nogil:
+    ctypedef struct pair_primitives:
+        double (*margins)(Py_ssize_t d, const void* x, Py_ssize_t target, double margin, double scale, void* dx) noexcept nogil
+        double (*gaussian_kl)(Py_ssize_t d, const void* m, const void* v, double scale, void* dm, void* dv) noexcept nogil
+        void (*dots)(Py_ssize_t d, const void* a, const void* b, double* sums) noexcept nogil
+        double (*distance)(Py_ssize_t d, const void* a, const void* b, double shift) noexcept nogil
+        void (*difference)(Py_ssize_t d, const void* a, const void* b, double shift, double factor, void* y) noexcept nogil
+        void (*combine)(Py_ssize_t d, const void* a, const void* b, double p, double q, void* y) noexcept nogil
 
 cdef extern from "primitives.h" nogil:
     ctypedef struct norm_terms:
@@ -506,6 +516,7 @@ cdef extern from "primitives.h" nogil:
         const strided_primitives* strided
         const optim_primitives* optim
         const loss_primitives* loss
+        const pair_primitives* pairs
         const norm_primitives* norm
         const dropout_primitives* dropout
         const pool_primitives* pool

@@ -8,7 +8,7 @@ typedef struct {
 
 /* Without a difference of large numbers: with t = |x| and l = ln(1 + e^-t),
  * loss = t (1 - y) + (1 - y + w y) l for x >= 0, t w y + the same below; slope = (1 - y) s - w y (1 - s). */
-INLINE loss_lanes binary_cross_entropy_with_logits_lanes(vreal x, vreal y, vreal w, const int weighted, number c)
+INLINE loss_lanes binary_cross_entropy_with_logits_lanes(vreal x, vreal y, vreal w, const int weighted, const number *c)
 {
     (void)c;
     const vreal e = vexp_decay(x), l = vselect(e < TINY, e, vlog1p_inner(e)), one = vsplat(1);
@@ -20,38 +20,60 @@ INLINE loss_lanes binary_cross_entropy_with_logits_lanes(vreal x, vreal y, vreal
     };
 }
 
-INLINE loss_lanes mse_loss_lanes(vreal x, vreal y, vreal w, const int weighted, number c)
+INLINE loss_lanes mse_loss_lanes(vreal x, vreal y, vreal w, const int weighted, const number *c)
 {
     (void)w, (void)weighted, (void)c;
     const vreal d = x - y;
     return (loss_lanes){.loss = d * d, .slope = 2 * d};
 }
 
-INLINE loss_lanes l1_loss_lanes(vreal x, vreal y, vreal w, const int weighted, number c)
+INLINE loss_lanes l1_loss_lanes(vreal x, vreal y, vreal w, const int weighted, const number *c)
 {
     (void)w, (void)weighted, (void)c;
     const vreal d = x - y, size = vabs(d);
     return (loss_lanes){.loss = size, .slope = vselect(size > 0, vcopysign(vsplat(1), d), d)};
 }
 
-INLINE loss_lanes huber_loss_lanes(vreal x, vreal y, vreal w, const int weighted, number c)
+INLINE loss_lanes huber_loss_lanes(vreal x, vreal y, vreal w, const int weighted, const number *c)
 {
     (void)w, (void)weighted;
     const vreal d = x - y, size = vabs(d);
-    const vint far = size > c;
+    const vint far = size > c[0];
     return (loss_lanes){
-        .loss = vselect(far, c * (size - (number)0.5 * c), (number)0.5 * d * d),
-        .slope = vselect(far, vcopysign(vsplat(c), d), d),
+        .loss = vselect(far, c[0] * (size - (number)0.5 * c[0]), (number)0.5 * d * d),
+        .slope = vselect(far, vcopysign(vsplat(c[0]), d), d),
     };
 }
 
-INLINE loss_lanes kl_div_lanes(vreal x, vreal y, vreal w, const int weighted, number c)
+INLINE loss_lanes kl_div_lanes(vreal x, vreal y, vreal w, const int weighted, const number *c)
 {
     (void)w, (void)weighted, (void)c;
     return (loss_lanes){.loss = vselect(y == 0, vsplat(0), y * (vlog(y) - x)), .slope = -y};
 }
 
-typedef loss_lanes (*lanes_fn)(vreal x, vreal y, vreal w, const int weighted, number c);
+/* With q = 1 - p_t = (1 - y) s + y (1 - s): loss = a q^g times the cross-entropy, a = alpha y + (1 - alpha) (1 - y), or 1
+ * for alpha < 0; slope = a q^g (g (s (1 - s) / q) (1 - 2 y) cross-entropy + s - y). With e = e^-|x| and h the part of
+ * the target on the other side of 0, q (1 + e) = h + e (1 - h): of h = 0 neither the quotient nor ln q underflows. */
+INLINE loss_lanes sigmoid_focal_loss_lanes(vreal x, vreal y, vreal w, const int weighted, const number *c)
+{
+    const loss_lanes entropy = binary_cross_entropy_with_logits_lanes(x, y, w, 0, c);
+    const vreal e = vexp_decay(x), s = 1 / (1 + e), hard = vselect(x < 0, y, 1 - y);
+    const vreal top = vfma(e, 1 - hard, hard), q = top * s, gamma = vsplat(c[1]), alpha = vsplat(c[0]);
+    const vint easy = hard == 0;
+    vreal power = q * q;
+    if (c[1] != 2) {
+        const vreal small = vlog(s) - vabs(x);
+        power = c[1] == 0 ? vsplat(1) : vexp(gamma * vselect(easy, small, vlog(q)));
+    }
+    const vreal factor = c[0] < 0 ? power : power * vfma(alpha, y, (1 - alpha) * (1 - y));
+    const vreal ratio = vselect(easy, s, e * s / top);
+    return (loss_lanes){
+        .loss = factor * entropy.loss,
+        .slope = factor * vfma(gamma * ratio * (1 - 2 * y), entropy.loss, entropy.slope),
+    };
+}
+
+typedef loss_lanes (*lanes_fn)(vreal x, vreal y, vreal w, const int weighted, const number *c);
 
 /* What a row is made of: constants where they are used, so that what is not wanted is not computed. */
 typedef struct {
@@ -60,7 +82,7 @@ typedef struct {
 } loss_form;
 
 INLINE vreal losses_at(const loss_form form, ptrdiff_t count, ptrdiff_t i, const real *x, const real *y,
-                       const real *weight, number c, number scale, real *losses, real *gradient)
+                       const real *weight, const number *c, number scale, real *losses, real *gradient)
 {
     const vreal w = form.weighted ? load_some(weight + i, count) : (vreal){0};
     const loss_lanes v = form.f(load_some(x + i, count), load_some(y + i, count), w, form.weighted, c);
@@ -71,12 +93,12 @@ INLINE vreal losses_at(const loss_form form, ptrdiff_t count, ptrdiff_t i, const
     return v.loss;
 }
 
-INLINE double row(const loss_form form, ptrdiff_t count, const real *x, const real *y, const real *weight, double c,
-                  double scale, real *losses, real *gradient)
+INLINE double row(const loss_form form, ptrdiff_t count, const real *x, const real *y, const real *weight,
+                  const double *c, double scale, real *losses, real *gradient)
 {
     assert(count >= 0 && (!form.weighted || weight != NULL) && (!form.slopes || gradient != NULL));
     enum { CHAINS = 2 };
-    const number parameter = (number)c, factor = (number)scale;
+    const number parameter[LOSS_PARAMETERS] = {(number)c[0], (number)c[1]}, factor = (number)scale;
     vdouble_sum sum[CHAINS] = {0};
     ptrdiff_t i = 0;
     for (; i + CHAINS * LANES <= count; i += CHAINS * LANES)
@@ -93,8 +115,8 @@ INLINE double row(const loss_form form, ptrdiff_t count, const real *x, const re
 }
 
 #define LOSS(name)                                                                                                     \
-    static double name(ptrdiff_t count, const real *x, const real *y, const real *weight, double c, double scale,      \
-                       real *losses, real *gradient)                                                                   \
+    static double name(ptrdiff_t count, const real *x, const real *y, const real *weight, const double *c,             \
+                       double scale, real *losses, real *gradient)                                                     \
     {                                                                                                                  \
         const lanes_fn f = name##_lanes;                                                                               \
         const int weights = LOSS_##name == LOSS_binary_cross_entropy_with_logits;                                      \

@@ -2,7 +2,8 @@
 cimport numpy as cnp
 
 from npkernels._kernels.primitives cimport (
-    LOSS_binary_cross_entropy_with_logits, LOSS_huber_loss, LOSS_kl_div, LOSS_l1_loss, LOSS_mse_loss, loss_fn,
+    LOSS_binary_cross_entropy_with_logits, LOSS_huber_loss, LOSS_kl_div, LOSS_l1_loss, LOSS_mse_loss,
+    LOSS_sigmoid_focal_loss, loss_fn,
 )
 from npkernels._kernels.strided cimport READ, WRITE, Elementwise, elementwise_begin, elementwise_operand, elementwise_sum
 
@@ -10,17 +11,19 @@ cnp.import_array()
 
 # The number of each loss: its place in the table of kernels/elementwise/loss.h.
 BINARY_CROSS_ENTROPY_WITH_LOGITS = LOSS_binary_cross_entropy_with_logits
+SIGMOID_FOCAL_LOSS = LOSS_sigmoid_focal_loss
 MSE_LOSS, L1_LOSS, HUBER_LOSS, KL_DIV = LOSS_mse_loss, LOSS_l1_loss, LOSS_huber_loss, LOSS_kl_div
 
 cdef struct Loss:
     loss_fn f
     int weight, losses, gradient         # their places among the operands, 0 where there is none
-    double parameter, scale
+    double parameters[2]
+    double scale
 
 
 cdef double loss_row(const Elementwise* e, Py_ssize_t count, char** at) noexcept nogil:
     cdef const Loss* v = <const Loss*>e.context
-    return v.f(count, at[0], at[1], at[v.weight] if v.weight else NULL, v.parameter, v.scale,
+    return v.f(count, at[0], at[1], at[v.weight] if v.weight else NULL, v.parameters, v.scale,
                at[v.losses] if v.losses else NULL, at[v.gradient] if v.gradient else NULL)
 
 
@@ -29,7 +32,7 @@ def loss(
     cnp.ndarray x,             # IN any shape
     cnp.ndarray y,             # IN shape of x
     cnp.ndarray weight,        # IN shape of x, or None
-    double parameter,
+    tuple parameters,          # two, of which a loss may have less
     double divisor,            # of the sum
     cnp.ndarray losses,        # OUT shape of x, C-contiguous, or None
     cnp.ndarray gradient,      # OUT shape of x, C-contiguous, or None
@@ -39,7 +42,8 @@ def loss(
     cdef Loss v
     cdef double total
     cdef float narrow
-    v.parameter, v.scale = parameter, 1 / divisor
+    v.parameters[0], v.parameters[1] = parameters
+    v.scale = 1 / divisor
     elementwise_begin(&e, x, 16, NULL, &v)
     v.f = e.table.loss.losses[kind]
     elementwise_operand(&e, x, READ)

@@ -25,15 +25,29 @@ cdef struct Picks:
     Team team
 
 
+cdef enum:
+    BLOCK = 512              # positions whose gradients are set to 0, and one class of each again while they are in the cache
+
+
+cdef void clear(const Picks* v, Py_ssize_t outer, Py_ssize_t first) noexcept nogil:
+    cdef Py_ssize_t size = v.table.itemsize, some = min(<Py_ssize_t>BLOCK, v.inner - first), k
+    cdef char* dx = v.dx + (outer * v.c * v.inner + first) * size
+    if some == v.inner:
+        memset(dx, 0, v.c * v.inner * size)
+        return
+    for k in range(v.c):
+        memset(dx + k * v.inner * size, 0, some * size)
+
+
 cdef void pick_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Picks* v = <const Picks*>context
     cdef Py_ssize_t i, j, sample
     cdef int64_t label
     cdef double weight
     for i in range(first, last):
-        if v.dx != NULL:
-            memset(v.dx + i * v.c * v.inner * v.table.itemsize, 0, v.c * v.inner * v.table.itemsize)
         for j in range(v.inner):
+            if v.dx != NULL and j % BLOCK == 0:
+                clear(v, i, j)
             sample = i * v.inner + j
             label = load_once(v.classes + sample)
             # A class that another thread has written since it was checked counts as ignored where there is no such class.

@@ -154,6 +154,16 @@ from .logits.nll import (
     nll_loss as nll_loss,
     nll_loss_with_grad as nll_loss_with_grad,
 )
+from .logits.pairs import (
+    cosine_similarity as cosine_similarity,
+    cosine_similarity_backward as cosine_similarity_backward,
+    gaussian_kl as gaussian_kl,
+    gaussian_kl_with_grad as gaussian_kl_with_grad,
+    multi_margin_loss as multi_margin_loss,
+    multi_margin_loss_with_grad as multi_margin_loss_with_grad,
+    triplet_margin_loss as triplet_margin_loss,
+    triplet_margin_loss_with_grad as triplet_margin_loss_with_grad,
+)
 from .logits.softmax import (
     log_softmax as log_softmax,
     log_softmax_backward as log_softmax_backward,
@@ -171,6 +181,8 @@ from .loss import (
     l1_loss_with_grad as l1_loss_with_grad,
     mse_loss as mse_loss,
     mse_loss_with_grad as mse_loss_with_grad,
+    sigmoid_focal_loss as sigmoid_focal_loss,
+    sigmoid_focal_loss_with_grad as sigmoid_focal_loss_with_grad,
 )
 from .norm import (
     batch_norm as batch_norm,

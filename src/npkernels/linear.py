@@ -322,6 +322,13 @@ def matmul_backward(dc, a, b, needs=("a", "b")):
     wanted = _product_shape(a, b, left, right, leading)
     check.shape("dc", dc, wanted)
     need_a, need_b = check.needs(needs, ("a", "b"))
+    if a.ndim == b.ndim == 2:
+        da, db = (check.empty(x.shape, a.dtype) if need else None for x, need in ((a, need_a), (b, need_b)))
+        if need_a:
+            product(dc, b, da, False, True)
+        if need_b:
+            product(a, dc, db, True, False)
+        return da, db
     dc = dc.reshape(*leading, left.shape[-2], right.shape[-1])
     da = db = None
     if need_a:

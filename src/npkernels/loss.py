@@ -72,7 +72,16 @@ def documented(
 
 
 def _loss_of(
-    kind, x, y, reduction, gradient, *, weight=None, parameter=0.0, names=("prediction", "target"), choices=REDUCTIONS
+    kind,
+    x,
+    y,
+    reduction,
+    gradient,
+    *,
+    weight=None,
+    parameters=(0.0, 0.0),
+    names=("prediction", "target"),
+    choices=REDUCTIONS,
 ):
     """(loss, gradient or None)."""
     x = check.real(names[0], x)
@@ -94,7 +103,7 @@ def _loss_of(
             raise ValueError(f"{names[0]} must have a first axis for the reduction 'batchmean', got a 0-d array")
         divisor = float(shape[0])
     dx = check.empty(shape, x.dtype) if gradient else None
-    loss = kernel(kind, x, y, weight, parameter, divisor, losses, dx)
+    loss = kernel(kind, x, y, weight, parameters, divisor, losses, dx)
     if not shape:
         return loss, dx[()] if gradient else None
     return loss if losses is None else losses, dx
@@ -300,7 +309,7 @@ def huber_loss(
     >>> nk.huber_loss(np.array([1.0, 2.0]), np.array([0.5, 5.0]), reduction="none")
     array([0.125, 2.5  ])
     """
-    return _loss_of(_loss.HUBER_LOSS, prediction, target, reduction, False, parameter=_delta(delta))[0]
+    return _loss_of(_loss.HUBER_LOSS, prediction, target, reduction, False, parameters=(_delta(delta), 0.0))[0]
 
 
 @overload
@@ -324,7 +333,7 @@ def huber_loss_with_grad(
     >>> nk.huber_loss_with_grad(np.array([1.0, 2.0]), np.array([0.5, 5.0]), reduction="sum")[1]
     array([ 0.5, -1. ])
     """
-    return _loss_of(_loss.HUBER_LOSS, prediction, target, reduction, True, parameter=_delta(delta))
+    return _loss_of(_loss.HUBER_LOSS, prediction, target, reduction, True, parameters=(_delta(delta), 0.0))
 
 
 KL = {"names": ("log_q", "p"), "choices": KL_REDUCTIONS}
@@ -373,3 +382,56 @@ def kl_div_with_grad(
     array([-0.5, -0.5])
     """
     return _loss_of(_loss.KL_DIV, log_q, p, reduction, True, **KL)
+
+
+FOCAL = (
+    "alpha : float",
+    "    Weight of the positive class, at most 1, that of the negative one being 1 - alpha; below 0: no weights.",
+    "gamma : float",
+    "    Not below 0: how much well-classified elements count less.",
+)
+
+
+def _focal(logits, targets, alpha, gamma, reduction, gradient):
+    alpha, gamma = check.number("alpha", alpha), check.number("gamma", gamma, 0)
+    if not alpha <= 1:
+        raise ValueError(f"alpha must be at most 1, got {alpha}")
+    names, parameters = ("logits", "targets"), (alpha, gamma)
+    return _loss_of(_loss.SIGMOID_FOCAL_LOSS, logits, targets, reduction, gradient, parameters=parameters, names=names)
+
+
+@documented(*FOCAL, names=("logits", "targets"))
+def sigmoid_focal_loss(logits, targets, *, alpha=0.25, gamma=2.0, reduction="none"):
+    """Cross-entropy of the logistic function of finite logits, times ``alpha_t (1 - p_t)^gamma``.
+
+    Notes
+    -----
+    With ``s = 1 / (1 + e^-x)``, ``p_t = y s + (1 - y) (1 - s)`` and ``alpha_t = alpha y + (1 - alpha) (1 - y)``, as
+    torchvision's ``sigmoid_focal_loss``.
+
+    References
+    ----------
+    .. [1] T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.sigmoid_focal_loss(np.array([0.0, 4.0]), np.array([1.0, 1.0])).round(6)
+    array([4.3322e-02, 1.0000e-06])
+    """
+    return _focal(logits, targets, alpha, gamma, reduction, False)[0]
+
+
+@documented(*FOCAL, names=("logits", "targets"), gradient=True)
+def sigmoid_focal_loss_with_grad(logits, targets, *, alpha=0.25, gamma=2.0, reduction="none"):
+    """`sigmoid_focal_loss` and its gradient by the logits in one pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import npkernels as nk
+    >>> nk.sigmoid_focal_loss_with_grad(np.array([0.0]), np.array([1.0]), alpha=-1, gamma=0)[1]
+    array([-0.5])
+    """
+    return _focal(logits, targets, alpha, gamma, reduction, True)

@@ -17,6 +17,7 @@
     _(add_to_doubles) _(narrow)                                                                                        \
     _(rows_softmax) _(rows_log_softmax) _(lanes_softmax) _(lanes_log_softmax)                                          \
     _(row_softmax_backward) _(row_log_softmax_backward) _(lanes_softmax_backward) _(lanes_log_softmax_backward)        \
+    _(margins) _(gaussian_kl) _(dots) _(difference) _(combine)                                                         \
     _(row_cross_entropy) _(lanes_cross_entropy) _(row_base) _(lanes_base)                                              \
     _(activation_forward) _(activation_backward) _(activation_from_output) _(glu) _(dropout_draw) _(dropout_apply)           \
     _(losses) _(steps) _(squares) _(scale)                                                                             \

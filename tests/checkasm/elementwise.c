@@ -137,13 +137,14 @@ static void check_one_loss(int f)
     real *const x = numbers(count, -9, 9, INPUT), *const y = numbers(count, 0, 1, INPUT);
     real *const weight = one_in(2) ? numbers(count, 0, 2, INPUT) : NULL;
     real *const losses = one_in(2) ? results(count) : NULL, *const gradient = one_in(2) ? results(count) : NULL;
+    const double parameters[LOSS_PARAMETERS] = {0.75, one_in(2) ? 2 : 1.5};
     double terms = 0;
     for (ptrdiff_t i = 0; i < count; i++)
         terms += 32 + 2 * fabs((double)x[i]);
-    const double sum = generic->loss->losses[f](count, x, y, weight, 1.5, 0.5, losses ? want(losses) : NULL,
+    const double sum = generic->loss->losses[f](count, x, y, weight, parameters, 0.5, losses ? want(losses) : NULL,
                                                 gradient ? want(gradient) : NULL);
     detail("loss %d of %td elements", f, count);
-    const double got = CALL(loss, losses)[f](count, x, y, weight, 1.5, 0.5, losses, gradient);
+    const double got = CALL(loss, losses)[f](count, x, y, weight, parameters, 0.5, losses, gradient);
     tolerate(0, 4 * EPS * terms);
     same(got, sum, FLOAT64);
     tolerate(8, 32 * EPS);

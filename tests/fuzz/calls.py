@@ -208,10 +208,39 @@ def loss(rng, dtype, *, name):
         options["reduction"] = pick(rng, *REDUCTIONS, *(["batchmean"] if sizes else []))
     if kind == "huber_loss":
         options["delta"] = pick(rng, 1, 0.3)
+    if kind == "sigmoid_focal_loss":
+        options |= {"alpha": pick(rng, 0.25, -1), "gamma": pick(rng, 2, 0, 1.5)}
     if kind == "binary_cross_entropy_with_logits" and chance(rng, 0.5):
         axes = sizes[int(rng.integers(len(sizes) + 1)) :]
         options["pos_weight"] = positive(rng, tuple(1 if chance(rng, 0.3) else s for s in axes), dtype)
     return Call(getattr(nk, name), (x, y), options)
+
+
+def multi_margin_loss(rng, dtype, *, name):
+    n, c = size(rng), size(rng, 1)
+    kinds = [kind for kind in "bBhHiIqQ" if np.iinfo(kind).max >= c]
+    targets = rng.integers(c, size=n).astype(pick(rng, *kinds))
+    options = {"margin": pick(rng, 1, 0.3), "reduction": pick(rng, *REDUCTIONS)}
+    return Call(getattr(nk, name), (values(rng, (n, c), dtype), targets), options)
+
+
+def triplet_margin_loss(rng, dtype, *, name):
+    sizes = shape(rng, int(rng.integers(1, 5)))
+    options = {"margin": pick(rng, 1, 0.3), "reduction": pick(rng, *REDUCTIONS)}
+    return Call(getattr(nk, name), tuple(values(rng, sizes, dtype) for _ in range(3)), options)
+
+
+def gaussian_kl(rng, dtype, *, name):
+    sizes = shape(rng, int(rng.integers(1, 5)))
+    options = {"reduction": pick(rng, *REDUCTIONS, *(["batchmean"] if len(sizes) > 1 else []))}
+    return Call(getattr(nk, name), pair(rng, dtype, sizes), options)
+
+
+def cosine(rng, dtype, *, name):
+    sizes = shape(rng, int(rng.integers(1, 5)))
+    axis = int(rng.integers(-len(sizes), len(sizes)))
+    dy = () if name == "cosine_similarity" else (values(rng, tuple(np.delete(sizes, axis)), dtype),)
+    return Call(getattr(nk, name), (*dy, *pair(rng, dtype, sizes), axis), {})
 
 
 # --- normalisation
@@ -304,13 +333,18 @@ def registry():
             calls[f"{name}_backward"] = functools.partial(backward, name=name)
     for name in "softmax", "log_softmax", "softmax_backward", "log_softmax_backward":
         calls[name] = functools.partial(softmax, name=name)
-    for name in "binary_cross_entropy_with_logits", "mse_loss", "l1_loss", "huber_loss", "kl_div":
+    for name in "binary_cross_entropy_with_logits", "mse_loss", "l1_loss", "huber_loss", "kl_div", "sigmoid_focal_loss":
         for each in name, f"{name}_with_grad":
             calls[each] = functools.partial(loss, name=each)
     for name in "softmax_cross_entropy", "softmax_cross_entropy_with_grad":
         calls[name] = functools.partial(cross_entropy, name=name)
     for name in "nll_loss", "nll_loss_with_grad":
         calls[name] = functools.partial(nll_loss, name=name)
+    for draw in multi_margin_loss, triplet_margin_loss, gaussian_kl:
+        for name in draw.__name__, f"{draw.__name__}_with_grad":
+            calls[name] = functools.partial(draw, name=name)
+    for name in "cosine_similarity", "cosine_similarity_backward":
+        calls[name] = functools.partial(cosine, name=name)
     for name in STATES:
         calls[f"{name}_step"] = functools.partial(step, name=f"{name}_step")
     calls |= image_calls.CALLS | sampling_calls.CALLS | sequence_calls.CALLS | attention_calls.CALLS

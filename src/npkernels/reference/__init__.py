@@ -116,6 +116,8 @@ from .loss import (
     nll_loss,
     nll_loss_with_grad,
     one_hot,
+    sigmoid_focal_loss,
+    sigmoid_focal_loss_with_grad,
     softmax_cross_entropy,
     softmax_cross_entropy_with_grad,
 )
@@ -127,6 +129,16 @@ from .norm import (
     layer_norm_backward,
 )
 from .optim import adagrad_step, adam_step, adamw_step, clip_grad_norm, momentum_step, rmsprop_step, sgd_step
+from .pairs import (
+    cosine_similarity,
+    cosine_similarity_backward,
+    gaussian_kl,
+    gaussian_kl_with_grad,
+    multi_margin_loss,
+    multi_margin_loss_with_grad,
+    triplet_margin_loss,
+    triplet_margin_loss_with_grad,
+)
 from .pool import (
     avg_pool2d,
     avg_pool2d_backward,
@@ -193,6 +205,8 @@ __all__ = [
     "conv_transpose1d_backward",
     "conv_transpose2d",
     "conv_transpose2d_backward",
+    "cosine_similarity",
+    "cosine_similarity_backward",
     "dense",
     "dense_backward",
     "dropout",
@@ -203,6 +217,8 @@ __all__ = [
     "embedding_backward",
     "gaussian",
     "gaussian_backward",
+    "gaussian_kl",
+    "gaussian_kl_with_grad",
     "gelu",
     "gelu_backward",
     "global_avg_pool2d",
@@ -257,6 +273,8 @@ __all__ = [
     "momentum_step",
     "mse_loss",
     "mse_loss_with_grad",
+    "multi_margin_loss",
+    "multi_margin_loss_with_grad",
     "nll_loss",
     "nll_loss_with_grad",
     "one_hot",
@@ -279,6 +297,8 @@ __all__ = [
     "sgd_step",
     "sigmoid",
     "sigmoid_backward",
+    "sigmoid_focal_loss",
+    "sigmoid_focal_loss_with_grad",
     "silu",
     "silu_backward",
     "sinc",
@@ -305,4 +325,6 @@ __all__ = [
     "srelu_backward",
     "tanh",
     "tanh_backward",
+    "triplet_margin_loss",
+    "triplet_margin_loss_with_grad",
 ]

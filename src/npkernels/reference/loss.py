@@ -126,6 +126,22 @@ def kl_div_with_grad(log_q, p, *, reduction="mean"):
     return _reduced(np.where(p == 0, 0, p * (np.log(p) - log_q)), -p, reduction)
 
 
+@quiet
+def sigmoid_focal_loss_with_grad(logits, targets, *, alpha=0.25, gamma=2.0, reduction="none"):
+    """a (1 - p)^gamma times the cross-entropy, p = y s + (1 - y) (1 - s), s = sigmoid(x)."""
+    x, y = logits, targets
+    entropy, slope = binary_cross_entropy_with_logits_with_grad(x, y, reduction="none")
+    s, rest = (np.where(sign * x < 0, np.exp(-np.abs(x)), 1) / (1 + np.exp(-np.abs(x))) for sign in (1, -1))
+    q = (1 - y) * s + y * rest
+    a = 1 if alpha < 0 else alpha * y + (1 - alpha) * (1 - y)
+    power, ratio = q**gamma, np.where(q == 0, 0, s * rest / np.where(q == 0, 1, q))
+    return _reduced(a * power * entropy, a * power * (gamma * ratio * (1 - 2 * y) * entropy + slope), reduction)
+
+
+def sigmoid_focal_loss(logits, targets, *, alpha=0.25, gamma=2.0, reduction="none"):
+    return sigmoid_focal_loss_with_grad(logits, targets, alpha=alpha, gamma=gamma, reduction=reduction)[0]
+
+
 def binary_cross_entropy_with_logits(prediction, target, *, pos_weight=None, reduction="mean"):
     return binary_cross_entropy_with_logits_with_grad(prediction, target, pos_weight=pos_weight, reduction=reduction)[0]
 
