@@ -137,6 +137,10 @@ from .conv.unfold import (
 from .decomposition.pca import (
     PCA as PCA,
 )
+from .focal import (
+    sigmoid_focal_loss as sigmoid_focal_loss,
+    sigmoid_focal_loss_with_grad as sigmoid_focal_loss_with_grad,
+)
 from .linear import (
     dense as dense,
     dense_backward as dense_backward,
@@ -145,6 +149,10 @@ from .linear import (
 )
 from .logits.classes import (
     one_hot as one_hot,
+)
+from .logits.cosine import (
+    cosine_similarity as cosine_similarity,
+    cosine_similarity_backward as cosine_similarity_backward,
 )
 from .logits.cross_entropy import (
     softmax_cross_entropy as softmax_cross_entropy,
@@ -155,8 +163,6 @@ from .logits.nll import (
     nll_loss_with_grad as nll_loss_with_grad,
 )
 from .logits.pairs import (
-    cosine_similarity as cosine_similarity,
-    cosine_similarity_backward as cosine_similarity_backward,
     gaussian_kl as gaussian_kl,
     gaussian_kl_with_grad as gaussian_kl_with_grad,
     multi_margin_loss as multi_margin_loss,
@@ -181,8 +187,6 @@ from .loss import (
     l1_loss_with_grad as l1_loss_with_grad,
     mse_loss as mse_loss,
     mse_loss_with_grad as mse_loss_with_grad,
-    sigmoid_focal_loss as sigmoid_focal_loss,
-    sigmoid_focal_loss_with_grad as sigmoid_focal_loss_with_grad,
 )
 from .norm import (
     batch_norm as batch_norm,

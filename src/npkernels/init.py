@@ -1,10 +1,18 @@
 """Random weights w (oc, c, *kernel) of layers: fan_in = c * kernel inputs of an output, fan_out = oc * kernel."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _arguments as check
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+    from ._typing import Function, Int, NDArray
 
 __all__ = ["he_normal", "he_uniform", "lecun_normal", "orthogonal", "xavier_normal", "xavier_uniform"]
 
@@ -29,7 +37,7 @@ ARGUMENTS = """
 """
 
 
-def _documented(function):
+def _documented(function: Function) -> Function:
     if function.__doc__ is not None:
         summary, _, rest = function.__doc__.partition("\n\n")
         function.__doc__ = f"{summary}\n{ARGUMENTS}\n{rest}"
@@ -71,7 +79,9 @@ def _normal(shape, rng, dtype, deviation):
 
 
 @_documented
-def he_uniform(shape, rng, dtype=np.float32):
+def he_uniform(
+    shape: tuple[Int, ...] | list[int], rng: np.random.Generator, dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
     """Uniform in [-b, b), b = sqrt(6 / fan_in): keeps the variance of activations through layers with `relu`.
 
     References
@@ -90,7 +100,9 @@ def he_uniform(shape, rng, dtype=np.float32):
 
 
 @_documented
-def he_normal(shape, rng, dtype=np.float32):
+def he_normal(
+    shape: tuple[Int, ...] | list[int], rng: np.random.Generator, dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
     """Normal with standard deviation sqrt(2 / fan_in): keeps the variance of activations through layers with `relu`.
 
     References
@@ -109,7 +121,9 @@ def he_normal(shape, rng, dtype=np.float32):
 
 
 @_documented
-def xavier_uniform(shape, rng, dtype=np.float32):
+def xavier_uniform(
+    shape: tuple[Int, ...] | list[int], rng: np.random.Generator, dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
     """Uniform in [-b, b), b = sqrt(6 / (fan_in + fan_out)): keeps the variance of linear layers both ways.
 
     References
@@ -129,7 +143,9 @@ def xavier_uniform(shape, rng, dtype=np.float32):
 
 
 @_documented
-def xavier_normal(shape, rng, dtype=np.float32):
+def xavier_normal(
+    shape: tuple[Int, ...] | list[int], rng: np.random.Generator, dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
     """Normal with standard deviation sqrt(2 / (fan_in + fan_out)): keeps the variance of linear layers both ways.
 
     References
@@ -149,7 +165,9 @@ def xavier_normal(shape, rng, dtype=np.float32):
 
 
 @_documented
-def lecun_normal(shape, rng, dtype=np.float32):
+def lecun_normal(
+    shape: tuple[Int, ...] | list[int], rng: np.random.Generator, dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
     """Normal with standard deviation sqrt(1 / fan_in), as `selu` wants it.
 
     References
@@ -168,7 +186,9 @@ def lecun_normal(shape, rng, dtype=np.float32):
 
 
 @_documented
-def orthogonal(shape, rng, dtype=np.float32):
+def orthogonal(
+    shape: tuple[Int, ...] | list[int], rng: np.random.Generator, dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
     """Uniform among the matrices (oc, c * kernel) whose rows, or columns if these are fewer, are orthonormal.
 
     References
@@ -186,8 +206,8 @@ def orthogonal(shape, rng, dtype=np.float32):
     >>> bool(np.allclose(w @ w.T, np.eye(2)))
     True
     """
-    shape, dtype, *_ = _checked(shape, rng, dtype)
-    rows, columns = shape[0], math.prod(shape[1:])
-    q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns)), dtype))
-    q *= np.where(np.diagonal(r) < 0, -1, 1).astype(dtype)
-    return np.ascontiguousarray(q.T if rows < columns else q).reshape(shape)
+    sizes, real, *_ = _checked(shape, rng, dtype)
+    rows, columns = sizes[0], math.prod(sizes[1:])
+    q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns)), real))
+    q *= np.where(np.diagonal(r) < 0, -1, 1).astype(real)
+    return np.ascontiguousarray(q.T if rows < columns else q).reshape(sizes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
@@ -274,7 +274,15 @@ def _product_shape(a, b, left, right, leading):
     return (*leading, *rows, *columns)
 
 
-def matmul_backward(dc, a, b, needs=("a", "b")):
+@overload
+def matmul_backward(dc: FloatLike[F], a: FloatLike[F], b: FloatLike[F]) -> tuple[NDArray[F], NDArray[F]]: ...
+@overload
+def matmul_backward(
+    dc: FloatLike[F], a: FloatLike[F], b: FloatLike[F], needs: tuple[Literal["a", "b"], ...]
+) -> tuple[NDArray[F] | None, NDArray[F] | None]: ...
+def matmul_backward(
+    dc: FloatLike[F], a: FloatLike[F], b: FloatLike[F], needs: tuple[Literal["a", "b"], ...] = ("a", "b")
+) -> tuple[NDArray[F] | None, NDArray[F] | None]:
     """Gradients of `matmul`.
 
     Parameters
@@ -324,9 +332,9 @@ def matmul_backward(dc, a, b, needs=("a", "b")):
     need_a, need_b = check.needs(needs, ("a", "b"))
     if a.ndim == b.ndim == 2:
         da, db = (check.empty(x.shape, a.dtype) if need else None for x, need in ((a, need_a), (b, need_b)))
-        if need_a:
+        if da is not None:
             product(dc, b, da, False, True)
-        if need_b:
+        if db is not None:
             product(a, dc, db, True, False)
         return da, db
     dc = dc.reshape(*leading, left.shape[-2], right.shape[-1])

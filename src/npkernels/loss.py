@@ -71,7 +71,7 @@ def documented(
     return complete
 
 
-def _loss_of(
+def loss_of(
     kind,
     x,
     y,
@@ -166,7 +166,7 @@ def binary_cross_entropy_with_logits(
     >>> nk.binary_cross_entropy_with_logits(np.array([0.0, 1e4, -1e4]), np.array([1.0, 1.0, 1.0]), reduction="none")
     array([6.93147181e-01, 0.00000000e+00, 1.00000000e+04])
     """
-    return _loss_of(BINARY, prediction, target, reduction, False, weight=pos_weight)[0]
+    return loss_of(BINARY, prediction, target, reduction, False, weight=pos_weight)[0]
 
 
 @overload
@@ -194,7 +194,7 @@ def binary_cross_entropy_with_logits_with_grad(
     >>> nk.binary_cross_entropy_with_logits_with_grad(np.zeros(2), np.array([1.0, 0.0]))[1]
     array([-0.25,  0.25])
     """
-    return _loss_of(BINARY, prediction, target, reduction, True, weight=pos_weight)
+    return loss_of(BINARY, prediction, target, reduction, True, weight=pos_weight)
 
 
 @overload
@@ -212,7 +212,7 @@ def mse_loss(prediction: FloatLike[F], target: FloatLike[F], *, reduction: Reduc
     >>> float(nk.mse_loss(np.array([1.0, 2.0]), np.array([1.0, 5.0])))
     4.5
     """
-    return _loss_of(_loss.MSE_LOSS, prediction, target, reduction, False)[0]
+    return loss_of(_loss.MSE_LOSS, prediction, target, reduction, False)[0]
 
 
 @overload
@@ -236,7 +236,7 @@ def mse_loss_with_grad(
     >>> nk.mse_loss_with_grad(np.array([1.0, 2.0]), np.array([1.0, 5.0]))[1]
     array([ 0., -3.])
     """
-    return _loss_of(_loss.MSE_LOSS, prediction, target, reduction, True)
+    return loss_of(_loss.MSE_LOSS, prediction, target, reduction, True)
 
 
 @overload
@@ -254,7 +254,7 @@ def l1_loss(prediction: FloatLike[F], target: FloatLike[F], *, reduction: Reduct
     >>> float(nk.l1_loss(np.array([1.0, 2.0]), np.array([1.0, 5.0])))
     1.5
     """
-    return _loss_of(_loss.L1_LOSS, prediction, target, reduction, False)[0]
+    return loss_of(_loss.L1_LOSS, prediction, target, reduction, False)[0]
 
 
 @overload
@@ -278,7 +278,7 @@ def l1_loss_with_grad(
     >>> nk.l1_loss_with_grad(np.array([1.0, 2.0]), np.array([1.0, 5.0]))[1]
     array([ 0. , -0.5])
     """
-    return _loss_of(_loss.L1_LOSS, prediction, target, reduction, True)
+    return loss_of(_loss.L1_LOSS, prediction, target, reduction, True)
 
 
 DELTA = ("delta : float", "    Where the square becomes linear, above 0.")
@@ -309,7 +309,7 @@ def huber_loss(
     >>> nk.huber_loss(np.array([1.0, 2.0]), np.array([0.5, 5.0]), reduction="none")
     array([0.125, 2.5  ])
     """
-    return _loss_of(_loss.HUBER_LOSS, prediction, target, reduction, False, parameters=(_delta(delta), 0.0))[0]
+    return loss_of(_loss.HUBER_LOSS, prediction, target, reduction, False, parameters=(_delta(delta), 0.0))[0]
 
 
 @overload
@@ -333,7 +333,7 @@ def huber_loss_with_grad(
     >>> nk.huber_loss_with_grad(np.array([1.0, 2.0]), np.array([0.5, 5.0]), reduction="sum")[1]
     array([ 0.5, -1. ])
     """
-    return _loss_of(_loss.HUBER_LOSS, prediction, target, reduction, True, parameters=(_delta(delta), 0.0))
+    return loss_of(_loss.HUBER_LOSS, prediction, target, reduction, True, parameters=(_delta(delta), 0.0))
 
 
 KL = {"names": ("log_q", "p"), "choices": KL_REDUCTIONS}
@@ -359,7 +359,7 @@ def kl_div(log_q: FloatLike[F], p: FloatLike[F], *, reduction: KlReduced | Liter
     >>> float(nk.kl_div(np.log([0.25, 0.75]), np.array([0.0, 1.0]), reduction="sum").round(6))
     0.287682
     """
-    return _loss_of(_loss.KL_DIV, log_q, p, reduction, False, **KL)[0]
+    return loss_of(_loss.KL_DIV, log_q, p, reduction, False, **KL)[0]
 
 
 @overload
@@ -381,57 +381,4 @@ def kl_div_with_grad(
     >>> nk.kl_div_with_grad(np.log([0.25, 0.75]), np.array([0.5, 0.5]), reduction="sum")[1]
     array([-0.5, -0.5])
     """
-    return _loss_of(_loss.KL_DIV, log_q, p, reduction, True, **KL)
-
-
-FOCAL = (
-    "alpha : float",
-    "    Weight of the positive class, at most 1, that of the negative one being 1 - alpha; below 0: no weights.",
-    "gamma : float",
-    "    Not below 0: how much well-classified elements count less.",
-)
-
-
-def _focal(logits, targets, alpha, gamma, reduction, gradient):
-    alpha, gamma = check.number("alpha", alpha), check.number("gamma", gamma, 0)
-    if not alpha <= 1:
-        raise ValueError(f"alpha must be at most 1, got {alpha}")
-    names, parameters = ("logits", "targets"), (alpha, gamma)
-    return _loss_of(_loss.SIGMOID_FOCAL_LOSS, logits, targets, reduction, gradient, parameters=parameters, names=names)
-
-
-@documented(*FOCAL, names=("logits", "targets"))
-def sigmoid_focal_loss(logits, targets, *, alpha=0.25, gamma=2.0, reduction="none"):
-    """Cross-entropy of the logistic function of finite logits, times ``alpha_t (1 - p_t)^gamma``.
-
-    Notes
-    -----
-    With ``s = 1 / (1 + e^-x)``, ``p_t = y s + (1 - y) (1 - s)`` and ``alpha_t = alpha y + (1 - alpha) (1 - y)``, as
-    torchvision's ``sigmoid_focal_loss``.
-
-    References
-    ----------
-    .. [1] T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
-    >>> nk.sigmoid_focal_loss(np.array([0.0, 4.0]), np.array([1.0, 1.0])).round(6)
-    array([4.3322e-02, 1.0000e-06])
-    """
-    return _focal(logits, targets, alpha, gamma, reduction, False)[0]
-
-
-@documented(*FOCAL, names=("logits", "targets"), gradient=True)
-def sigmoid_focal_loss_with_grad(logits, targets, *, alpha=0.25, gamma=2.0, reduction="none"):
-    """`sigmoid_focal_loss` and its gradient by the logits in one pass.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
-    >>> nk.sigmoid_focal_loss_with_grad(np.array([0.0]), np.array([1.0]), alpha=-1, gamma=0)[1]
-    array([-0.5])
-    """
-    return _focal(logits, targets, alpha, gamma, reduction, True)
+    return loss_of(_loss.KL_DIV, log_q, p, reduction, True, **KL)

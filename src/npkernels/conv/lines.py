@@ -1,26 +1,23 @@
 """Convolution of signals (n, c, l), its transpose, and their gradients: those of images of one row."""
 
+from __future__ import annotations
+
 from functools import lru_cache
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from .. import _arguments as check
 from .._kernels import global_pool as _global_pool
+from .._lines import ends, rows
 from ..activation.parameterless import fused
 from .forward import convolve
 from .geometry import geometry_of
 from .gradient import image_gradient, weight_gradient
 from .transpose import geometry_of as transposed_geometry_of
 
-
-def rows(x):
-    """A signal, or its kernels, as images of one row; a view."""
-    return None if x is None else x[:, :, None]
-
-
-def ends(padding):
-    """((0, 0), (begin, end)) of the padding of a signal."""
-    return (0, 0), check.pair("padding", padding, 0, "an int or a pair (begin, end)")
+if TYPE_CHECKING:
+    from .._typing import Activation, F, FloatLike, Gradients, Int, NDArray, Needs, Padding1
 
 
 def _of_ints(geometry, *arguments):
@@ -58,7 +55,18 @@ def _geometry(x, w, stride, padding, dilation, groups):
     return groups, geometry_of(1, x[2], 1, w[2], (1, stride), padding, (1, dilation))
 
 
-def conv1d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activation=None, out=None):
+def conv1d(
+    x: FloatLike[F],
+    w: FloatLike[F],
+    b: FloatLike[F] | None = None,
+    *,
+    stride: Int = 1,
+    padding: Padding1 = 0,
+    dilation: Int = 1,
+    groups: Int = 1,
+    activation: Activation | None = None,
+    out: NDArray[F] | None = None,
+) -> NDArray[F]:
     """One-dimensional convolution of a batch of signals, with an optional activation applied on the way out.
 
     Parameters
@@ -115,7 +123,40 @@ def conv1d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activatio
     return y
 
 
-def conv1d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1, needs=("x", "w", "b")):
+@overload
+def conv1d_backward(
+    dy: FloatLike[F],
+    x: FloatLike[F],
+    w: FloatLike[F],
+    *,
+    stride: Int = ...,
+    padding: Padding1 = ...,
+    dilation: Int = ...,
+    groups: Int = ...,
+) -> tuple[NDArray[F], NDArray[F], NDArray[F]]: ...
+@overload
+def conv1d_backward(
+    dy: FloatLike[F],
+    x: FloatLike[F],
+    w: FloatLike[F],
+    *,
+    stride: Int = ...,
+    padding: Padding1 = ...,
+    dilation: Int = ...,
+    groups: Int = ...,
+    needs: Needs,
+) -> Gradients[F]: ...
+def conv1d_backward(
+    dy: FloatLike[F],
+    x: FloatLike[F],
+    w: FloatLike[F],
+    *,
+    stride: Int = 1,
+    padding: Padding1 = 0,
+    dilation: Int = 1,
+    groups: Int = 1,
+    needs: Needs = ("x", "w", "b"),
+) -> Gradients[F]:
     """Gradients of `conv1d` without activation.
 
     Parameters
@@ -192,7 +233,18 @@ def _transposed_geometry(x, w, stride, padding, output_padding, dilation, groups
     return groups, (w[1] * groups, length), geometry
 
 
-def conv_transpose1d(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1, out=None):
+def conv_transpose1d(
+    x: FloatLike[F],
+    w: FloatLike[F],
+    b: FloatLike[F] | None = None,
+    *,
+    stride: Int = 1,
+    padding: Padding1 = 0,
+    output_padding: Int = 0,
+    dilation: Int = 1,
+    groups: Int = 1,
+    out: NDArray[F] | None = None,
+) -> NDArray[F]:
     """Transposed one-dimensional convolution of a batch of signals; PyTorch's `conv_transpose1d`.
 
     Every element of x adds its multiple of the kernel to the result, ``stride`` elements apart: the linear map that
@@ -249,9 +301,43 @@ def conv_transpose1d(x, w, b=None, *, stride=1, padding=0, output_padding=0, dil
     return y
 
 
+@overload
 def conv_transpose1d_backward(
-    dy, x, w, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1, needs=("x", "w", "b")
-):
+    dy: FloatLike[F],
+    x: FloatLike[F],
+    w: FloatLike[F],
+    *,
+    stride: Int = ...,
+    padding: Padding1 = ...,
+    output_padding: Int = ...,
+    dilation: Int = ...,
+    groups: Int = ...,
+) -> tuple[NDArray[F], NDArray[F], NDArray[F]]: ...
+@overload
+def conv_transpose1d_backward(
+    dy: FloatLike[F],
+    x: FloatLike[F],
+    w: FloatLike[F],
+    *,
+    stride: Int = ...,
+    padding: Padding1 = ...,
+    output_padding: Int = ...,
+    dilation: Int = ...,
+    groups: Int = ...,
+    needs: Needs,
+) -> Gradients[F]: ...
+def conv_transpose1d_backward(
+    dy: FloatLike[F],
+    x: FloatLike[F],
+    w: FloatLike[F],
+    *,
+    stride: Int = 1,
+    padding: Padding1 = 0,
+    output_padding: Int = 0,
+    dilation: Int = 1,
+    groups: Int = 1,
+    needs: Needs = ("x", "w", "b"),
+) -> Gradients[F]:
     """Gradients of `conv_transpose1d`.
 
     Parameters

@@ -1,11 +1,20 @@
 """Classes as vectors."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from .. import _arguments as check
 
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
-def one_hot(indices, num_classes, *, dtype):
+    from .._typing import ArrayLike, Int, NDArray
+
+
+def one_hot(indices: ArrayLike, num_classes: Int, *, dtype: DTypeLike) -> NDArray[Any]:
     """Unit vectors of classes: 1 at the index, else 0.
 
     Parameters

@@ -1,6 +1,9 @@
 """Negative log-likelihood of classes, and its gradient."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
@@ -8,8 +11,36 @@ from .. import _arguments as check
 from .._kernels import nll as _nll
 from .cross_entropy import REDUCTIONS, classes_of
 
+if TYPE_CHECKING:
+    from .._typing import ArrayLike, F, FloatLike, Int, NDArray, Reduced
 
-def nll_loss(log_probs, targets, *, weight=None, ignore_index=None, reduction="mean"):
+
+@overload
+def nll_loss(
+    log_probs: FloatLike[F],
+    targets: ArrayLike,
+    *,
+    weight: FloatLike[F] | None = None,
+    ignore_index: Int | None = None,
+    reduction: Reduced = ...,
+) -> F: ...
+@overload
+def nll_loss(
+    log_probs: FloatLike[F],
+    targets: ArrayLike,
+    *,
+    weight: FloatLike[F] | None = None,
+    ignore_index: Int | None = None,
+    reduction: Literal["none"],
+) -> NDArray[F]: ...
+def nll_loss(
+    log_probs: FloatLike[F],
+    targets: ArrayLike,
+    *,
+    weight: FloatLike[F] | None = None,
+    ignore_index: Int | None = None,
+    reduction: Reduced | Literal["none"] = "mean",
+) -> F | NDArray[F]:
     """Negative log-likelihood of target classes: what `softmax_cross_entropy` computes from logits in one step.
 
     Parameters
@@ -49,7 +80,32 @@ def nll_loss(log_probs, targets, *, weight=None, ignore_index=None, reduction="m
     return _nll_loss(log_probs, targets, weight, ignore_index, reduction, False)[0]
 
 
-def nll_loss_with_grad(log_probs, targets, *, weight=None, ignore_index=None, reduction="mean"):
+@overload
+def nll_loss_with_grad(
+    log_probs: FloatLike[F],
+    targets: ArrayLike,
+    *,
+    weight: FloatLike[F] | None = None,
+    ignore_index: Int | None = None,
+    reduction: Reduced = ...,
+) -> tuple[F, NDArray[F]]: ...
+@overload
+def nll_loss_with_grad(
+    log_probs: FloatLike[F],
+    targets: ArrayLike,
+    *,
+    weight: FloatLike[F] | None = None,
+    ignore_index: Int | None = None,
+    reduction: Literal["none"],
+) -> tuple[NDArray[F], NDArray[F]]: ...
+def nll_loss_with_grad(
+    log_probs: FloatLike[F],
+    targets: ArrayLike,
+    *,
+    weight: FloatLike[F] | None = None,
+    ignore_index: Int | None = None,
+    reduction: Reduced | Literal["none"] = "mean",
+) -> tuple[F | NDArray[F], NDArray[F]]:
     """`nll_loss` and its gradient: ``-weight_t`` at the class t of each sample, else 0.
 
     Parameters

@@ -1,12 +1,18 @@
-"""Losses of rows and of pairs of rows with their gradients, and the cosine of pairs."""
+"""Losses of rows and of pairs of rows with their gradients."""
+
+from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
 from .. import _arguments as check
 from .._kernels import pairs as _pairs
 from .cross_entropy import REDUCTIONS, classes_of
+
+if TYPE_CHECKING:
+    from .._typing import ArrayLike, F, FloatLike, KlReduced, NDArray, Number, Reduced
 
 KL_REDUCTIONS = ("batchmean", "mean", "sum", "none")
 
@@ -37,7 +43,17 @@ def _loss(kind, arrays, reduction, gradient, *, parameter=0.0, classes=None, ter
     return (loss, *(results or ()))
 
 
-def multi_margin_loss(scores, targets, *, margin=1.0, reduction="mean"):
+@overload
+def multi_margin_loss(
+    scores: FloatLike[F], targets: ArrayLike, *, margin: Number = 1.0, reduction: Reduced = ...
+) -> F: ...
+@overload
+def multi_margin_loss(
+    scores: FloatLike[F], targets: ArrayLike, *, margin: Number = 1.0, reduction: Literal["none"]
+) -> NDArray[F]: ...
+def multi_margin_loss(
+    scores: FloatLike[F], targets: ArrayLike, *, margin: Number = 1.0, reduction: Reduced | Literal["none"] = "mean"
+) -> F | NDArray[F]:
     """Hinge loss of classes: the mean over all other classes j of ``max(0, margin - scores_t + scores_j)``.
 
     Parameters
@@ -78,7 +94,17 @@ def multi_margin_loss(scores, targets, *, margin=1.0, reduction="mean"):
     return _multi_margin(scores, targets, margin, reduction, False)[0]
 
 
-def multi_margin_loss_with_grad(scores, targets, *, margin=1.0, reduction="mean"):
+@overload
+def multi_margin_loss_with_grad(
+    scores: FloatLike[F], targets: ArrayLike, *, margin: Number = 1.0, reduction: Reduced = ...
+) -> tuple[F, NDArray[F]]: ...
+@overload
+def multi_margin_loss_with_grad(
+    scores: FloatLike[F], targets: ArrayLike, *, margin: Number = 1.0, reduction: Literal["none"]
+) -> tuple[NDArray[F], NDArray[F]]: ...
+def multi_margin_loss_with_grad(
+    scores: FloatLike[F], targets: ArrayLike, *, margin: Number = 1.0, reduction: Reduced | Literal["none"] = "mean"
+) -> tuple[F | NDArray[F], NDArray[F]]:
     """`multi_margin_loss` and its gradient in one pass.
 
     Parameters
@@ -121,7 +147,32 @@ def _multi_margin(scores, targets, margin, reduction, gradient):
     return _loss(_pairs.MULTI_MARGIN, (scores,), reduction, gradient, parameter=margin, classes=classes, terms=c)
 
 
-def triplet_margin_loss(anchor, positive, negative, *, margin=1.0, reduction="mean"):
+@overload
+def triplet_margin_loss(
+    anchor: FloatLike[F],
+    positive: FloatLike[F],
+    negative: FloatLike[F],
+    *,
+    margin: Number = 1.0,
+    reduction: Reduced = ...,
+) -> F: ...
+@overload
+def triplet_margin_loss(
+    anchor: FloatLike[F],
+    positive: FloatLike[F],
+    negative: FloatLike[F],
+    *,
+    margin: Number = 1.0,
+    reduction: Literal["none"],
+) -> NDArray[F]: ...
+def triplet_margin_loss(
+    anchor: FloatLike[F],
+    positive: FloatLike[F],
+    negative: FloatLike[F],
+    *,
+    margin: Number = 1.0,
+    reduction: Reduced | Literal["none"] = "mean",
+) -> F | NDArray[F]:
     """``max(0, |anchor - positive| - |anchor - negative| + margin)`` of each row.
 
     Parameters
@@ -161,7 +212,32 @@ def triplet_margin_loss(anchor, positive, negative, *, margin=1.0, reduction="me
     return _triplet(anchor, positive, negative, margin, reduction, False)[0]
 
 
-def triplet_margin_loss_with_grad(anchor, positive, negative, *, margin=1.0, reduction="mean"):
+@overload
+def triplet_margin_loss_with_grad(
+    anchor: FloatLike[F],
+    positive: FloatLike[F],
+    negative: FloatLike[F],
+    *,
+    margin: Number = 1.0,
+    reduction: Reduced = ...,
+) -> tuple[F, NDArray[F], NDArray[F], NDArray[F]]: ...
+@overload
+def triplet_margin_loss_with_grad(
+    anchor: FloatLike[F],
+    positive: FloatLike[F],
+    negative: FloatLike[F],
+    *,
+    margin: Number = 1.0,
+    reduction: Literal["none"],
+) -> tuple[NDArray[F], NDArray[F], NDArray[F], NDArray[F]]: ...
+def triplet_margin_loss_with_grad(
+    anchor: FloatLike[F],
+    positive: FloatLike[F],
+    negative: FloatLike[F],
+    *,
+    margin: Number = 1.0,
+    reduction: Reduced | Literal["none"] = "mean",
+) -> tuple[F | NDArray[F], NDArray[F], NDArray[F], NDArray[F]]:
     """`triplet_margin_loss` and its gradients.
 
     Parameters
@@ -198,7 +274,13 @@ def _triplet(anchor, positive, negative, margin, reduction, gradient):
     return _loss(_pairs.TRIPLET_MARGIN, arrays, reduction, gradient, parameter=margin)
 
 
-def gaussian_kl(mean, log_var, *, reduction="batchmean"):
+@overload
+def gaussian_kl(mean: FloatLike[F], log_var: FloatLike[F], *, reduction: KlReduced = ...) -> F: ...
+@overload
+def gaussian_kl(mean: FloatLike[F], log_var: FloatLike[F], *, reduction: Literal["none"]) -> NDArray[F]: ...
+def gaussian_kl(
+    mean: FloatLike[F], log_var: FloatLike[F], *, reduction: KlReduced | Literal["none"] = "batchmean"
+) -> F | NDArray[F]:
     """Kullback-Leibler divergence of N(mean, e^log_var) from N(0, 1), summed over the last axis.
 
     Parameters
@@ -236,7 +318,17 @@ def gaussian_kl(mean, log_var, *, reduction="batchmean"):
     return _gaussian_kl(mean, log_var, reduction, False)[0]
 
 
-def gaussian_kl_with_grad(mean, log_var, *, reduction="batchmean"):
+@overload
+def gaussian_kl_with_grad(
+    mean: FloatLike[F], log_var: FloatLike[F], *, reduction: KlReduced = ...
+) -> tuple[F, NDArray[F], NDArray[F]]: ...
+@overload
+def gaussian_kl_with_grad(
+    mean: FloatLike[F], log_var: FloatLike[F], *, reduction: Literal["none"]
+) -> tuple[NDArray[F], NDArray[F], NDArray[F]]: ...
+def gaussian_kl_with_grad(
+    mean: FloatLike[F], log_var: FloatLike[F], *, reduction: KlReduced | Literal["none"] = "batchmean"
+) -> tuple[F | NDArray[F], NDArray[F], NDArray[F]]:
     """`gaussian_kl` and its gradients in one pass: ``mean`` and ``(e^log_var - 1) / 2``.
 
     Parameters
@@ -271,87 +363,3 @@ def _gaussian_kl(mean, log_var, reduction, gradient):
     if reduction == "batchmean" and arrays[0].ndim < 2:
         raise ValueError(f"mean must have shape (n, ..., d) for the reduction 'batchmean', got {arrays[0].shape}")
     return _loss(_pairs.GAUSSIAN_KL, arrays, reduction, gradient)
-
-
-def cosine_similarity(a, b, axis=-1):
-    """Cosine of the angle between vectors along an axis: ``a.b / (|a| |b|)``.
-
-    Parameters
-    ----------
-    a : array of float32 or float64
-        At least one axis; any strides.
-    b : array of the shape and dtype of `a`
-    axis : int
-
-    Returns
-    -------
-    c : array of the shape of `a` without `axis`; dtype of `a`
-        Norms count as 1e-8 at least, as in PyTorch's ``cosine_similarity``; sums are taken in double precision.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ.
-    ValueError
-        If the shapes differ, or `axis` is out of range.
-
-    Notes
-    -----
-    Squares must not overflow a double.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
-    >>> nk.cosine_similarity(np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[4.0, 3.0], [0.0, 2.0]]))
-    array([0.96, 0.  ])
-    """
-    a, b, axis = _pair(a, b, axis)
-    c = np.empty((*a.shape[:axis], *a.shape[axis + 1 :]), a.dtype)
-    _pairs.rows(_pairs.COSINE, (np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1)), 0.0, 1.0, None, None, c, None)
-    return c if c.ndim else c[()]
-
-
-def cosine_similarity_backward(dy, a, b, axis=-1):
-    """Gradients of `cosine_similarity`: ``dy (b / (|a| |b|) - c a / |a|^2)``, and that of b likewise.
-
-    Parameters
-    ----------
-    dy : array of the shape of `a` without `axis`, dtype of `a`
-        Gradient of the loss with respect to the cosines.
-    a, b, axis
-        As `cosine_similarity`.
-
-    Returns
-    -------
-    da, db : arrays of the shape and dtype of `a`
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `cosine_similarity`; if `dy` has another shape or dtype.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
-    >>> nk.cosine_similarity_backward(np.ones(1), np.array([[1.0, 0.0]]), np.array([[0.0, 2.0]]))
-    (array([[0., 1.]]), array([[0.5, 0. ]]))
-    """
-    a, b, axis = _pair(a, b, axis)
-    dy = check.real("dy", dy, a, "a")
-    check.shape("dy", dy, (*a.shape[:axis], *a.shape[axis + 1 :]))
-    da, db = check.empty(a.shape, a.dtype), check.empty(a.shape, a.dtype)
-    rows = [np.moveaxis(x, axis, -1) for x in (a, b, da, db)]
-    cosines = np.empty(dy.shape, a.dtype)
-    _pairs.rows(_pairs.COSINE, tuple(rows[:2]), 0.0, 1.0, None, np.ascontiguousarray(dy), cosines, tuple(rows[2:]))
-    return da, db
-
-
-def _pair(a, b, axis):
-    a = check.real("a", a)
-    b = check.real("b", b, a, "a")
-    if a.ndim == 0:
-        raise ValueError("a must have at least one axis, got a 0-d array")
-    check.shape("b", b, a.shape)
-    return a, b, check.axis(axis, a)

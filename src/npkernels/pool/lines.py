@@ -1,13 +1,19 @@
 """Max and average pooling of signals (n, c, l), and their gradients: those of images of one row."""
 
+from __future__ import annotations
+
 from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
 from .. import _arguments as check
 from .._kernels import pool as _pool, pool_backward as _pool_backward
-from ..conv.lines import ends, rows
+from .._lines import ends, rows
 from .pooling import form_of, window_of
+
+if TYPE_CHECKING:
+    from .._typing import ArrayLike, F, Flag, FloatLike, Int, NDArray, Padding1
 
 
 def _window(length, kernel_size, stride, padding, dilation, ceil_mode):
@@ -25,7 +31,41 @@ def _window_of_ints(length, kernel_size, stride, padding, dilation, ceil_mode):
     return window_of(1, length, (1, kernel), (1, stride), ends(padding), (1, dilation), ceil_mode)
 
 
-def max_pool1d(x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False, out=None):
+@overload
+def max_pool1d(
+    x: FloatLike[F],
+    kernel_size: Int,
+    *,
+    stride: Int | None = ...,
+    padding: Padding1 = ...,
+    dilation: Int = ...,
+    ceil_mode: Flag = ...,
+    return_indices: Literal[False] = ...,
+    out: NDArray[F] | None = ...,
+) -> NDArray[F]: ...
+@overload
+def max_pool1d(
+    x: FloatLike[F],
+    kernel_size: Int,
+    *,
+    stride: Int | None = ...,
+    padding: Padding1 = ...,
+    dilation: Int = ...,
+    ceil_mode: Flag = ...,
+    return_indices: Literal[True],
+    out: NDArray[F] | None = ...,
+) -> tuple[NDArray[F], NDArray[np.int32]]: ...
+def max_pool1d(
+    x: FloatLike[F],
+    kernel_size: Int,
+    *,
+    stride: Int | None = None,
+    padding: Padding1 = 0,
+    dilation: Int = 1,
+    ceil_mode: Flag = False,
+    return_indices: bool = False,
+    out: NDArray[F] | None = None,
+) -> NDArray[F] | tuple[NDArray[F], NDArray[np.int32]]:
     """The largest element of each window that slides over the signals.
 
     Parameters
@@ -81,7 +121,7 @@ def max_pool1d(x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=
     return y if indices is None else (y, indices)
 
 
-def max_pool1d_backward(dy, indices, input_size):
+def max_pool1d_backward(dy: FloatLike[F], indices: ArrayLike, input_size: Int) -> NDArray[F]:
     """Gradient of `max_pool1d`: each `dy` goes to the place its maximum came from.
 
     Parameters
@@ -121,7 +161,16 @@ def max_pool1d_backward(dy, indices, input_size):
     return dx
 
 
-def avg_pool1d(x, kernel_size, *, stride=None, padding=0, ceil_mode=False, count_include_pad=True, out=None):
+def avg_pool1d(
+    x: FloatLike[F],
+    kernel_size: Int,
+    *,
+    stride: Int | None = None,
+    padding: Padding1 = 0,
+    ceil_mode: Flag = False,
+    count_include_pad: Flag = True,
+    out: NDArray[F] | None = None,
+) -> NDArray[F]:
     """The mean of each window that slides over the signals.
 
     Parameters
@@ -172,8 +221,15 @@ def avg_pool1d(x, kernel_size, *, stride=None, padding=0, ceil_mode=False, count
 
 
 def avg_pool1d_backward(
-    dy, input_size, kernel_size, *, stride=None, padding=0, ceil_mode=False, count_include_pad=True
-):
+    dy: FloatLike[F],
+    input_size: Int,
+    kernel_size: Int,
+    *,
+    stride: Int | None = None,
+    padding: Padding1 = 0,
+    ceil_mode: Flag = False,
+    count_include_pad: Flag = True,
+) -> NDArray[F]:
     """Gradient of `avg_pool1d`: each `dy` is shared out evenly over its window.
 
     Parameters
