@@ -8,6 +8,7 @@ from bounds import integers
 
 import npkernels as nk
 from npkernels import reference
+from npkernels.cluster import assign
 
 # n, d, k around the edges of vectors, panels of samples and tiles of centroids; the last has several groups of panels
 SIZES = [
@@ -195,7 +196,7 @@ def test_features_shared_out_change_no_sum(isa, dtype, rng, layouts, same_for_an
     # sums of whole numbers are exact in any order
     wanted = nk.kmeans_accumulate(x, centroids, sample_weight=weight)
     for name, value in {"PART_SAMPLES": 100, "PARTS_BYTES": 8 * 11 * 50 * 3, "RANGE_FEATURES": 7}.items():
-        monkeypatch.setattr(nk.cluster.assign, name, value)
+        monkeypatch.setattr(assign, name, value)
     for x_ in [x, *layouts(x)]:
         got = same_for_any_threads(lambda x_=x_: nk.kmeans_accumulate(x_, centroids, sample_weight=weight))
         for one, other in zip(got, wanted, strict=True):
