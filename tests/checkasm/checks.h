@@ -12,14 +12,14 @@
     _(winograd_store) _(winograd_even) _(winograd_even_kernels) _(winograd_extents)                                    \
     _(centre) _(nearest) _(squared_distances) _(add_samples) _(add_weights)                                            \
     _(distances) _(lower) _(draw) _(roots) _(gram_centre) _(gram_add)                                                  \
-    _(strided_gather) _(strided_scatter) _(strided_bytes) _(row_sum) _(row_means) _(row_maxima)              \
+    _(strided_gather) _(strided_scatter) _(strided_bytes) _(row_sum) _(row_means) _(row_maxima)                        \
     _(row_add)                                                                                                         \
     _(add_to_doubles) _(narrow)                                                                                        \
     _(rows_softmax) _(rows_log_softmax) _(lanes_softmax) _(lanes_log_softmax)                                          \
     _(row_softmax_backward) _(row_log_softmax_backward) _(lanes_softmax_backward) _(lanes_log_softmax_backward)        \
-    _(margins) _(gaussian_kl) _(dots) _(difference) _(combine)                                                         \
+    _(margins) _(gaussian_kl) _(pair_dots) _(difference) _(combine)                                                    \
     _(row_cross_entropy) _(lanes_cross_entropy) _(row_base) _(lanes_base)                                              \
-    _(activation_forward) _(activation_backward) _(activation_from_output) _(glu) _(dropout_draw) _(dropout_apply)           \
+    _(activation_forward) _(activation_backward) _(activation_from_output) _(glu) _(dropout_draw) _(dropout_apply)     \
     _(losses) _(steps) _(squares) _(scale)                                                                             \
     _(moments) _(gradient_sums) _(norm_rows) _(norm_gradient_rows) _(norm_columns) _(norm_row)                         \
     _(column_moments) _(column_gradient_sums) _(norm_finish) _(norm_finish_gradient)                                   \
@@ -27,8 +27,8 @@
     _(max_rows) _(mean_rows) _(max_planes) _(mean_planes) _(index_planes) _(index_rows) _(gather)                      \
     _(pool_scatter) _(mean_backward) _(spread) _(max_lanes) _(mean_lanes) _(index_lanes) _(to_integers)                \
     _(mean_backward_lanes)                                                                                             \
-    _(lstm) _(gru) _(rnn) _(lstm_backward) _(gru_backward) _(rnn_backward) _(row_panel) \
-    _(resample_image) _(resample_plane) _(grid_forward) _(grid_backward) _(grid_affine) \
+    _(lstm) _(gru) _(rnn) _(lstm_backward) _(gru_backward) _(rnn_backward) _(row_panel)                                \
+    _(resample_image) _(resample_plane) _(grid_forward) _(grid_backward) _(grid_affine)                                \
     _(attention_scale) _(attention_mask) _(attention_bounds) _(attention_weights) _(attention_rescale)                 \
     _(attention_merge) _(attention_finish) _(attention_row_weights) _(attention_lane_dots) _(attention_gradient)       \
     _(attention_weighted) _(attention_finite) _(gather_rows)

@@ -39,7 +39,7 @@ void NAME(check_gaussian_kl)(void)
     verify();
 }
 
-void NAME(check_dots)(void)
+void NAME(check_pair_dots)(void)
 {
     const ptrdiff_t count = some_count(0);
     real *const a = integers(count, INPUT), *const b = integers(count, INPUT);
