@@ -172,7 +172,7 @@ INLINE vreal piece(const channel_parameters *c, int k, ptrdiff_t i, ptrdiff_t re
  * networks", arXiv:1412.6830, 2014. */
 static void apl_forward(ptrdiff_t count, const real *x, real *y, const channel_parameters *c)
 {
-    assert(count >= 0 && c->count >= 2 && c->count % 2 == 0);
+    assert(count >= 0 && c->count >= 0 && c->count % 2 == 0); /* of no hinges: max(0, x) */
     const int pieces = c->count / 2;
     for (ptrdiff_t i = 0; i < count; i += LANES) {
         const ptrdiff_t rest = count - i;
@@ -202,7 +202,7 @@ static void apl_sums(ptrdiff_t count, const real *dy, const real *x, int s, cons
 /* f' = H(x) - sum of a_s H(b_s - x). The sums come first, for dx may lie on dy or x. */
 static void apl_backward(ptrdiff_t count, const real *dy, const real *x, real *dx, const channel_parameters *c)
 {
-    assert(count >= 0 && c->count >= 2 && c->count % 2 == 0);
+    assert(count >= 0 && c->count >= 0 && c->count % 2 == 0); /* of no hinges: max(0, x) */
     const int pieces = c->count / 2;
     for (int s = 0; c->sums != NULL && s < pieces; s++)
         apl_sums(count, dy, x, s, c);
