@@ -32,8 +32,10 @@ cdef enum:
     SHORTEST = 8                             # queue
     SPARE = 3                                # in a queue: rounded scores may put near ones in another order
 
-FOUND, NOT_FINITE, OVERFLOW = range(3)
-cdef int C_FOUND = 0, C_NOT_FINITE = 1, C_OVERFLOW = 2
+FOUND, NOT_FINITE, OVERFLOW, EXTREME = range(4)
+
+cdef enum Outcome:
+    AS_FOUND, AS_NOT_FINITE, AS_OVERFLOW, AS_EXTREME
 
 cdef struct Search:
     const primitives* table
@@ -124,12 +126,12 @@ cdef double largest_deviation(Search* v, const matrix* x, Py_ssize_t n) noexcept
     for slot in range(v.team.threads):
         found = (<double*>slot_of(&v.team, slot))[0]
         if isnan(found):
-            return found
+            return found                     # which no comparison would keep
         largest = max(largest, found)
     return largest
 
 
-cdef int centre(Search* v) noexcept nogil:
+cdef Outcome centre(Search* v) noexcept nogil:
     # Chooses m and the scale; whether scores may be computed.
     cdef int most = 126 if v.size == sizeof(float) else 1022     # 2^most and its inverse are normal
     cdef Py_ssize_t rows = min(<Py_ssize_t>MIDDLE_ROWS, v.m), i
@@ -145,17 +147,19 @@ cdef int centre(Search* v) noexcept nogil:
         memset(v.middle, 0, <size_t>(v.d * v.size))
         spread = largest_deviation(v, &v.y, v.m)
     if isnan(spread):
-        return C_NOT_FINITE
+        return AS_NOT_FINITE
     reach = largest_deviation(v, &v.x, v.n)
     if isnan(reach):
-        return C_NOT_FINITE
+        return AS_NOT_FINITE
     frexp(spread, &exponent)
     exponent = max(-most, min(exponent, most))
     put(v.table, v.scale, 0, ldexp(1, -exponent))
-    # |x - m| |y - m| d with both scaled is far below the largest number
-    if isinf(reach) or ldexp(reach, -exponent) * <double>v.d >= ldexp(1, most - 4) or ldexp(reach, -exponent) >= ldexp(1, most - 4):
-        return C_OVERFLOW
-    return C_FOUND
+    # |x - m| |y - m| d with both scaled must be far below the largest number
+    if isinf(reach) or ldexp(reach, -exponent) >= ldexp(1, most - 4) / <double>v.d:
+        return AS_OVERFLOW
+    if exponent > most // 2 - 8 or exponent < -most // 4:    # squares of differences would overflow or vanish
+        return AS_EXTREME
+    return AS_FOUND
 
 
 cdef void pack_block(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -235,12 +239,12 @@ cdef void search_batch(Search* v, double work) noexcept nogil:
 
 cdef int run_search(Search* v) except -1 nogil:
     cdef double work
-    cdef int outcome
+    cdef Outcome outcome
     choose_blocks(v)
     work = work_of(v.table, 2.0 * v.n * (v.d + 4) * (v.m + 8), v.m * v.d * v.size)
     reserve(v, work)
     outcome = centre(v)
-    if outcome == C_FOUND:
+    if outcome == AS_FOUND:
         v.batch_first = 0
         while v.batch_first < v.n:
             v.batch_end = min(v.n, v.batch_first + v.batch * panel_of(v))
@@ -257,7 +261,8 @@ def search(
     cnp.ndarray values,      # OUT (n, k), C-contiguous, 1 <= k <= m
     cnp.ndarray indices,     # OUT (n, k) int32, C-contiguous
 ):
-    """FOUND; NOT_FINITE where an input is not; OVERFLOW where products might: then nothing has been written."""
+    """FOUND; or NOT_FINITE where an input is not, OVERFLOW where scores of a row of x might, EXTREME where squares of the
+    differences of y overflow or vanish: then nothing has been written."""
     cdef Search v
     cdef int outcome
     memset(&v, 0, sizeof(Search))

@@ -183,4 +183,3 @@ def sums(
     with nogil:
         run_groups(&v, <const char*>cnp.PyArray_DATA(weights), <const int32_t*>cnp.PyArray_DATA(ends),
                    <const int32_t*>cnp.PyArray_DATA(homes), <double*>cnp.PyArray_DATA(own), <double*>cnp.PyArray_DATA(other))
-

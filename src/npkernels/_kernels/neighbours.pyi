@@ -4,6 +4,7 @@ from numpy.typing import NDArray
 FOUND: int
 NOT_FINITE: int
 OVERFLOW: int
+EXTREME: int
 
 def search(
     x: NDArray[np.floating],

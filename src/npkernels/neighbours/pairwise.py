@@ -28,7 +28,7 @@ def operands(x: object, y: object) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def unit_rows(x):
-    """x with rows of length 1, but those of length 0. No length overflows or vanishes, and it depends on its row only."""
+    """x with rows of length 1, but those of length 0. No length overflows or vanishes, or depends on other rows."""
     units = check.empty(x.shape, x.dtype)
     step = max(1, BLOCK // max(1, x.shape[1]))
     for first in range(0, len(x), step):
@@ -42,9 +42,7 @@ def unit_rows(x):
     return units
 
 
-def pairwise_distances(
-    x: FloatLike[F], y: FloatLike[F] | None = None, *, metric: Metric = "sqeuclidean"
-) -> NDArray[F]:
+def pairwise_distances(x: FloatLike[F], y: FloatLike[F] | None = None, *, metric: Metric = "sqeuclidean") -> NDArray[F]:
     """Distances of all rows of `x` to all rows of `y`.
 
     Parameters
@@ -72,9 +70,9 @@ def pairwise_distances(
     -----
     Squares of differences are added up, so that nothing cancels: the relative error of ``|x - y|^2`` is at most
     ``(min(d, 8192) + d / 8192 + 3) eps``, and equal rows are exactly 0 apart, also by "cosine". That is
-    ``|x / |x| - y / |y||^2 / 2``, with an absolute error of at most ``(8 + d) eps`` times the distance plus ``8 eps`` times its
-    root plus ``8 eps^2``; a row of zeros is at distance 1 from all others, and at distance 0 from itself where `y` is not
-    given. "dot" is `matmul`. A distance does not depend on the other rows. NaN and inf travel.
+    ``|x / |x| - y / |y||^2 / 2``, with an error of at most ``(d + 8) eps`` times itself, ``8 eps`` times its root and
+    ``8 eps^2`` together; a row of zeros is at distance 1 from all others, and at distance 0 from itself where `y` is
+    not given. "dot" is `matmul`. A distance does not depend on the other rows. NaN and inf travel.
 
     Examples
     --------
@@ -84,21 +82,19 @@ def pairwise_distances(
     array([[0., 5.],
            [5., 0.]])
     """
-    alone = y is None
-    x, y = operands(x, x if alone else y)
-    metric = check.choice("metric", metric, KINDS)
-    if metric == "dot":
-        return matmul(x, y.T)
-    if metric == "cosine":
-        x, y = unit_rows(x), None if alone else unit_rows(y)
-        y = x if alone else y
-    out = check.empty((len(x), len(y)), x.dtype)
+    rows, others = operands(x, x if y is None else y)
+    kind = KINDS[check.choice("metric", metric, KINDS)]
+    if kind == KINDS["dot"]:
+        return matmul(rows, others.T)
+    if kind == KINDS["cosine"]:
+        rows, others = (units := unit_rows(rows)), units if y is None else unit_rows(others)
+    out = check.empty((len(rows), len(others)), rows.dtype)
     if out.size:
-        _pairwise.distances(x, y, KINDS[metric], out)
-    if metric == "cosine":
-        zero, other_zero = ~x.any(1), ~y.any(1)
+        _pairwise.distances(rows, others, kind, out)
+    if kind == KINDS["cosine"]:
+        zero, other_zero = ~rows.any(1), ~others.any(1)
         out[zero] = out[zero] * 0 + 1  # NaN stays
         out[:, other_zero] = out[:, other_zero] * 0 + 1
-        if alone:
+        if y is None:
             out[zero, zero] = 0
     return out

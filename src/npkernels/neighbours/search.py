@@ -47,12 +47,13 @@ def nearest(
 
     Notes
     -----
-    The nearest rows have the largest ``(x - m).(y - m) - |y - m|^2 / 2``, m being near the mean of `y`: a product, of which
-    the best of each row are kept, at least three more than `k`. The matrix of all is never stored. Distances are then
-    computed from the pairs that are left, as in `pairwise_distances`, and sorted. With exact arithmetic, as on small
-    integers, ties are exact; else the j-th distance squared exceeds the j-th smallest by at most
+    The nearest rows have the largest ``(x - m).(y - m) - |y - m|^2 / 2``, m being near the mean of `y`: a product, of
+    which the best of each row are kept, at least three more than `k`. The matrix of all is never stored. Distances are
+    then computed from the pairs that are left, as in `pairwise_distances`, and sorted. Where arithmetic is exact, as
+    on small integers, so are ties; else the j-th squared distance exceeds the j-th smallest by at most
     ``8 (d + 16) eps (|x - m|^2 + max |y - m|^2)``, for "dot" and "cosine" by as much with m = 0, and rows of
-    length 1 for "cosine". A result does not depend on the other rows of `x`, to the last bit.
+    length 1 for "cosine". Where y is so small or large that squares would vanish or overflow, x and y are scaled. A
+    result does not depend on the other rows of `x`, to the last bit.
 
     Examples
     --------
@@ -63,21 +64,21 @@ def nearest(
            [ 1., 16.]]), array([[1, 2],
            [0, 1]], dtype=int32))
     """
-    x, y = operands(x, y)
-    metric = check.choice("metric", metric, KINDS)
-    if x.shape[1] == 0:
-        raise ValueError(f"x and y must have at least one feature, got {x.shape} and {y.shape}")
-    if len(y) > 2**31 - 1:
-        raise ValueError(f"y must have at most 2**31 - 1 rows, got {len(y)}")
-    k = check.integer("k", k, 1)
-    if k > len(y):
-        raise ValueError(f"k must be at most the number of rows of y, {len(y)}, got {k}")
-    values, indices = check.empty((len(x), k), x.dtype), check.empty((len(x), k), np.int32)
-    if metric == "cosine":
-        check.finite_rows("x", x)
-        check.finite_rows("y", y)
-        x, y = unit_rows(x), unit_rows(y)
-    _search(x, y, KINDS[metric], values, indices)
+    rows, others = operands(x, y)
+    (n, d), m = rows.shape, len(others)
+    kind, k = KINDS[check.choice("metric", metric, KINDS)], check.integer("k", k, 1)
+    if d == 0:
+        raise ValueError(f"x and y must have at least one feature, got {rows.shape} and {others.shape}")
+    if m > 2**31 - 1:
+        raise ValueError(f"y must have at most 2**31 - 1 rows, got {m}")
+    if k > m:
+        raise ValueError(f"k must be at most the number of rows of y, {m}, got {k}")
+    values, indices = check.empty((n, k), rows.dtype), check.empty((n, k), np.int32)
+    if kind == KINDS["cosine"]:
+        check.finite_rows("y", others)
+        check.finite_rows("x", rows)
+        rows, others = unit_rows(rows), unit_rows(others)
+    _search(rows, others, kind, values, indices)
     return values, indices
 
 
@@ -86,29 +87,34 @@ def _search(x, y, kind, values, indices):
     if outcome == _neighbours.NOT_FINITE:
         check.finite_rows("y", y)
         check.finite_rows("x", x)
-    if outcome == _neighbours.OVERFLOW:
+    elif outcome == _neighbours.OVERFLOW:
         half = len(x) // 2
         if half:
             _search(x[:half], y, kind, values[:half], indices[:half])
             _search(x[half:], y, kind, values[half:], indices[half:])
         else:
             _search_from_afar(x, y, kind, values, indices)
+    elif outcome == _neighbours.EXTREME:
+        unit = np.frexp(abs(y).max())[1]
+        _search(np.ldexp(x, -unit), np.ldexp(y, -unit), kind, values, indices)
+        with np.errstate(over="ignore", under="ignore"):
+            np.ldexp(values, unit if kind == KINDS["euclidean"] else 2 * unit, out=values)
 
 
 def _search_from_afar(x, y, kind, values, indices):
     """One row, so far away that products overflow: of (x - m).(y - m) - |y - m|^2 / 2 the second term is lost in the
     rounding of the first, and the first one may be scaled."""
-    centre = y[:1] * (0.0 if kind == KINDS["dot"] else 0.25)
-    quarters = [array * x.dtype.type(0.25) - centre.astype(x.dtype) for array in (x, y)]
-    scaled = [np.ldexp(array, -np.frexp(abs(array).max())[1]) for array in quarters]
+    quarter = x.dtype.type(0.25)
+    centre = y[:1] * (quarter if kind != KINDS["dot"] else 0)
+    shifted = [array * quarter - centre for array in (x, y)]
+    scaled = [np.ldexp(array, -np.frexp(abs(array).max())[1]) for array in shifted]
     _search(*scaled, KINDS["dot"], values, indices)
     pairs = y[indices[0]].astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         if kind == KINDS["dot"]:
-            found = (pairs * x).sum(1)
+            values[0] = (pairs * x).sum(1)
         else:
-            found = np.square(pairs - x).sum(1)
-            found = np.sqrt(found) if kind == KINDS["euclidean"] else found
-        found = found.astype(x.dtype)
-    order = np.lexsort((indices[0], -found if kind == KINDS["dot"] else found))
-    values[0], indices[0] = found[order], indices[0, order]
+            squares = np.square(pairs - x).sum(1)
+            values[0] = np.sqrt(squares) if kind == KINDS["euclidean"] else squares
+    order = np.argsort(-values[0] if kind == KINDS["dot"] else values[0], kind="stable")
+    values[0], indices[0] = values[0, order], indices[0, order]

@@ -42,10 +42,10 @@ def silhouette_score(
 
     Notes
     -----
-    The silhouette of a sample is ``(b - a) / max(a, b)``, where a is its mean Euclidean distance to the other samples of
-    its cluster and b the least mean distance to those of another one; 0 if it is alone in its cluster. The
-    matrix of distances is never stored. Distances are as in `pairwise_distances`; their sums run in float64, with the
-    sums of up to 8 of them in the dtype of `x`.
+    The silhouette of a sample is ``(b - a) / max(a, b)``, where a is its mean Euclidean distance to the other samples
+    of its cluster and b the least mean distance to those of another one; 0 if it is alone in its cluster. The matrix of
+    distances is never stored. Distances are as in `pairwise_distances`; their sums run in float64, with the sums of up
+    to 8 of them in the dtype of `x`.
 
     References
     ----------
@@ -70,9 +70,8 @@ def silhouette_score(
     clusters = clusters.reshape(-1)
     sizes = np.bincount(clusters, weights[counted])
     if not 2 <= len(sizes) <= weights.sum() - 1:
-        raise ValueError(
-            f"Number of labels is {len(sizes)}. Valid values are 2 to n_samples - 1 (inclusive), of {weights.sum():g} samples"
-        )
+        given = f"of {weights.sum():g} samples"
+        raise ValueError(f"Number of labels is {len(sizes)}. Valid values are 2 to n_samples - 1 (inclusive), {given}")
     order = np.argsort(clusters, kind="stable")
     clusters, counted = clusters[order].astype(np.int32), counted[order]
     weights = weights[counted]
