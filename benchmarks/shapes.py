@@ -153,6 +153,20 @@ class Table(NamedTuple):
         return f"({self.n},), ({self.m}, {self.d})"
 
 
+class Rows(NamedTuple):
+    """Rows x (n, d) and y (m, d), and how many of y are wanted."""
+
+    name: str
+    n: int
+    m: int
+    d: int
+    k: int = 0
+
+    @property
+    def shape(self):
+        return f"({self.n}, {self.d}), ({self.m}, {self.d})" + (f", k = {self.k}" if self.k else "")
+
+
 class Cluster(NamedTuple):
     """n points of d features around k centres."""
 
@@ -307,6 +321,18 @@ FIT = [
     Cluster("mnist", 5000, 784, 100),
     Cluster("low dimension", 500_000, 8, 16),
     Cluster("blobs", 100_000, 64, 256),
+]
+
+NEAREST = [
+    Rows("points in space", 20_000, 100_000, 3, 8),
+    Rows("descriptors", 10_000, 100_000, 128, 10),
+    Rows("embeddings", 1000, 100_000, 768, 100),
+]
+
+PAIRS = [
+    Rows("points in space", 2000, 5000, 3),
+    Rows("descriptors", 2000, 5000, 128),
+    Rows("embeddings", 1000, 2000, 768),
 ]
 
 COMPONENTS = [

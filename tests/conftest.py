@@ -18,8 +18,8 @@ ISAS = [nk.isa()] if os.environ.get("NPKERNELS_ISA") else nk.available_isas()
 # that starts processes or compares with other libraries.
 TOPICS = """
     activation attention attention_gradient calls channelwise clip conv conv_forms conv_transpose corners cross_entropy
-    depthwise distance embedding grid image_gradient interpolate layout_fuzz linear loss norm optim padding pool
-    recurrent regularisation softmax winograd winograd_gradient
+    depthwise distance embedding grid image_gradient interpolate layout_fuzz linear loss nearest norm optim padding
+    pairwise pool recurrent regularisation silhouette softmax winograd winograd_gradient
 """
 CORE = {f"test_{topic}" for topic in TOPICS.split()}
 

@@ -8,6 +8,8 @@ extern const embedding_primitives NAME(embedding);
 extern const channelwise_primitives NAME(channelwise);
 extern const cluster_primitives NAME(cluster);
 extern const distance_primitives NAME(distance);
+extern const neighbour_primitives NAME(neighbours);
+extern const pairwise_primitives NAME(pairwise);
 extern const gram_primitives NAME(gram);
 extern const conv_primitives NAME(conv);
 extern const flat_primitives NAME(flat);
@@ -43,6 +45,8 @@ const primitives NAME(primitives) = {
     .channelwise = &NAME(channelwise),
     .cluster = &NAME(cluster),
     .distance = &NAME(distance),
+    .neighbours = &NAME(neighbours),
+    .pairwise = &NAME(pairwise),
     .gram = &NAME(gram),
     .conv = &NAME(conv),
     .flat = &NAME(flat),

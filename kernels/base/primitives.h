@@ -28,10 +28,12 @@ typedef void real;
 #include "dropout.h"
 #include "embedding.h"
 #include "loss.h"
+#include "neighbours.h"
 #include "norm.h"
 #include "optim.h"
 #include "pack.h"
 #include "pairs.h"
+#include "pairwise.h"
 #include "pool.h"
 #include "recurrent.h"
 #include "resample.h"
@@ -53,6 +55,8 @@ typedef struct {
     const channelwise_primitives *channelwise;
     const cluster_primitives *cluster;
     const distance_primitives *distance;
+    const neighbour_primitives *neighbours;
+    const pairwise_primitives *pairwise;
     const gram_primitives *gram;
     const conv_primitives *conv;
     const flat_primitives *flat;

@@ -8,6 +8,7 @@ from npkernels._kernels.conv_table cimport *
 from npkernels._kernels.elementwise_table cimport *
 from npkernels._kernels.embedding_table cimport *
 from npkernels._kernels.logits_table cimport *
+from npkernels._kernels.neighbours_table cimport *
 from npkernels._kernels.norm_table cimport *
 from npkernels._kernels.pool_table cimport *
 from npkernels._kernels.product_table cimport *
@@ -47,6 +48,8 @@ cdef extern from "primitives.h" nogil:
         const channelwise_primitives* channelwise
         const cluster_primitives* cluster
         const distance_primitives* distance
+        const neighbour_primitives* neighbours
+        const pairwise_primitives* pairwise
         const gram_primitives* gram
         const conv_primitives* conv
         const flat_primitives* flat

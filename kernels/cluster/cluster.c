@@ -1,3 +1,4 @@
+#include "difference.h"
 #include "panel.h"
 #include "primitives.h"
 
@@ -131,40 +132,12 @@ static int centre(ptrdiff_t k, ptrdiff_t d, const real *c, const real *low, real
 
 /* ---- Scores ------------------------------------------------------------------------------------------------------ */
 
-/* While scores are computed the next samples are fetched, STEP_LINES cache lines with every STEP features; with few
- * features the hardware does it alone. */
-enum { LINE = 64, STEP = 4, STEP_LINES = 2, AHEAD_FEATURES = 32 };
-
-INLINE void add_products(const int rows, const int vectors, ptrdiff_t p, const real *c, const real *panel,
-                         vreal acc[TILE_ROWS][TILE_VECTORS])
-{
-    vreal x[TILE_VECTORS];
-    UNROLL for (int v = 0; v < vectors; v++) x[v] = vload(panel + (p * vectors + v) * LANES);
-    UNROLL for (int i = 0; i < rows; i++)
-    {
-        const vreal cp = vsplat(c[p * rows + i]);
-        UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = vfma(cp, x[v], acc[i][v]);
-    }
-}
-
 /* One tile: centroids first, ..., first + rows - 1 against `vectors` vectors of samples. */
 INLINE void score(const int rows, const int vectors, ptrdiff_t d, const real *c, const real *start, ptrdiff_t first,
                   const real *panel, real *best, integer *place, const char *ahead)
 {
     vreal acc[TILE_ROWS][TILE_VECTORS];
-    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = vsplat(start[i]);
-    vwide totals[TILE_ROWS][TILE_VECTORS];
-    ptrdiff_t p = 0;
-    first_piece(rows, vectors, d, totals);
-    do {
-        const ptrdiff_t end = min_size(p + LONGEST_CHAIN, d);
-        if (ahead)
-            for (; p + STEP <= end; p += STEP, ahead += STEP_LINES * LINE) {
-                UNROLL for (int line = 0; line < STEP_LINES; line++) __builtin_prefetch(ahead + line * LINE, 0, 2);
-                UNROLL for (int q = 0; q < STEP; q++) add_products(rows, vectors, p + q, c, panel, acc);
-            }
-        _Pragma("GCC unroll 4") for (; p < end; p++) add_products(rows, vectors, p, c, panel, acc);
-    } while (next_piece(rows, vectors, p, d, acc, totals));
+    tile_products(rows, vectors, d, c, start, panel, ahead, acc);
     UNROLL for (int v = 0; v < vectors; v++)
     {
         vreal most = vload(best + v * LANES);
@@ -246,48 +219,6 @@ static int nearest(ptrdiff_t count, ptrdiff_t following, ptrdiff_t d, ptrdiff_t 
 }
 
 /* ---- Sums -------------------------------------------------------------------------------------------------------- */
-
-/* x - c for the features from p on; `split`: whether there is anything in low */
-INLINE vreal difference(const int split, const real *x, const real *c, const real *low, ptrdiff_t p)
-{
-    const vreal high = vload(x + p) - vload(c + p);
-    return split ? high - vload(low + p) : high;
-}
-
-/* The same for `count` features. */
-INLINE vreal part_difference(const int split, ptrdiff_t count, const real *x, const real *c, const real *low,
-                             ptrdiff_t p)
-{
-    const vreal high = vload_part(x + p, count) - vload_part(c + p, count);
-    return split ? high - vload_part(low + p, count) : high;
-}
-
-INLINE vreal difference_piece(const int split, ptrdiff_t d, const real *x, const real *c, const real *low)
-{
-    vreal even = {0}, odd = {0};
-    ptrdiff_t p = 0;
-    for (; p + 2 * LANES <= d; p += 2 * LANES) {
-        const vreal first = difference(split, x, c, low, p), second = difference(split, x, c, low, p + LANES);
-        even = vfma(first, first, even);
-        odd = vfma(second, second, odd);
-    }
-    for (; p < d; p += LANES) {
-        const vreal rest = part_difference(split, min_size(d - p, LANES), x, c, low, p);
-        even = vfma(rest, rest, even);
-    }
-    return even + odd;
-}
-
-INLINE vreal squared_difference(const int split, ptrdiff_t d, const real *x, const real *c, const real *low)
-{
-    enum { PIECE = LONGEST_CHAIN * LANES };
-    if (d <= PIECE)
-        return difference_piece(split, d, x, c, low);
-    vwide total = {0};
-    for (ptrdiff_t p = 0; p < d; p += PIECE)
-        total += vwiden(difference_piece(split, min_size(d - p, PIECE), x + p, c + p, split ? low + p : NULL));
-    return vnarrow(total);
-}
 
 INLINE void distances_of(const int split, ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t row_stride,
                          const real *centroids, const real *low, const int32_t *labels, real *distances)

@@ -19,27 +19,7 @@ INLINE void tile_distances(const int split, const int rows, const int vectors, p
                            const real *low, const real *panel, real *distances, ptrdiff_t pitch)
 {
     vreal acc[TILE_ROWS][TILE_VECTORS];
-    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = (vreal){0};
-    vwide totals[TILE_ROWS][TILE_VECTORS];
-    ptrdiff_t p = 0;
-    first_piece(rows, vectors, d, totals);
-    do {
-        const ptrdiff_t end = min_size(p + LONGEST_CHAIN, d);
-        _Pragma("GCC unroll 2") for (; p < end; p++)
-        {
-            vreal x[TILE_VECTORS];
-            UNROLL for (int v = 0; v < vectors; v++) x[v] = vload(panel + (p * vectors + v) * LANES);
-            UNROLL for (int i = 0; i < rows; i++)
-            {
-                const vreal point = vsplat(points[p * rows + i]), rest = split ? vsplat(low[p * rows + i]) : (vreal){0};
-                UNROLL for (int v = 0; v < vectors; v++)
-                {
-                    const vreal difference = split ? x[v] - point - rest : x[v] - point;
-                    acc[i][v] = vfma(difference, difference, acc[i][v]);
-                }
-            }
-        }
-    } while (next_piece(rows, vectors, p, d, acc, totals));
+    tile_differences(split, rows, vectors, d, points, low, panel, acc);
     UNROLL for (int i = 0; i < rows; i++) UNROLL for (int v = 0; v < vectors; v++)
     {
         vstore(distances + i * pitch + v * LANES, acc[i][v]);

@@ -188,6 +188,15 @@ from .loss import (
     mse_loss as mse_loss,
     mse_loss_with_grad as mse_loss_with_grad,
 )
+from .neighbours.pairwise import (
+    pairwise_distances as pairwise_distances,
+)
+from .neighbours.search import (
+    nearest as nearest,
+)
+from .neighbours.silhouette import (
+    silhouette_score as silhouette_score,
+)
 from .norm import (
     batch_norm as batch_norm,
     batch_norm_backward as batch_norm_backward,

@@ -189,6 +189,26 @@ def overlapping(arrays: Sequence[NDArray[Any]]) -> tuple[int, int] | None:
     return None
 
 
+def finite_rows(name: str, x: NDArray[Any]) -> None:
+    """Raises where a value of x (n, d) is NaN or inf."""
+    for first in range(0, len(x), 4096):
+        finite = np.isfinite(x[first : first + 4096]).all(1)
+        if not finite.all():
+            raise ValueError(f"{name} must be finite, got NaN or inf in row {first + int(finite.argmin())}")
+
+
+def weights(sample_weight: object, n: int, x: NDArray[Any]) -> NDArray[np.float64]:
+    """Weights of n samples x in float64."""
+    weights = vector("sample_weight", sample_weight, n, x)
+    if not np.isfinite(weights).all():
+        raise ValueError("sample_weight must be finite, got NaN or inf")
+    if n and weights.min() < 0:
+        raise ValueError(f"sample_weight must not be negative, got {weights.min()}")
+    if n and weights.max() == 0:
+        raise ValueError("sample_weight must not be zero for all samples")
+    return weights.astype(np.float64)
+
+
 def empty(wanted: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """A new array; sizes whose product overflows are an error of the caller's values, not of memory."""
     try:

@@ -33,6 +33,7 @@ Padding: TypeAlias = Int2 | tuple[_Pair, _Pair] | list[tuple[int, int]] | list[l
 
 Activation: TypeAlias = Literal["relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "softplus", "elu"]
 Algorithm: TypeAlias = Literal["auto", "direct", "winograd"]
+Metric: TypeAlias = Literal["sqeuclidean", "euclidean", "cosine", "dot"]
 Approximate: TypeAlias = Literal["none", "tanh"]
 Needs: TypeAlias = tuple[Literal["x", "w", "b"], ...]
 Gradients: TypeAlias = tuple[NDArray[F] | None, NDArray[F] | None, NDArray[F] | None]

@@ -12,6 +12,7 @@
     _(winograd_store) _(winograd_even) _(winograd_even_kernels) _(winograd_extents)                                    \
     _(centre) _(nearest) _(squared_distances) _(add_samples) _(add_weights)                                            \
     _(distances) _(lower) _(draw) _(roots) _(gram_centre) _(gram_add)                                                  \
+    _(middle) _(deviation) _(tiles_of_rows) _(panel_of_rows) _(search) _(all_distances) _(group_sums)                  \
     _(strided_gather) _(strided_scatter) _(strided_bytes) _(row_sum) _(row_means) _(row_maxima)                        \
     _(row_add)                                                                                                         \
     _(add_to_doubles) _(narrow)                                                                                        \

@@ -7,7 +7,7 @@ import numpy as np
 
 import npkernels as nk
 
-from . import attention_calls, estimator_calls, image_calls, line_calls, sampling_calls, sequence_calls
+from . import attention_calls, estimator_calls, image_calls, line_calls, neighbour_calls, sampling_calls, sequence_calls
 from .draw import Call, chance, needs, one_each, pick, positive, shape, size, values
 
 FUSED = image_calls.FUSED
@@ -348,7 +348,7 @@ def registry():
     for name in STATES:
         calls[f"{name}_step"] = functools.partial(step, name=f"{name}_step")
     calls |= image_calls.CALLS | sampling_calls.CALLS | sequence_calls.CALLS | attention_calls.CALLS
-    calls |= line_calls.CALLS | estimator_calls.CALLS
+    calls |= line_calls.CALLS | estimator_calls.CALLS | neighbour_calls.CALLS
     return dict(sorted(calls.items()))
 
 

@@ -36,10 +36,7 @@ def _refuse(x, centroids):
     """Raises if an input is not finite; scores may also overflow where both are."""
     if not np.isfinite(centroids).all():
         raise ValueError("centroids must be finite, got NaN or inf")
-    for first in range(0, len(x), 4096):
-        finite = np.isfinite(x[first : first + 4096]).all(1)
-        if not finite.all():
-            raise ValueError(f"x must be finite, got NaN or inf in row {first + int(finite.argmin())}")
+    check.finite_rows("x", x)
 
 
 @overload
@@ -152,7 +149,7 @@ def kmeans_accumulate(
            [5.]]), array([2., 1.]), 2.0)
     """
     x, centroids = _operands(x, centroids)
-    weights = None if sample_weight is None else _weights(sample_weight, len(x), x)
+    weights = None if sample_weight is None else check.weights(sample_weight, len(x), x)
     labels, totals = np.empty(len(x), np.int32), Totals(x, weights, len(centroids))
     if not totals.take(centroids, labels, inertia=True):
         _refuse(x, centroids)
@@ -199,17 +196,6 @@ class Totals:
 
     def inertia(self):
         return float(self._inertia.sum())
-
-
-def _weights(sample_weight, n, x):
-    weights = check.vector("sample_weight", sample_weight, n, x)
-    if not np.isfinite(weights).all():
-        raise ValueError("sample_weight must be finite, got NaN or inf")
-    if n and weights.min() < 0:
-        raise ValueError(f"sample_weight must not be negative, got {weights.min()}")
-    if n and weights.max() == 0:
-        raise ValueError("sample_weight must not be zero for all samples")
-    return weights.astype(np.float64)
 
 
 def uniform(weights):
@@ -276,7 +262,7 @@ def kmeans_plus_plus(
         raise ValueError(f"x must have at least one feature, got {x.shape}")
     if k > n:
         raise ValueError(f"k must be at most the number of samples, {n}, got {k}")
-    chosen, finite = plus_plus(x, k, rng, None if sample_weight is None else _weights(sample_weight, n, x))
+    chosen, finite = plus_plus(x, k, rng, None if sample_weight is None else check.weights(sample_weight, n, x))
     if not finite:
         _refuse(x, x[:0])
     return x[chosen]

@@ -121,6 +121,7 @@ from .loss import (
     softmax_cross_entropy,
     softmax_cross_entropy_with_grad,
 )
+from .neighbours import nearest, pairwise_distances, silhouette_score
 from .norm import (
     batch_norm,
     batch_norm_backward,
@@ -275,11 +276,13 @@ __all__ = [
     "mse_loss_with_grad",
     "multi_margin_loss",
     "multi_margin_loss_with_grad",
+    "nearest",
     "nll_loss",
     "nll_loss_with_grad",
     "one_hot",
     "pad2d",
     "pad2d_backward",
+    "pairwise_distances",
     "pca",
     "prelu",
     "prelu_backward",
@@ -299,6 +302,7 @@ __all__ = [
     "sigmoid_backward",
     "sigmoid_focal_loss",
     "sigmoid_focal_loss_with_grad",
+    "silhouette_score",
     "silu",
     "silu_backward",
     "sinc",

@@ -1,0 +1,1 @@
+"""Distances between rows, the nearest rows, and how well clusters are apart."""
