@@ -1,157 +1,186 @@
-"""Layer normalisation: each row of the last axis by its own moments, and the gradient.
+"""Normalisation of rows: layer_norm, rms_norm, and group_norm where planes are a few elements; and the gradients.
 
-A row is read in place where it is contiguous, and else gathered. Long rows have the moments of blocks, put together in
-order; dgamma and dbeta sum blocks of rows, and these in double precision. All blocks depend on the shape alone.
+Samples hold `groups` rows of d elements, each with its own stretch of gamma and beta; layer_norm has one. A row is read
+in place where it is contiguous, and else gathered. Long rows have the moments of blocks, put together in order; dgamma and
+dbeta sum blocks of samples, and these in double precision. All blocks depend on the shape alone.
 
-    rows  | block 0 | dgamma, dbeta of the block, in the number type where it has few rows,
-          | block 1 | else in double precision over sums of SHORT_ROWS
-          | ...     | then columns of all blocks together: a piece of dgamma or dbeta is a task
+    samples  | block 0 | dgamma, dbeta of the block, in the number type where it has few samples,
+             | block 1 | else in double precision over sums of SHORT_ROWS
+             | ...     | then columns of all blocks together: a piece of dgamma or dbeta is a task
+
+    few, so that there is one block:
+             | piece 0 | piece 1 | ...  of columns; each is a task, which adds the terms of all samples, and
+             |         |         |      leaves what its piece of a row adds to the two sums of that row
 """
 from libc.math cimport INFINITY
 from libc.string cimport memcmp, memset
 cimport numpy as cnp
 
-from npkernels._kernels.layout cimport MOST_AXES, read_strides
+from npkernels._kernels.moments cimport add_moments
 from npkernels._kernels.primitives cimport primitives, strided
 from npkernels._kernels.runtime cimport Team, primitives_for, slot_of, team_begin, team_end, team_run, work_of
 from npkernels._kernels.scalars cimport ceil_div, put, real_at, round_to_line
-from npkernels._kernels.strided cimport merge_axes, offset_of
+from npkernels._kernels.strided cimport merge_array, run_of
 from npkernels._kernels.units cimport large_unit, root_in, scale_to, unit_for
 
 cnp.import_array()
 
 cdef enum:
-    BLOCK = 4096             # elements whose sum is taken in the number type
-    SHORT_ROWS = 64          # rows whose dgamma and dbeta are
-    MOST_BLOCKS = 64         # of rows
+    BLOCK = 4096             # elements whose moments are taken in the number type, and
+    ROW_PIECE = 2048         # those whose gradients are: a task where samples are few
+    SHORT_ROWS = 64          # samples whose dgamma and dbeta are
+    MOST_BLOCKS = 64         # of samples
     FLOPS = 16               # of an element
-    BLOCK_ELEMENTS = 1 << 14    # of a block of rows, at least
-    LEAST_ROWS = 8           # of a block: the sums of fewer would be as much memory as the rows
+    BLOCK_ELEMENTS = 1 << 14    # of a block of samples, at least
+    LEAST_ROWS = 8           # of a block: the sums of fewer would be as much memory as the samples
     PIECE = 512              # of dgamma and dbeta
-
-cdef struct Rows:
-    # (rows, d): the rows by any strides
-    strided rows
-    Py_ssize_t step
 
 cdef struct Norm:
     const primitives* table
-    Py_ssize_t rows, d, blocks
-    Rows x, dy
-    const char* gamma
-    const char* beta
-    char* mean               # (rows,)
-    char* variance
+    Py_ssize_t samples, groups, d
+    Py_ssize_t blocks        # of samples
+    Py_ssize_t pieces        # of a row
+    strided x, dy            # (samples, groups, d) by any strides
+    const char* gamma        # (groups, d)
+    const char* beta         # or NULL
+    char* mean               # (samples, groups), or NULL: x is divided by the root of its mean square
+    char* variance           # or the mean square
     double eps
-    char* y                  # (rows, d), C-contiguous
-    char* dgamma             # (d,)
-    char* dbeta
+    char* y                  # (samples, groups, d), C-contiguous
+    char* dgamma             # (groups, d)
+    char* dbeta              # or NULL, without beta
     bint wide                # the sums of blocks are in double precision
-    char* sums               # (blocks, 2): dgamma and dbeta of blocks of rows, `sum_bytes` apart
+    char* sums               # (blocks, 2): dgamma and dbeta of blocks of samples, `sum_bytes` apart
+    double* row_sums         # (samples, groups, pieces, 2)
     size_t sum_bytes
     size_t row_bytes
+    size_t width_bytes       # of numbers (groups, d)
     double work
     Team team                # a thread has rows of x and dy, and sums of short blocks
 
 
-cdef void set_rows(Rows* a, cnp.ndarray x) noexcept:
-    cdef int last = cnp.PyArray_NDIM(x) - 1
-    cdef cnp.npy_intp strides[MOST_AXES]
-    read_strides(x, strides)
-    merge_axes(&a.rows, <char*>cnp.PyArray_DATA(x), last, cnp.PyArray_DIMS(x), strides)
-    a.step = strides[last]
+cdef char* data_of(object x) noexcept:
+    return NULL if x is None else <char*>cnp.PyArray_DATA(<cnp.ndarray>x)
 
 
-cdef void begin_norm(Norm* norm, cnp.ndarray x, cnp.ndarray gamma, double eps, cnp.ndarray y, cnp.ndarray mean,
+cdef void begin_norm(Norm* norm, cnp.ndarray x, cnp.ndarray gamma, Py_ssize_t groups, double eps, cnp.ndarray y, object mean,
                      cnp.ndarray variance) noexcept:
-    norm.table = primitives_for(cnp.PyArray_TYPE(x))
-    norm.rows, norm.d, norm.eps = cnp.PyArray_SIZE(mean), cnp.PyArray_DIMS(x)[cnp.PyArray_NDIM(x) - 1], eps
-    set_rows(&norm.x, x)
+    norm.table, norm.eps, norm.groups = primitives_for(cnp.PyArray_TYPE(x)), eps, groups
+    norm.samples, norm.d = cnp.PyArray_SIZE(variance) // groups, cnp.PyArray_SIZE(gamma) // groups
+    merge_array(&norm.x, x)
     norm.gamma, norm.y = <const char*>cnp.PyArray_DATA(gamma), <char*>cnp.PyArray_DATA(y)
-    norm.mean, norm.variance = <char*>cnp.PyArray_DATA(mean), <char*>cnp.PyArray_DATA(variance)
-    norm.work = work_of(norm.table, <double>FLOPS * norm.rows * norm.d, <double>3 * norm.rows * norm.d * norm.table.itemsize)
+    norm.mean, norm.variance = data_of(mean), <char*>cnp.PyArray_DATA(variance)
+    norm.work = work_of(norm.table, <double>FLOPS * cnp.PyArray_SIZE(x), <double>3 * cnp.PyArray_NBYTES(x))
     norm.row_bytes = round_to_line(<size_t>(norm.d * norm.table.itemsize))
+    norm.width_bytes = round_to_line(<size_t>(groups * norm.d * norm.table.itemsize))
 
 
-cdef inline const char* row_of(const Norm* norm, const Rows* a, Py_ssize_t row, char* buffer) noexcept nogil:
-    cdef const char* at = a.rows.data + offset_of(&a.rows, row)
-    if a.step == norm.table.itemsize or norm.d == 1:
+cdef inline const char* read(const Norm* norm, const strided* a, Py_ssize_t first, Py_ssize_t count,
+                             char* buffer) noexcept nogil:
+    # Elements first .. first + count
+    cdef const char* at = run_of(a, first, count, norm.table.itemsize)
+    if at != NULL:
         return at
-    norm.table.pack.rows(1, norm.d, at, 0, a.step, buffer)
+    norm.table.strided.gather(a, first, count, buffer)
     return buffer
 
 
 cdef void row_moments(const Norm* norm, const char* x, double* mean, double* variance) noexcept nogil:
-    # Blocks are added one by one: with shares w of the elements seen, mean += w d and variance = (1 - w) variance +
-    # w (variance_b + (1 - w) d^2), d = mean_b - mean. Chan, Golub, LeVeque, The American Statistician 37(3), 1983.
-    cdef Py_ssize_t first = BLOCK, count
-    cdef double near, spread, share, d
-    norm.table.norm.moments(1, min(norm.d, <Py_ssize_t>BLOCK), x, 0, mean, variance)
+    cdef Py_ssize_t first = 0, count
+    cdef double near, spread
+    if norm.mean == NULL:
+        mean[0], variance[0] = 0, norm.table.optim.squares(norm.d, x, 1) / norm.d
+        return
     while first < norm.d:
         count = min(norm.d - first, <Py_ssize_t>BLOCK)
         norm.table.norm.moments(1, count, x + first * norm.table.itemsize, 0, &near, &spread)
-        share, d = <double>count / (first + count), near - mean[0]
-        mean[0] = mean[0] + share * d if d - d == 0 else mean[0] + near
-        variance[0] = (1 - share) * variance[0] + share * (spread + (1 - share) * d * d)
+        add_moments(mean, variance, first, count, near, spread)
         first += count
 
 
-cdef inline bint is_constant(const Norm* norm, const char* x) noexcept nogil:
-    # Are all numbers of a row the same, such as zeros?
-    return memcmp(x, x + norm.table.itemsize, <size_t>((norm.d - 1) * norm.table.itemsize)) == 0
+cdef inline bint needs_no_unit(const Norm* norm, const char* x) noexcept nogil:
+    # Are all numbers of a row the same, such as zeros? The mean square of such a row may need one all the same.
+    return (memcmp(x, x + norm.table.itemsize, <size_t>((norm.d - 1) * norm.table.itemsize)) == 0
+            and (norm.mean != NULL or real_at(norm.table, x, 0) == 0))
+
+
+cdef inline double unit_of(const Norm* norm, Py_ssize_t row, const char* x, double mean, double variance) noexcept nogil:
+    # A mean square of float32 is a double: whether its root is a number is seen when it has become a float32.
+    cdef double unit
+    if norm.mean == NULL:
+        put(norm.table, norm.variance, row, variance)
+        variance = real_at(norm.table, norm.variance, row)
+    unit = unit_for(norm.table, mean, variance)
+    return 1 if unit != 1 and needs_no_unit(norm, x) else unit
 
 
 cdef void forward_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Norm* norm = <const Norm*>context
-    cdef Py_ssize_t row
+    cdef Py_ssize_t row, at
     cdef const char* x
     cdef char* buffer = slot_of(&norm.team, slot)
     cdef double mean, variance, unit
     for row in range(first, last):
-        x = row_of(norm, &norm.x, row, buffer)
+        x = read(norm, &norm.x, row * norm.d, norm.d, buffer)
         row_moments(norm, x, &mean, &variance)
-        unit = unit_for(norm.table, mean, variance)
-        if unit != 1 and is_constant(norm, x):
-            unit = 1
+        unit = unit_of(norm, row, x, mean, variance)
         if unit != 1:
             x = scale_to(norm.table, x, norm.d, unit, buffer)
             row_moments(norm, x, &mean, &variance)
-        put(norm.table, norm.mean, row, mean / unit)
+        if norm.mean != NULL:
+            put(norm.table, norm.mean, row, mean / unit)
         put(norm.table, norm.variance, row, variance / unit / unit)
-        norm.table.norm.row(norm.d, x, mean, 1 / root_in(unit, variance, norm.eps), norm.gamma, norm.beta,
-                            norm.y + row * norm.d * norm.table.itemsize)
+        at = row % norm.groups * norm.d * norm.table.itemsize
+        norm.table.norm.row(norm.d, x, mean, 1 / root_in(unit, variance, norm.eps), norm.gamma + at,
+                            NULL if norm.beta == NULL else norm.beta + at, norm.y + row * norm.d * norm.table.itemsize)
 
 
 def forward(
-    cnp.ndarray x,             # IN (..., d)
-    cnp.ndarray gamma,         # IN (d,), C-contiguous
-    cnp.ndarray beta,          # IN (d,), C-contiguous
+    cnp.ndarray x,             # IN (samples, groups, d) by any axes; with one group: (..., d)
+    cnp.ndarray gamma,         # IN (groups, d), C-contiguous
+    object beta,               # IN the same, or None
+    Py_ssize_t groups,
     double eps,
     cnp.ndarray y,             # OUT shape of x, C-contiguous
-    cnp.ndarray mean,          # OUT (...), C-contiguous
-    cnp.ndarray variance,      # OUT (...), C-contiguous
+    object mean,               # OUT (samples, groups), C-contiguous, or None: by the root mean square
+    cnp.ndarray variance,      # OUT the same, or the mean square
 ):
     cdef Norm norm
-    begin_norm(&norm, x, gamma, eps, y, mean, variance)
-    norm.beta = <const char*>cnp.PyArray_DATA(beta)
-    if norm.rows == 0 or norm.d == 0:
+    begin_norm(&norm, x, gamma, groups, eps, y, mean, variance)
+    norm.beta = data_of(beta)
+    if cnp.PyArray_SIZE(x) == 0:
         return
     with nogil:
-        team_begin(&norm.team, norm.work, norm.rows, 0, norm.row_bytes)
-        team_run(&norm.team, forward_rows, &norm, norm.rows, norm.work)
+        team_begin(&norm.team, norm.work, norm.samples * groups, 0, norm.row_bytes)
+        team_run(&norm.team, forward_rows, &norm, norm.samples * groups, norm.work)
         team_end()
+
+
+cdef inline void given(const Norm* norm, Py_ssize_t row, double* mean, double* variance) noexcept nogil:
+    mean[0] = 0 if norm.mean == NULL else real_at(norm.table, norm.mean, row)
+    variance[0] = real_at(norm.table, norm.variance, row)
+
+
+cdef inline void add_piece(const Norm* norm, Py_ssize_t column, Py_ssize_t count, const char* dy, const char* x, double mean,
+                           double scale, double* sums, char* dgamma, char* dbeta) noexcept nogil:
+    # A piece of a row, from an element of gamma on
+    cdef Py_ssize_t at = column * norm.table.itemsize
+    norm.table.norm.row_gradient_sums(count, dy, x, norm.gamma + at, mean, scale, sums, dgamma + at,
+                                      NULL if dbeta == NULL else dbeta + at)
 
 
 cdef void backward_row(const Norm* norm, Py_ssize_t row, char* buffer, char* dgamma, char* dbeta) noexcept nogil:
     # With t = (x - mean) scale and g = dy gamma: dx = scale (g - mean(g) - t mean(g t)). Ba, Kiros, Hinton, "Layer
-    # normalization", 2016.
+    # normalization", 2016. Without a mean of x there is none of g: Zhang, Sennrich, "Root mean square layer
+    # normalization", 2019.
     # A variance that is infinite left the dtype and is taken anew.
-    cdef double mean = real_at(norm.table, norm.mean, row), variance = real_at(norm.table, norm.variance, row), unit = 1, scale
+    cdef double mean, variance, unit = 1, scale
     cdef double sums[2]
-    cdef Py_ssize_t first = 0, count, size = norm.table.itemsize
-    cdef const char* x = row_of(norm, &norm.x, row, buffer)
-    cdef const char* dy = row_of(norm, &norm.dy, row, buffer + norm.row_bytes)
+    cdef Py_ssize_t first = 0, count, size = norm.table.itemsize, column = row % norm.groups * norm.d
+    cdef const char* x = read(norm, &norm.x, row * norm.d, norm.d, buffer)
+    cdef const char* dy = read(norm, &norm.dy, row * norm.d, norm.d, buffer + norm.row_bytes)
     cdef char* dx = norm.y + row * norm.d * size
+    given(norm, row, &mean, &variance)
     if variance == INFINITY:
         unit = large_unit(norm.table)
         x = scale_to(norm.table, x, norm.d, unit, buffer)
@@ -159,13 +188,24 @@ cdef void backward_row(const Norm* norm, Py_ssize_t row, char* buffer, char* dga
     scale = 1 / root_in(unit, variance, norm.eps)
     sums[0] = sums[1] = 0
     while first < norm.d:
-        count = min(norm.d - first, <Py_ssize_t>BLOCK)
-        norm.table.norm.row_gradient_sums(count, dy + first * size, x + first * size, norm.gamma + first * size, mean, scale,
-                                          sums, dgamma + first * size, dbeta + first * size)
+        count = min(norm.d - first, <Py_ssize_t>ROW_PIECE)
+        add_piece(norm, column + first, count, dy + first * size, x + first * size, mean, scale, sums, dgamma, dbeta)
         first += count
-    norm.table.norm.row_gradient(norm.d, dy, x, norm.gamma, mean, scale, sums[0] / norm.d, sums[1] / norm.d, dx)
+    norm.table.norm.row_gradient(norm.d, dy, x, norm.gamma + column * size, mean, scale, sums[0] / norm.d, sums[1] / norm.d,
+                                 dx)
     if unit != 1:
         norm.table.optim.scale(norm.d, dx, unit)
+
+
+cdef void backward_samples(const Norm* norm, Py_ssize_t first, Py_ssize_t last, char* buffer, char* dgamma,
+                           char* dbeta) noexcept nogil:
+    cdef size_t bytes = <size_t>(norm.groups * norm.d * norm.table.itemsize)
+    cdef Py_ssize_t row
+    memset(dgamma, 0, bytes)
+    if dbeta != NULL:
+        memset(dbeta, 0, bytes)
+    for row in range(first * norm.groups, last * norm.groups):
+        backward_row(norm, row, buffer, dgamma, dbeta)
 
 
 cdef void backward_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -174,83 +214,161 @@ cdef void backward_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int 
     cdef char* dgamma = norm.dgamma
     cdef char* dbeta = norm.dbeta
     cdef char* sums
-    cdef Py_ssize_t block, row, start, end
+    cdef Py_ssize_t block, start, end
     for block in range(first, last):
         sums = norm.sums + 2 * <size_t>block * norm.sum_bytes
         if norm.wide:
             memset(sums, 0, 2 * norm.sum_bytes)
         if norm.wide or norm.blocks > 1:           # else these are the results
             dgamma = buffer + 2 * norm.row_bytes if norm.wide else sums
-            dbeta = dgamma + norm.row_bytes
-        start, end = block * norm.rows // norm.blocks, (block + 1) * norm.rows // norm.blocks
+            dbeta = dgamma + norm.width_bytes if norm.dbeta != NULL else NULL
+        start, end = block * norm.samples // norm.blocks, (block + 1) * norm.samples // norm.blocks
         while start < end:
-            memset(dgamma, 0, <size_t>(norm.d * norm.table.itemsize))
-            memset(dbeta, 0, <size_t>(norm.d * norm.table.itemsize))
-            for row in range(start, min(start + SHORT_ROWS, end)):
-                backward_row(norm, row, buffer, dgamma, dbeta)
+            backward_samples(norm, start, min(start + SHORT_ROWS, end), buffer, dgamma, dbeta)
             if norm.wide:
-                norm.table.rows.add_to_doubles(norm.d, dgamma, <double*>sums)
-                norm.table.rows.add_to_doubles(norm.d, dbeta, <double*>(sums + norm.sum_bytes))
+                norm.table.rows.add_to_doubles(norm.groups * norm.d, dgamma, <double*>sums)
+                if dbeta != NULL:
+                    norm.table.rows.add_to_doubles(norm.groups * norm.d, dbeta, <double*>(sums + norm.sum_bytes))
             start += SHORT_ROWS
 
 
 cdef void add_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    # Pieces of dgamma and of dbeta in turn.
+    # Pieces of dgamma, and then those of dbeta.
     cdef const Norm* norm = <const Norm*>context
     cdef double totals[PIECE]
     cdef const char* sums
-    cdef Py_ssize_t task, start, count, block, i
+    cdef Py_ssize_t task, start, count, block, i, width = norm.groups * norm.d, pieces = ceil_div(width, PIECE)
     for task in range(first, last):
-        start = task // 2 * PIECE
-        count = min(norm.d - start, <Py_ssize_t>PIECE)
+        start = task % pieces * PIECE
+        count = min(width - start, <Py_ssize_t>PIECE)
         memset(totals, 0, sizeof(totals))
         for block in range(norm.blocks):
-            sums = norm.sums + <size_t>(2 * block + task % 2) * norm.sum_bytes
+            sums = norm.sums + <size_t>(2 * block + task // pieces) * norm.sum_bytes
             if norm.wide:
                 for i in range(count):
                     totals[i] += (<const double*>sums)[start + i]
             else:
                 norm.table.rows.add_to_doubles(count, sums + start * norm.table.itemsize, totals)
-        norm.table.rows.narrow(count, totals, (norm.dbeta if task % 2 else norm.dgamma) + start * norm.table.itemsize)
+        norm.table.rows.narrow(count, totals, (norm.dbeta if task >= pieces else norm.dgamma) + start * norm.table.itemsize)
 
 
-cdef Py_ssize_t block_count(Py_ssize_t rows, Py_ssize_t d) noexcept nogil:
+cdef void sum_pieces(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # Of few samples: pieces of dgamma and dbeta, and of the sums of rows.
+    cdef const Norm* norm = <const Norm*>context
+    cdef char* buffer = slot_of(&norm.team, slot)
+    cdef Py_ssize_t task, sample, row, column, start, count
+    cdef const char* x
+    cdef const char* dy
+    cdef double mean, variance
+    cdef double* sums
+    for task in range(first, last):
+        start = task % norm.pieces * ROW_PIECE
+        count, column = min(norm.d - start, <Py_ssize_t>ROW_PIECE), task // norm.pieces * norm.d + start
+        memset(norm.dgamma + column * norm.table.itemsize, 0, <size_t>(count * norm.table.itemsize))
+        if norm.dbeta != NULL:
+            memset(norm.dbeta + column * norm.table.itemsize, 0, <size_t>(count * norm.table.itemsize))
+        for sample in range(norm.samples):
+            row = sample * norm.groups + task // norm.pieces
+            x = read(norm, &norm.x, row * norm.d + start, count, buffer)
+            dy = read(norm, &norm.dy, row * norm.d + start, count, buffer + norm.row_bytes)
+            given(norm, row, &mean, &variance)
+            sums = norm.row_sums + 2 * (row * norm.pieces + task % norm.pieces)
+            sums[0] = sums[1] = 0
+            add_piece(norm, column, count, dy, x, mean, 1 / root_in(1, variance, norm.eps), sums, norm.dgamma, norm.dbeta)
+
+
+cdef void map_pieces(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # dx of pieces of rows, in the order of memory
+    cdef const Norm* norm = <const Norm*>context
+    cdef char* buffer = slot_of(&norm.team, slot)
+    cdef Py_ssize_t task, row, start, count, size = norm.table.itemsize
+    cdef const char* x
+    cdef const char* dy
+    cdef double mean, variance
+    cdef double* sums
+    for task in range(first, last):
+        row, start = task // norm.pieces, task % norm.pieces * ROW_PIECE
+        count = min(norm.d - start, <Py_ssize_t>ROW_PIECE)
+        x = read(norm, &norm.x, row * norm.d + start, count, buffer)
+        dy = read(norm, &norm.dy, row * norm.d + start, count, buffer + norm.row_bytes)
+        given(norm, row, &mean, &variance)
+        sums = norm.row_sums + 2 * row * norm.pieces
+        norm.table.norm.row_gradient(count, dy, x, norm.gamma + (row % norm.groups * norm.d + start) * size, mean,
+                                     1 / root_in(1, variance, norm.eps), sums[0] / norm.d, sums[1] / norm.d,
+                                     norm.y + (row * norm.d + start) * size)
+
+
+cdef void few_samples(Norm* norm) noexcept nogil:
+    # The same sums in the same order as backward_row takes.
+    cdef Py_ssize_t row, piece, rows = norm.samples * norm.groups
+    cdef double* sums = norm.row_sums
+    team_run(&norm.team, sum_pieces, norm, norm.groups * norm.pieces, norm.work)
+    for row in range(rows):
+        for piece in range(1, norm.pieces):
+            sums[0] += sums[2 * piece]
+            sums[1] += sums[2 * piece + 1]
+        sums += 2 * norm.pieces
+    team_run(&norm.team, map_pieces, norm, rows * norm.pieces, norm.work)
+
+
+cdef bint is_ordinary(const Norm* norm) noexcept nogil:
+    # Is no variance to be taken anew?
+    cdef Py_ssize_t row
+    for row in range(norm.samples * norm.groups):
+        if real_at(norm.table, norm.variance, row) == INFINITY:
+            return False
+    return True
+
+
+cdef Py_ssize_t block_count(Py_ssize_t samples, Py_ssize_t width) noexcept nogil:
     # Enough for the threads of most machines, each worth a task.
-    cdef Py_ssize_t count = min(rows // LEAST_ROWS, min(<Py_ssize_t>MOST_BLOCKS, rows * d // BLOCK_ELEMENTS))
-    return max(<Py_ssize_t>1, count) if rows > 0 else 0
+    cdef Py_ssize_t count = min(samples // LEAST_ROWS, min(<Py_ssize_t>MOST_BLOCKS, samples * width // BLOCK_ELEMENTS))
+    return max(<Py_ssize_t>1, count) if samples > 0 else 0
 
 
 cdef int gradients(Norm* norm) except -1 nogil:
     cdef double work
-    norm.blocks = block_count(norm.rows, norm.d)
-    norm.wide = norm.rows > norm.blocks * SHORT_ROWS
-    norm.sum_bytes = round_to_line(<size_t>norm.d * sizeof(double)) if norm.wide else norm.row_bytes
-    team_begin(&norm.team, norm.work, norm.blocks, 2 * <size_t>norm.blocks * norm.sum_bytes,
-               (4 if norm.wide else 2) * norm.row_bytes)
-    norm.sums = norm.team.shared
-    team_run(&norm.team, backward_blocks, norm, norm.blocks, norm.work)
-    if norm.blocks != 1 or norm.wide:
+    cdef size_t shared
+    cdef bint few
+    cdef Py_ssize_t width = norm.groups * norm.d
+    norm.blocks = block_count(norm.samples, width)
+    norm.wide = norm.samples > norm.blocks * SHORT_ROWS
+    few = norm.blocks == 1 and not norm.wide
+    norm.pieces = ceil_div(norm.d, ROW_PIECE)
+    norm.sum_bytes = round_to_line(<size_t>width * sizeof(double)) if norm.wide else norm.width_bytes
+    shared = 2 * <size_t>norm.blocks * norm.sum_bytes
+    if few:
+        shared = 2 * <size_t>(norm.samples * norm.groups * norm.pieces) * sizeof(double)
+    team_begin(&norm.team, norm.work, norm.groups * norm.pieces if few else norm.blocks, shared,
+               2 * norm.row_bytes + (2 * norm.width_bytes if norm.wide else 0))
+    norm.sums, norm.row_sums = norm.team.shared, <double*>norm.team.shared
+    if few and norm.team.threads > 1 and is_ordinary(norm):
+        few_samples(norm)
+    else:
+        team_run(&norm.team, backward_blocks, norm, norm.blocks, norm.work)
+    if not few:
         work = work_of(norm.table, 0, 4. * norm.blocks * norm.sum_bytes)
-        team_run(&norm.team, add_blocks, norm, 2 * ceil_div(norm.d, PIECE), work)
+        team_run(&norm.team, add_blocks, norm, ceil_div(width, PIECE) * (1 if norm.dbeta == NULL else 2), work)
     team_end()
     return 0
 
 
 def backward(
-    cnp.ndarray dy,            # IN (..., d)
+    cnp.ndarray dy,            # IN (samples, groups, d) by any axes; with one group: (..., d)
     cnp.ndarray x,             # IN the same shape
-    cnp.ndarray gamma,         # IN (d,), C-contiguous
-    cnp.ndarray mean,          # IN (...), C-contiguous
-    cnp.ndarray variance,      # IN (...), C-contiguous
+    cnp.ndarray gamma,         # IN (groups, d), C-contiguous
+    Py_ssize_t groups,
+    object mean,               # IN (samples, groups), C-contiguous, or None
+    cnp.ndarray variance,      # IN (samples, groups), C-contiguous, or the mean square
     double eps,
     cnp.ndarray dx,            # OUT shape of x, C-contiguous
-    cnp.ndarray dgamma,        # OUT (d,), C-contiguous
-    cnp.ndarray dbeta,         # OUT (d,), C-contiguous
+    cnp.ndarray dgamma,        # OUT (groups, d), C-contiguous
+    object dbeta,              # OUT the same, or None
 ):
     cdef Norm norm
-    begin_norm(&norm, x, gamma, eps, dx, mean, variance)
-    set_rows(&norm.dy, dy)
-    norm.dgamma, norm.dbeta = <char*>cnp.PyArray_DATA(dgamma), <char*>cnp.PyArray_DATA(dbeta)
+    begin_norm(&norm, x, gamma, groups, eps, dx, mean, variance)
+    merge_array(&norm.dy, dy)
+    norm.dgamma, norm.dbeta = <char*>cnp.PyArray_DATA(dgamma), data_of(dbeta)
     if norm.d == 0:
         return
     with nogil:

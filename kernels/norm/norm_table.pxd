@@ -9,6 +9,7 @@ cdef extern from "primitives.h" nogil:
         const void* shift
         int streamed
     ctypedef struct norm_gradient_terms:
+        const void* weight
         const void* mean
         const void* offset
         const void* slope
