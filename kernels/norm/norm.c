@@ -119,6 +119,17 @@ static void gradient_sums(ptrdiff_t planes, ptrdiff_t count, const real *dy, ptr
     *product = second_sum(&s);
 }
 
+static void plane_gradient_sums(ptrdiff_t planes, ptrdiff_t count, const real *dy, ptrdiff_t dy_stride, const real *x,
+                                ptrdiff_t x_stride, const real *mean, double *sums)
+{
+    for (ptrdiff_t p = 0; p < planes; p++) {
+        sums_state s = {.centre = vsplat(mean[p])};
+        visit(add_gradient, &s, 1, count, plane_of(x, x_stride, p), x_stride, plane_of(dy, dy_stride, p), dy_stride);
+        sums[2 * p] += first_sum(&s);
+        sums[2 * p + 1] += second_sum(&s);
+    }
+}
+
 /* ---- Columns: each lane is a channel ---------------------------------------------------------------------------- */
 
 enum { COLUMN_ROWS = 64 }; /* that are summed in the number type, 16 to a chain */
@@ -128,17 +139,27 @@ typedef struct {
     vwide first, second;
 } column_sums;
 
-/* The sums over one vector of columns. Rows may lie pages apart: what is beside them is fetched for the next vector. */
+/* The sums over one vector of columns of at most COLUMN_ROWS rows */
+INLINE column_sums visit_some_rows(visit_fn f, vreal centre, number share, ptrdiff_t rows, ptrdiff_t count, const real *x,
+                                   ptrdiff_t x_stride, const real *dy, ptrdiff_t dy_stride)
+{
+    sums_state s = {.centre = centre, .share = share};
+    visit(f, &s, rows, count, x, x_stride, dy, dy_stride);
+    const column_sums sums = {vwiden(chain_sum(s.first)), vwiden(chain_sum(s.second))};
+    return sums;
+}
+
+/* and of all rows. */
 INLINE column_sums visit_columns(visit_fn f, vreal centre, number share, ptrdiff_t rows, ptrdiff_t count, const real *x,
-                                 ptrdiff_t x_stride, const real *dy, ptrdiff_t dy_stride)
+                                 ptrdiff_t stride)
 {
     column_sums total = {{0}, {0}};
     for (ptrdiff_t row = 0; row < rows; row += COLUMN_ROWS) {
-        sums_state s = {.centre = centre, .share = share};
-        visit(f, &s, min_size(COLUMN_ROWS, rows - row), count, plane_of(x, x_stride, row), x_stride,
-              plane_of(dy, dy_stride, row), dy_stride);
-        total.first += vwiden(chain_sum(s.first));
-        total.second += vwiden(chain_sum(s.second));
+        const real *const at = plane_of(x, stride, row);
+        const column_sums s =
+            visit_some_rows(f, centre, share, min_size(COLUMN_ROWS, rows - row), count, at, stride, at, stride);
+        total.first += s.first;
+        total.second += s.second;
     }
     return total;
 }
@@ -153,27 +174,41 @@ static void column_moments(ptrdiff_t channels, ptrdiff_t rows, const real *x, pt
         const vreal origin = load_some(x + c, some);
         const vreal centre =
             origin +
-            vnarrow(visit_columns(add_difference, origin, share, rows, some, x + c, stride, x + c, stride).first);
-        const column_sums s = visit_columns(add_deviation, centre, share, rows, some, x + c, stride, x + c, stride);
+            vnarrow(visit_columns(add_difference, origin, share, rows, some, x + c, stride).first);
+        const column_sums s = visit_columns(add_deviation, centre, share, rows, some, x + c, stride);
         *(vwide_memory *)(mean + c) = vwiden(centre) + s.first;
         const vwide spread = s.second - s.first * s.first; /* negative by rounding where all are nearly equal */
         *(vwide_memory *)(variance + c) = (vwide)((wide_mask)spread & ~(wide_mask)(spread < 0));
     }
 }
 
+INLINE vwide load_wide(const double *p) { return *(const vwide_memory *)p; }
+
+/* Some rows of all columns, then the next ones, which come from memory meanwhile: no prefetcher follows columns. */
 static void column_gradient_sums(ptrdiff_t channels, ptrdiff_t rows, const norm_pair *from, const real *mean,
                                  double *sum, double *product)
 {
-    for (ptrdiff_t c = 0; c < channels; c += LANES) {
-        const ptrdiff_t some = min_size(channels - c, LANES);
-        const column_sums s = visit_columns(add_gradient, load_some(mean + c, some), 1, rows, some, from->x + c,
-                                            from->x_stride, from->dy + c, from->dy_stride);
-        *(vwide_memory *)(sum + c) = s.first;
-        *(vwide_memory *)(product + c) = s.second;
+    for (ptrdiff_t row = 0; row < rows; row += COLUMN_ROWS) {
+        const real *const x = plane_of(from->x, from->x_stride, row), *const dy = plane_of(from->dy, from->dy_stride, row);
+        const ptrdiff_t some_rows = min_size(COLUMN_ROWS, rows - row), next = min_size(COLUMN_ROWS, rows - row - some_rows);
+        for (ptrdiff_t c = 0; c < channels; c += LANES) {
+            const ptrdiff_t some = min_size(channels - c, LANES);
+            for (ptrdiff_t r = COLUMN_ROWS; r < COLUMN_ROWS + next; r++) {
+                __builtin_prefetch(plane_of(x, from->x_stride, r) + c);
+                __builtin_prefetch(plane_of(dy, from->dy_stride, r) + c);
+            }
+            column_sums s = visit_some_rows(add_gradient, load_some(mean + c, some), 1, some_rows, some, x + c,
+                                            from->x_stride, dy + c, from->dy_stride);
+            if (row > 0) {
+                s.first += load_wide(sum + c);
+                s.second += load_wide(product + c);
+            }
+            *(vwide_memory *)(sum + c) = s.first;
+            *(vwide_memory *)(product + c) = s.second;
+        }
     }
 }
 
-INLINE vwide load_wide(const double *p) { return *(const vwide_memory *)p; }
 INLINE vwide widened(const real *p, ptrdiff_t count) { return vwiden(load_some(p, count)); }
 INLINE vwide vsqrt_wide(vwide x)
 {
@@ -317,83 +352,6 @@ static void gradient_columns(ptrdiff_t channels, ptrdiff_t rows, const norm_pair
     }
 }
 
-/* Without beta, y = t gamma. */
-INLINE void row_map(ptrdiff_t count, const real *x, double mean, double scale, const real *gamma, const real *beta,
-                    real *y, const int shifted)
-{
-    const number centre = (number)mean, rest = (number)(mean - centre), factor = (number)scale;
-    for (ptrdiff_t i = 0; i < count; i += LANES) {
-        const ptrdiff_t some = count - i;
-        const vreal t = ((load_some(x + i, some) - centre) - rest) * factor, by = load_some(gamma + i, some);
-        store_some(y + i, shifted ? vfma(t, by, load_some(beta + i, some)) : t * by, some);
-    }
-}
-
-static void row(ptrdiff_t count, const real *x, double mean, double scale, const real *gamma, const real *beta, real *y)
-{
-    if (beta)
-        row_map(count, x, mean, scale, gamma, beta, y, 1);
-    else
-        row_map(count, x, mean, scale, gamma, beta, y, 0);
-}
-
-/* One vector of row_gradient_sums. */
-INLINE void add_gradients(ptrdiff_t count, const real *dy, const real *x, const real *gamma, number centre,
-                          number factor, vreal *first, vreal *second, real *dgamma, real *dbeta, const int shifted)
-{
-    const vreal d = load_some(dy, count), t = (load_or(x, count, centre) - centre) * factor,
-                g = d * load_some(gamma, count);
-    *second = vfma(g, t, *second);
-    store_some(dgamma, vfma(d, t, load_some(dgamma, count)), count);
-    if (!shifted)
-        return;
-    *first += g;
-    store_some(dbeta, load_some(dbeta, count) + d, count);
-}
-
-INLINE void add_row(ptrdiff_t count, const real *dy, const real *x, const real *gamma, double mean, double scale,
-                    double sums[2], real *dgamma, real *dbeta, const int shifted)
-{
-    enum { PAIR = 2 };
-    const number centre = (number)mean, factor = (number)scale;
-    vreal first[PAIR] = {{0}}, second[PAIR] = {{0}};
-    ptrdiff_t i = 0;
-    for (; i + PAIR * LANES <= count; i += PAIR * LANES)
-        UNROLL for (int c = 0; c < PAIR; c++)
-        {
-            const ptrdiff_t at = i + c * LANES;
-            add_gradients(LANES, dy + at, x + at, gamma + at, centre, factor, &first[c], &second[c], dgamma + at,
-                          dbeta + at, shifted);
-        }
-    for (; i < count; i += LANES)
-        add_gradients(count - i, dy + i, x + i, gamma + i, centre, factor, first, second, dgamma + i, dbeta + i,
-                      shifted);
-    if (shifted)
-        sums[0] += lane_sum(first[0] + first[1]);
-    sums[1] += lane_sum(second[0] + second[1]);
-}
-
-static void row_gradient_sums(ptrdiff_t count, const real *dy, const real *x, const real *gamma, double mean,
-                              double scale, double sums[2], real *dgamma, real *dbeta)
-{
-    if (dbeta)
-        add_row(count, dy, x, gamma, mean, scale, sums, dgamma, dbeta, 1);
-    else
-        add_row(count, dy, x, gamma, mean, scale, sums, dgamma, dgamma, 0); /* where nobody writes */
-}
-
-static void row_gradient(ptrdiff_t count, const real *dy, const real *x, const real *gamma, double mean, double scale,
-                         double offset, double slope, real *dx)
-{
-    const number centre = (number)mean, factor = (number)scale, by = (number)offset, along = (number)slope;
-    for (ptrdiff_t i = 0; i < count; i += LANES) {
-        const ptrdiff_t some = count - i;
-        const vreal t = (load_some(x + i, some) - centre) * factor;
-        const vreal g = vfms(load_some(dy + i, some), load_some(gamma + i, some), vsplat(by));
-        store_some(dx + i, vfnma(vsplat(along), t, g) * factor, some);
-    }
-}
-
 const norm_primitives NAME(norm) = {
     .moments = moments,
     .column_moments = column_moments,
@@ -403,9 +361,7 @@ const norm_primitives NAME(norm) = {
     .rows = rows,
     .columns = columns,
     .gradient_sums = gradient_sums,
+    .plane_gradient_sums = plane_gradient_sums,
     .gradient_rows = gradient_rows,
     .gradient_columns = gradient_columns,
-    .row = row,
-    .row_gradient_sums = row_gradient_sums,
-    .row_gradient = row_gradient,
 };

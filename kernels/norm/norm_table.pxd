@@ -24,11 +24,20 @@ cdef extern from "primitives.h" nogil:
         const void* other
         void* first
         void* second
+    enum:
+        NORM_ROWS
+    ctypedef struct norm_row_operands:
+        const void* dy[NORM_ROWS]
+        const void* x[NORM_ROWS]
+        double mean[NORM_ROWS]
+        double scale[NORM_ROWS]
     ctypedef struct norm_primitives:
         void (*moments)(Py_ssize_t planes, Py_ssize_t count, const void* x, Py_ssize_t stride, double* mean,
                         double* variance) noexcept nogil
         void (*gradient_sums)(Py_ssize_t planes, Py_ssize_t count, const void* dy, Py_ssize_t dy_stride, const void* x,
                               Py_ssize_t x_stride, const void* mean, double* sum, double* product) noexcept nogil
+        void (*plane_gradient_sums)(Py_ssize_t planes, Py_ssize_t count, const void* dy, Py_ssize_t dy_stride, const void* x,
+                                    Py_ssize_t x_stride, const void* mean, double* sums) noexcept nogil
         void (*column_moments)(Py_ssize_t channels, Py_ssize_t rows, const void* x, Py_ssize_t stride, double* mean,
                                double* variance) noexcept nogil
         void (*column_gradient_sums)(Py_ssize_t channels, Py_ssize_t rows, const norm_pair* pair, const void* mean, double* sum,
@@ -46,9 +55,10 @@ cdef extern from "primitives.h" nogil:
                         void* y, Py_ssize_t y_stride) noexcept nogil
         void (*gradient_columns)(Py_ssize_t channels, Py_ssize_t rows, const norm_pair* pair, const norm_gradient_terms* terms,
                                  void* dx, Py_ssize_t dx_stride) noexcept nogil
+    ctypedef struct row_norm_primitives:
         void (*row)(Py_ssize_t count, const void* x, double mean, double scale, const void* gamma, const void* beta,
                     void* y) noexcept nogil
-        void (*row_gradient_sums)(Py_ssize_t count, const void* dy, const void* x, const void* gamma, double mean,
-                                  double scale, double* sums, void* dgamma, void* dbeta) noexcept nogil
+        void (*row_gradient_sums)(Py_ssize_t rows, Py_ssize_t count, const norm_row_operands* operands, const void* gamma,
+                                  double* sums, void* dgamma, void* dbeta) noexcept nogil
         void (*row_gradient)(Py_ssize_t count, const void* dy, const void* x, const void* gamma, double mean, double scale,
                              double offset, double slope, void* dx) noexcept nogil

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _arguments as check
-from ._kernels import group_norm as _group_norm, layer_norm as _layer_norm
+from ._kernels import group_norm as _group_norm, layer_gradient as _layer_gradient, layer_norm as _layer_norm
 from .norm import channels, features, moments, upstream
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def group_norm_backward(
         return dx, dgamma, dbeta
     gamma = _elements(gamma, x)
     dgamma, dbeta = np.empty_like(gamma), np.empty_like(gamma)
-    _layer_norm.backward(dy, x, gamma, groups, mean, var, eps, dx, dgamma, dbeta)
+    _layer_gradient.backward(dy, x, gamma, groups, mean, var, eps, dx, dgamma, dbeta)
     return dx, dgamma.reshape(c, -1).sum(1), dbeta.reshape(c, -1).sum(1)
 
 
@@ -277,5 +277,5 @@ def rms_norm_backward(
     gamma, eps = check.vector("gamma", gamma, d, x), _epsilon(eps, x)
     mean_sq = moments("mean_sq", mean_sq, x.shape[:-1], x)
     dx, dgamma = check.empty(x.shape, x.dtype), np.empty(d, x.dtype)
-    _layer_norm.backward(dy, x, gamma, 1, None, mean_sq, eps, dx, dgamma, None)
+    _layer_gradient.backward(dy, x, gamma, 1, None, mean_sq, eps, dx, dgamma, None)
     return dx, dgamma

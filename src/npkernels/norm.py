@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _arguments as check
-from ._kernels import batch_norm as _batch_norm, layer_norm as _layer_norm
+from ._kernels import batch_norm as _batch_norm, layer_gradient as _layer_gradient, layer_norm as _layer_norm
 
 if TYPE_CHECKING:
     from ._typing import F, FloatLike, NDArray, Number
@@ -326,5 +326,5 @@ def layer_norm_backward(
     gamma, eps = check.vector("gamma", gamma, d, x), check.number("eps", eps, 0)
     mean, var = moments("mean", mean, x.shape[:-1], x), moments("var", var, x.shape[:-1], x)
     dx, dgamma, dbeta = check.empty(x.shape, x.dtype), np.empty(d, x.dtype), np.empty(d, x.dtype)
-    _layer_norm.backward(dy, x, gamma, 1, mean, var, eps, dx, dgamma, dbeta)
+    _layer_gradient.backward(dy, x, gamma, 1, mean, var, eps, dx, dgamma, dbeta)
     return dx, dgamma, dbeta

@@ -13,15 +13,3 @@ def forward(
     mean: Array | None,
     variance: Array,
 ) -> None: ...
-def backward(
-    dy: Array,
-    x: Array,
-    gamma: Array,
-    groups: int,
-    mean: Array | None,
-    variance: Array,
-    eps: float,
-    dx: Array,
-    dgamma: Array,
-    dbeta: Array | None,
-) -> None: ...
