@@ -11,11 +11,10 @@ dgamma and dbeta sum blocks of samples, and these in double precision. All block
              |         |         |      leaves what its piece of a row adds to the two sums of that row
 """
 from libc.math cimport INFINITY
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 cimport numpy as cnp
 
 from npkernels._kernels.norm_rows cimport Norm, begin_norm, data_of, read, row_moments
-from npkernels._kernels.primitives cimport NORM_ROWS, norm_row_operands
 from npkernels._kernels.runtime cimport slot_of, team_begin, team_end, team_run, work_of
 from npkernels._kernels.scalars cimport ceil_div, real_at, round_to_line
 from npkernels._kernels.strided cimport merge_array
@@ -37,68 +36,51 @@ cdef inline void given(const Norm* norm, Py_ssize_t row, double* mean, double* v
     variance[0] = real_at(norm.table, norm.variance, row)
 
 
-cdef inline void add_piece(const Norm* norm, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t count,
-                           const norm_row_operands* operands, double* sums, char* dgamma, char* dbeta) noexcept nogil:
-    # A piece of some rows, from an element of gamma on
+cdef inline void add_piece(const Norm* norm, Py_ssize_t column, Py_ssize_t count, const char* dy, const char* x, double mean,
+                           double scale, double* sums, char* dgamma, char* dbeta) noexcept nogil:
+    # A piece of a row, from an element of gamma on
     cdef Py_ssize_t at = column * norm.table.itemsize
-    norm.table.row_norm.row_gradient_sums(rows, count, operands, norm.gamma + at, sums, dgamma + at,
+    norm.table.row_norm.row_gradient_sums(count, dy, x, norm.gamma + at, mean, scale, sums, dgamma + at,
                                       NULL if dbeta == NULL else dbeta + at)
 
 
-cdef inline double begin_row(const Norm* norm, Py_ssize_t row, norm_row_operands* operands, Py_ssize_t r,
-                             char* buffer) noexcept nogil:
-    # Row r of the operands; returns its unit. A variance that is infinite left the dtype and is taken anew.
+cdef void backward_row(const Norm* norm, Py_ssize_t row, char* buffer, char* dgamma, char* dbeta) noexcept nogil:
+    # With t = (x - mean) scale and g = dy gamma: dx = scale (g - mean(g) - t mean(g t)). Ba, Kiros, Hinton, "Layer
+    # normalization", 2016. Without a mean of x there is none of g: Zhang, Sennrich, "Root mean square layer
+    # normalization", 2019.
+    # A variance that is infinite left the dtype and is taken anew.
+    cdef double mean, variance, unit = 1, scale
+    cdef double sums[2]
+    cdef Py_ssize_t first = 0, count, size = norm.table.itemsize, column = row % norm.groups * norm.d
     cdef const char* x = read(norm, &norm.x, row * norm.d, norm.d, buffer)
-    cdef double mean, variance, unit = 1
+    cdef const char* dy = read(norm, &norm.dy, row * norm.d, norm.d, buffer + norm.row_bytes)
+    cdef char* dx = norm.y + row * norm.d * size
     given(norm, row, &mean, &variance)
     if variance == INFINITY:
         unit = large_unit(norm.table)
         x = scale_to(norm.table, x, norm.d, unit, buffer)
         row_moments(norm, x, &mean, &variance)
-    operands.x[r], operands.dy[r] = x, read(norm, &norm.dy, row * norm.d, norm.d, buffer + norm.row_bytes)
-    operands.mean[r], operands.scale[r] = mean, 1 / root_in(unit, variance, norm.eps)
-    return unit
-
-
-cdef void backward_rows(const Norm* norm, Py_ssize_t sample, Py_ssize_t rows, Py_ssize_t group, char* buffer, char* dgamma,
-                        char* dbeta) noexcept nogil:
-    # Row `group` of some samples. With t = (x - mean) scale and g = dy gamma: dx = scale (g - mean(g) - t mean(g t)). Ba, Kiros,
-    # Hinton, "Layer normalization", 2016. Without a mean of x there is none of g: Zhang, Sennrich, "Root mean square layer
-    # normalization", 2019.
-    cdef norm_row_operands all, part
-    cdef double sums[2 * NORM_ROWS]
-    cdef double units[NORM_ROWS]
-    cdef Py_ssize_t first = 0, r, size = norm.table.itemsize, column = group * norm.d
-    cdef char* dx
-    memset(sums, 0, sizeof(sums))
-    for r in range(rows):
-        units[r] = begin_row(norm, (sample + r) * norm.groups + group, &all, r, buffer + 2 * r * norm.row_bytes)
-    part = all
+    scale = 1 / root_in(unit, variance, norm.eps)
+    sums[0] = sums[1] = 0
     while first < norm.d:
-        add_piece(norm, column + first, rows, min(norm.d - first, <Py_ssize_t>ROW_PIECE), &part, sums, dgamma, dbeta)
-        first += ROW_PIECE
-        for r in range(rows):
-            part.x[r], part.dy[r] = <const char*>part.x[r] + ROW_PIECE * size, <const char*>part.dy[r] + ROW_PIECE * size
-    for r in range(rows):
-        dx = norm.y + ((sample + r) * norm.groups + group) * norm.d * size
-        norm.table.row_norm.row_gradient(norm.d, all.dy[r], all.x[r], norm.gamma + column * size, all.mean[r], all.scale[r],
-                                     sums[2 * r] / norm.d, sums[2 * r + 1] / norm.d, dx)
-        if units[r] != 1:
-            norm.table.optim.scale(norm.d, dx, units[r])
+        count = min(norm.d - first, <Py_ssize_t>ROW_PIECE)
+        add_piece(norm, column + first, count, dy + first * size, x + first * size, mean, scale, sums, dgamma, dbeta)
+        first += count
+    norm.table.row_norm.row_gradient(norm.d, dy, x, norm.gamma + column * size, mean, scale, sums[0] / norm.d, sums[1] / norm.d,
+                                 dx)
+    if unit != 1:
+        norm.table.optim.scale(norm.d, dx, unit)
 
 
 cdef void backward_samples(const Norm* norm, Py_ssize_t first, Py_ssize_t last, char* buffer, char* dgamma,
                            char* dbeta) noexcept nogil:
     cdef size_t bytes = <size_t>(norm.groups * norm.d * norm.table.itemsize)
-    cdef Py_ssize_t group, sample
+    cdef Py_ssize_t row
     memset(dgamma, 0, bytes)
     if dbeta != NULL:
         memset(dbeta, 0, bytes)
-    for group in range(norm.groups):
-        sample = first
-        while sample < last:
-            backward_rows(norm, sample, min(norm.tile, last - sample), group, buffer, dgamma, dbeta)
-            sample += norm.tile
+    for row in range(first * norm.groups, last * norm.groups):
+        backward_row(norm, row, buffer, dgamma, dbeta)
 
 
 cdef void backward_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -113,7 +95,7 @@ cdef void backward_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int 
         if norm.wide:
             memset(sums, 0, 2 * norm.sum_bytes)
         if norm.wide or norm.blocks > 1:           # else these are the results
-            dgamma = buffer + 2 * norm.tile * norm.row_bytes if norm.wide else sums
+            dgamma = buffer + 2 * norm.row_bytes if norm.wide else sums
             dbeta = dgamma + norm.width_bytes if norm.dbeta != NULL else NULL
         start, end = block * norm.samples // norm.blocks, (block + 1) * norm.samples // norm.blocks
         while start < end:
@@ -145,38 +127,29 @@ cdef void add_blocks(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
         norm.table.rows.narrow(count, totals, (norm.dbeta if task >= pieces else norm.dgamma) + start * norm.table.itemsize)
 
 
-cdef void sum_piece(const Norm* norm, Py_ssize_t group, Py_ssize_t piece, char* buffer) noexcept nogil:
-    # Of few samples: a piece of dgamma and dbeta, and what it adds to the sums of the rows.
-    cdef norm_row_operands some
-    cdef double sums[2 * NORM_ROWS]
-    cdef double mean, variance
-    cdef Py_ssize_t start = piece * ROW_PIECE, count = min(norm.d - start, <Py_ssize_t>ROW_PIECE), sample = 0
-    cdef Py_ssize_t rows, r, row
-    cdef Py_ssize_t column = group * norm.d + start, bytes = count * norm.table.itemsize
-    memset(norm.dgamma + column * norm.table.itemsize, 0, <size_t>bytes)
-    if norm.dbeta != NULL:
-        memset(norm.dbeta + column * norm.table.itemsize, 0, <size_t>bytes)
-    while sample < norm.samples:
-        rows = min(<Py_ssize_t>NORM_ROWS, norm.samples - sample)
-        memset(sums, 0, sizeof(sums))
-        for r in range(rows):
-            row = (sample + r) * norm.groups + group
-            some.x[r] = read(norm, &norm.x, row * norm.d + start, count, buffer + 2 * r * bytes)
-            some.dy[r] = read(norm, &norm.dy, row * norm.d + start, count, buffer + (2 * r + 1) * bytes)
-            given(norm, row, &mean, &variance)
-            some.mean[r], some.scale[r] = mean, 1 / root_in(1, variance, norm.eps)
-        add_piece(norm, column, rows, count, &some, sums, norm.dgamma, norm.dbeta)
-        for r in range(rows):
-            memcpy(norm.row_sums + 2 * (((sample + r) * norm.groups + group) * norm.pieces + piece), sums + 2 * r,
-                   2 * sizeof(double))
-        sample += NORM_ROWS
-
-
 cdef void sum_pieces(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # Of few samples: pieces of dgamma and dbeta, and of the sums of rows.
     cdef const Norm* norm = <const Norm*>context
-    cdef Py_ssize_t task
+    cdef char* buffer = slot_of(&norm.team, slot)
+    cdef Py_ssize_t task, sample, row, column, start, count
+    cdef const char* x
+    cdef const char* dy
+    cdef double mean, variance
+    cdef double* sums
     for task in range(first, last):
-        sum_piece(norm, task // norm.pieces, task % norm.pieces, slot_of(&norm.team, slot))
+        start = task % norm.pieces * ROW_PIECE
+        count, column = min(norm.d - start, <Py_ssize_t>ROW_PIECE), task // norm.pieces * norm.d + start
+        memset(norm.dgamma + column * norm.table.itemsize, 0, <size_t>(count * norm.table.itemsize))
+        if norm.dbeta != NULL:
+            memset(norm.dbeta + column * norm.table.itemsize, 0, <size_t>(count * norm.table.itemsize))
+        for sample in range(norm.samples):
+            row = sample * norm.groups + task // norm.pieces
+            x = read(norm, &norm.x, row * norm.d + start, count, buffer)
+            dy = read(norm, &norm.dy, row * norm.d + start, count, buffer + ROW_PIECE * norm.table.itemsize)
+            given(norm, row, &mean, &variance)
+            sums = norm.row_sums + 2 * (row * norm.pieces + task % norm.pieces)
+            sums[0] = sums[1] = 0
+            add_piece(norm, column, count, dy, x, mean, 1 / root_in(1, variance, norm.eps), sums, norm.dgamma, norm.dbeta)
 
 
 cdef void map_pieces(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -236,15 +209,14 @@ cdef int gradients(Norm* norm) except -1 nogil:
     norm.blocks = block_count(norm.samples, width)
     norm.wide = norm.samples > norm.blocks * SHORT_ROWS
     few = norm.blocks == 1 and not norm.wide
-    norm.tile = NORM_ROWS if norm.d <= ROW_PIECE else 1
     norm.pieces = ceil_div(norm.d, ROW_PIECE)
     norm.sum_bytes = round_to_line(<size_t>width * sizeof(double)) if norm.wide else norm.width_bytes
     shared = 2 * <size_t>norm.blocks * norm.sum_bytes
     if few:
         shared = 2 * <size_t>(norm.samples * norm.groups * norm.pieces) * sizeof(double)
-    slot = 2 * norm.tile * norm.row_bytes + (2 * norm.width_bytes if norm.wide else 0)
+    slot = 2 * norm.row_bytes + (2 * norm.width_bytes if norm.wide else 0)
     if few:
-        slot = max(slot, 2 * NORM_ROWS * ROW_PIECE * <size_t>norm.table.itemsize)
+        slot = max(slot, 2 * ROW_PIECE * <size_t>norm.table.itemsize)
     team_begin(&norm.team, norm.work, norm.groups * norm.pieces if few else norm.blocks, shared, slot)
     norm.sums, norm.row_sums = norm.team.shared, <double*>norm.team.shared
     if few and norm.team.threads > 1 and is_ordinary(norm):

@@ -139,27 +139,17 @@ typedef struct {
     vwide first, second;
 } column_sums;
 
-/* The sums over one vector of columns of at most COLUMN_ROWS rows */
-INLINE column_sums visit_some_rows(visit_fn f, vreal centre, number share, ptrdiff_t rows, ptrdiff_t count, const real *x,
-                                   ptrdiff_t x_stride, const real *dy, ptrdiff_t dy_stride)
-{
-    sums_state s = {.centre = centre, .share = share};
-    visit(f, &s, rows, count, x, x_stride, dy, dy_stride);
-    const column_sums sums = {vwiden(chain_sum(s.first)), vwiden(chain_sum(s.second))};
-    return sums;
-}
-
-/* and of all rows. */
+/* The sums over one vector of columns. Rows may lie pages apart: what is beside them is fetched for the next vector. */
 INLINE column_sums visit_columns(visit_fn f, vreal centre, number share, ptrdiff_t rows, ptrdiff_t count, const real *x,
-                                 ptrdiff_t stride)
+                                 ptrdiff_t x_stride, const real *dy, ptrdiff_t dy_stride)
 {
     column_sums total = {{0}, {0}};
     for (ptrdiff_t row = 0; row < rows; row += COLUMN_ROWS) {
-        const real *const at = plane_of(x, stride, row);
-        const column_sums s =
-            visit_some_rows(f, centre, share, min_size(COLUMN_ROWS, rows - row), count, at, stride, at, stride);
-        total.first += s.first;
-        total.second += s.second;
+        sums_state s = {.centre = centre, .share = share};
+        visit(f, &s, min_size(COLUMN_ROWS, rows - row), count, plane_of(x, x_stride, row), x_stride,
+              plane_of(dy, dy_stride, row), dy_stride);
+        total.first += vwiden(chain_sum(s.first));
+        total.second += vwiden(chain_sum(s.second));
     }
     return total;
 }
@@ -174,41 +164,27 @@ static void column_moments(ptrdiff_t channels, ptrdiff_t rows, const real *x, pt
         const vreal origin = load_some(x + c, some);
         const vreal centre =
             origin +
-            vnarrow(visit_columns(add_difference, origin, share, rows, some, x + c, stride).first);
-        const column_sums s = visit_columns(add_deviation, centre, share, rows, some, x + c, stride);
+            vnarrow(visit_columns(add_difference, origin, share, rows, some, x + c, stride, x + c, stride).first);
+        const column_sums s = visit_columns(add_deviation, centre, share, rows, some, x + c, stride, x + c, stride);
         *(vwide_memory *)(mean + c) = vwiden(centre) + s.first;
         const vwide spread = s.second - s.first * s.first; /* negative by rounding where all are nearly equal */
         *(vwide_memory *)(variance + c) = (vwide)((wide_mask)spread & ~(wide_mask)(spread < 0));
     }
 }
 
-INLINE vwide load_wide(const double *p) { return *(const vwide_memory *)p; }
-
-/* Some rows of all columns, then the next ones, which come from memory meanwhile: no prefetcher follows columns. */
 static void column_gradient_sums(ptrdiff_t channels, ptrdiff_t rows, const norm_pair *from, const real *mean,
                                  double *sum, double *product)
 {
-    for (ptrdiff_t row = 0; row < rows; row += COLUMN_ROWS) {
-        const real *const x = plane_of(from->x, from->x_stride, row), *const dy = plane_of(from->dy, from->dy_stride, row);
-        const ptrdiff_t some_rows = min_size(COLUMN_ROWS, rows - row), next = min_size(COLUMN_ROWS, rows - row - some_rows);
-        for (ptrdiff_t c = 0; c < channels; c += LANES) {
-            const ptrdiff_t some = min_size(channels - c, LANES);
-            for (ptrdiff_t r = COLUMN_ROWS; r < COLUMN_ROWS + next; r++) {
-                __builtin_prefetch(plane_of(x, from->x_stride, r) + c);
-                __builtin_prefetch(plane_of(dy, from->dy_stride, r) + c);
-            }
-            column_sums s = visit_some_rows(add_gradient, load_some(mean + c, some), 1, some_rows, some, x + c,
-                                            from->x_stride, dy + c, from->dy_stride);
-            if (row > 0) {
-                s.first += load_wide(sum + c);
-                s.second += load_wide(product + c);
-            }
-            *(vwide_memory *)(sum + c) = s.first;
-            *(vwide_memory *)(product + c) = s.second;
-        }
+    for (ptrdiff_t c = 0; c < channels; c += LANES) {
+        const ptrdiff_t some = min_size(channels - c, LANES);
+        const column_sums s = visit_columns(add_gradient, load_some(mean + c, some), 1, rows, some, from->x + c,
+                                            from->x_stride, from->dy + c, from->dy_stride);
+        *(vwide_memory *)(sum + c) = s.first;
+        *(vwide_memory *)(product + c) = s.second;
     }
 }
 
+INLINE vwide load_wide(const double *p) { return *(const vwide_memory *)p; }
 INLINE vwide widened(const real *p, ptrdiff_t count) { return vwiden(load_some(p, count)); }
 INLINE vwide vsqrt_wide(vwide x)
 {

@@ -27,13 +27,6 @@ typedef struct {
     real *first, *second;
 } norm_channels;
 
-/* Rows that are summed at a time, and what their t = (x - mean) scale come from */
-enum { NORM_ROWS = 4 };
-typedef struct {
-    const real *dy[NORM_ROWS], *x[NORM_ROWS];
-    double mean[NORM_ROWS], scale[NORM_ROWS];
-} norm_row_operands;
-
 typedef struct {
     /* The mean of x and the mean of (x - mean)^2 over planes of `count` elements; strides in bytes, nothing is empty. Of a
      * single plane, `stride` says where to fetch ahead. */
@@ -74,10 +67,10 @@ typedef struct {
     /* y_i = t_i gamma_i + beta_i with t_i = ((x_i - mean) - rest) scale; beta may be NULL: 0 */
     void (*row)(ptrdiff_t count, const real *x, double mean, double scale, const real *gamma, const real *beta,
                 real *y);
-    /* Of row r <= NORM_ROWS, with g_i = dy_i gamma_i: sums[2 r] += sum of g_i, sums[2 r + 1] += sum of g_i t_i,
-     * dgamma_i += dy_i t_i, dbeta_i += dy_i. dbeta may be NULL: sums[2 r] stays, too. */
-    void (*row_gradient_sums)(ptrdiff_t rows, ptrdiff_t count, const norm_row_operands *from, const real *gamma,
-                              double *sums, real *dgamma, real *dbeta);
+    /* With t_i = (x_i - mean) scale and g_i = dy_i gamma_i: sums[0] += sum of g_i, sums[1] += sum of g_i t_i,
+     * dgamma_i += dy_i t_i, dbeta_i += dy_i. dbeta may be NULL: sums[0] stays, too. */
+    void (*row_gradient_sums)(ptrdiff_t count, const real *dy, const real *x, const real *gamma, double mean,
+                              double scale, double sums[2], real *dgamma, real *dbeta);
     /* dx_i = scale ((g_i - offset) - t_i slope) */
     void (*row_gradient)(ptrdiff_t count, const real *dy, const real *x, const real *gamma, double mean, double scale,
                          double offset, double slope, real *dx);

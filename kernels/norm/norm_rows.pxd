@@ -19,7 +19,7 @@ cdef struct Norm:
     const primitives* table
     Py_ssize_t samples, groups, d
     Py_ssize_t blocks        # of samples
-    Py_ssize_t tile, pieces  # rows that are summed at a time; pieces of a row
+    Py_ssize_t pieces        # of a row
     strided x, dy            # (samples, groups, d) by any strides
     const char* gamma        # (groups, d)
     const char* beta         # or NULL
@@ -36,7 +36,7 @@ cdef struct Norm:
     size_t row_bytes
     size_t width_bytes       # of numbers (groups, d)
     double work
-    Team team                # a thread has some rows of x and dy, and sums of short blocks
+    Team team                # a thread has rows of x and dy, and sums of short blocks
 
 
 cdef inline char* data_of(object x) noexcept:

@@ -24,13 +24,6 @@ cdef extern from "primitives.h" nogil:
         const void* other
         void* first
         void* second
-    enum:
-        NORM_ROWS
-    ctypedef struct norm_row_operands:
-        const void* dy[NORM_ROWS]
-        const void* x[NORM_ROWS]
-        double mean[NORM_ROWS]
-        double scale[NORM_ROWS]
     ctypedef struct norm_primitives:
         void (*moments)(Py_ssize_t planes, Py_ssize_t count, const void* x, Py_ssize_t stride, double* mean,
                         double* variance) noexcept nogil
@@ -58,7 +51,7 @@ cdef extern from "primitives.h" nogil:
     ctypedef struct row_norm_primitives:
         void (*row)(Py_ssize_t count, const void* x, double mean, double scale, const void* gamma, const void* beta,
                     void* y) noexcept nogil
-        void (*row_gradient_sums)(Py_ssize_t rows, Py_ssize_t count, const norm_row_operands* operands, const void* gamma,
-                                  double* sums, void* dgamma, void* dbeta) noexcept nogil
+        void (*row_gradient_sums)(Py_ssize_t count, const void* dy, const void* x, const void* gamma, double mean,
+                                  double scale, double* sums, void* dgamma, void* dbeta) noexcept nogil
         void (*row_gradient)(Py_ssize_t count, const void* dy, const void* x, const void* gamma, double mean, double scale,
                              double offset, double slope, void* dx) noexcept nogil

@@ -21,64 +21,49 @@ static void row(ptrdiff_t count, const real *x, double mean, double scale, const
         row_map(count, x, mean, scale, gamma, beta, y, 0);
 }
 
-/* One vector of some rows, while gamma and what is added to it are in registers. */
-INLINE void add_gradients(const int rows, ptrdiff_t at, ptrdiff_t count, const norm_row_operands *from, const real *gamma,
-                          vreal *first, vreal *second, real *dgamma, real *dbeta, const int shifted)
+/* One vector of row_gradient_sums. */
+INLINE void add_gradients(ptrdiff_t count, const real *dy, const real *x, const real *gamma, number centre,
+                          number factor, vreal *first, vreal *second, real *dgamma, real *dbeta, const int shifted)
 {
-    const vreal by = load_some(gamma + at, count);
-    vreal along = load_some(dgamma + at, count), sum = shifted ? load_some(dbeta + at, count) : by;
-    UNROLL for (int r = 0; r < rows; r++)
-    {
-        const number centre = (number)from->mean[r], factor = (number)from->scale[r];
-        const vreal d = load_some(from->dy[r] + at, count), g = d * by;
-        const vreal t = (load_or(from->x[r] + at, count, centre) - centre) * factor;
-        second[r] = vfma(g, t, second[r]);
-        along = vfma(d, t, along);
-        if (shifted) {
-            first[r] += g;
-            sum += d;
-        }
-    }
-    store_some(dgamma + at, along, count);
-    if (shifted)
-        store_some(dbeta + at, sum, count);
+    const vreal d = load_some(dy, count), t = (load_or(x, count, centre) - centre) * factor,
+                g = d * load_some(gamma, count);
+    *second = vfma(g, t, *second);
+    store_some(dgamma, vfma(d, t, load_some(dgamma, count)), count);
+    if (!shifted)
+        return;
+    *first += g;
+    store_some(dbeta, load_some(dbeta, count) + d, count);
 }
 
-INLINE void add_rows(const int rows, ptrdiff_t count, const norm_row_operands *from, const real *gamma, double *sums,
-                     real *dgamma, real *dbeta, const int shifted)
+INLINE void add_row(ptrdiff_t count, const real *dy, const real *x, const real *gamma, double mean, double scale,
+                    double sums[2], real *dgamma, real *dbeta, const int shifted)
 {
-    vreal first[NORM_ROWS] = {{0}}, second[NORM_ROWS] = {{0}};
+    enum { PAIR = 2 };
+    const number centre = (number)mean, factor = (number)scale;
+    vreal first[PAIR] = {{0}}, second[PAIR] = {{0}};
     ptrdiff_t i = 0;
-    for (; i + LANES <= count; i += LANES)
-        add_gradients(rows, i, LANES, from, gamma, first, second, dgamma, dbeta, shifted);
-    if (i < count)
-        add_gradients(rows, i, count - i, from, gamma, first, second, dgamma, dbeta, shifted);
-    UNROLL for (int r = 0; r < rows; r++)
-    {
-        sums[2 * r] += shifted ? lane_sum(first[r]) : 0;
-        sums[2 * r + 1] += lane_sum(second[r]);
-    }
+    for (; i + PAIR * LANES <= count; i += PAIR * LANES)
+        UNROLL for (int c = 0; c < PAIR; c++)
+        {
+            const ptrdiff_t at = i + c * LANES;
+            add_gradients(LANES, dy + at, x + at, gamma + at, centre, factor, &first[c], &second[c], dgamma + at,
+                          dbeta + at, shifted);
+        }
+    for (; i < count; i += LANES)
+        add_gradients(count - i, dy + i, x + i, gamma + i, centre, factor, first, second, dgamma + i, dbeta + i,
+                      shifted);
+    if (shifted)
+        sums[0] += lane_sum(first[0] + first[1]);
+    sums[1] += lane_sum(second[0] + second[1]);
 }
 
-static void row_gradient_sums(ptrdiff_t rows, ptrdiff_t count, const norm_row_operands *from, const real *gamma,
-                              double *sums, real *dgamma, real *dbeta)
+static void row_gradient_sums(ptrdiff_t count, const real *dy, const real *x, const real *gamma, double mean,
+                              double scale, double sums[2], real *dgamma, real *dbeta)
 {
-    norm_row_operands one;
-    if (rows == NORM_ROWS && dbeta) {
-        add_rows(NORM_ROWS, count, from, gamma, sums, dgamma, dbeta, 1);
-        return;
-    }
-    if (rows == NORM_ROWS) {
-        add_rows(NORM_ROWS, count, from, gamma, sums, dgamma, NULL, 0);
-        return;
-    }
-    for (ptrdiff_t r = 0; r < rows; r++) {
-        one.dy[0] = from->dy[r], one.x[0] = from->x[r], one.mean[0] = from->mean[r], one.scale[0] = from->scale[r];
-        if (dbeta)
-            add_rows(1, count, &one, gamma, sums + 2 * r, dgamma, dbeta, 1);
-        else
-            add_rows(1, count, &one, gamma, sums + 2 * r, dgamma, NULL, 0);
-    }
+    if (dbeta)
+        add_row(count, dy, x, gamma, mean, scale, sums, dgamma, dbeta, 1);
+    else
+        add_row(count, dy, x, gamma, mean, scale, sums, dgamma, dgamma, 0); /* where nobody writes */
 }
 
 static void row_gradient(ptrdiff_t count, const real *dy, const real *x, const real *gamma, double mean, double scale,
