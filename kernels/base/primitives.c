@@ -22,6 +22,7 @@ extern const strided_primitives NAME(strided);
 extern const optim_primitives NAME(optim);
 extern const loss_primitives NAME(loss);
 extern const norm_primitives NAME(norm);
+extern const row_norm_primitives NAME(row_norm);
 extern const dropout_primitives NAME(dropout);
 extern const pool_primitives NAME(pool);
 extern const pool_index_primitives NAME(pool_indices);
@@ -59,6 +60,7 @@ const primitives NAME(primitives) = {
     .optim = &NAME(optim),
     .loss = &NAME(loss),
     .norm = &NAME(norm),
+    .row_norm = &NAME(row_norm),
     .dropout = &NAME(dropout),
     .pool = &NAME(pool),
     .pool_indices = &NAME(pool_indices),

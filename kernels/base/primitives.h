@@ -69,6 +69,7 @@ typedef struct {
     const optim_primitives *optim;
     const loss_primitives *loss;
     const norm_primitives *norm;
+    const row_norm_primitives *row_norm;
     const dropout_primitives *dropout;
     const pool_primitives *pool;
     const pool_index_primitives *pool_indices;

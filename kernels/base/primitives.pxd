@@ -62,6 +62,7 @@ cdef extern from "primitives.h" nogil:
         const loss_primitives* loss
         const pair_primitives* pairs
         const norm_primitives* norm
+        const row_norm_primitives* row_norm
         const dropout_primitives* dropout
         const pool_primitives* pool
         const pool_index_primitives* pool_indices

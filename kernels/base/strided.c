@@ -1,12 +1,16 @@
+#include "parts.h"
 #include "primitives.h"
 
 enum { GATHER, SCATTER, GATHER_BYTES };
+enum { SHORT_RUN = 8 * LANES }; /* copied by vectors: the call of memcpy costs as much */
 
 /* One run along the innermost axis. */
 INLINE void copy_run(const int direction, char *at, ptrdiff_t stride, ptrdiff_t count, char *row)
 {
     const ptrdiff_t size = direction == GATHER_BYTES ? 1 : sizeof(number);
-    if (stride == size) {
+    if (stride == size && direction != GATHER_BYTES && count <= SHORT_RUN) {
+        copy_row(count, (const real *)(direction == GATHER ? at : row), (real *)(direction == GATHER ? row : at));
+    } else if (stride == size) {
         memcpy(direction == SCATTER ? at : row, direction == SCATTER ? row : at, (size_t)(count * size));
     } else if (direction == GATHER) {
         for (ptrdiff_t i = 0; i < count; i++)

@@ -44,6 +44,15 @@ cdef inline Py_ssize_t offset_of(const strided* array, Py_ssize_t element) noexc
         element //= array.shape[i]
     return offset
 
+# Elements first .. first + count where they lie side by side, or NULL.
+cdef inline char* run_of(const strided* array, Py_ssize_t first, Py_ssize_t count, Py_ssize_t itemsize) noexcept nogil:
+    cdef Py_ssize_t run = array.shape[array.axes - 1]
+    if array.strides[array.axes - 1] != itemsize and count > 1:
+        return NULL
+    if array.axes == 1:
+        return <char*>array.data + first * array.strides[0]
+    return <char*>array.data + offset_of(array, first) if first // run == (first + count - 1) // run else NULL
+
 # The nanoseconds of one thread. A gathered element takes as long as four contiguous ones.
 cdef inline double elementwise_work(const Elementwise* e) noexcept nogil:
     return work_of(e.table, e.size * e.flops, (4 if e.strided else 1) * e.operands * e.size * e.table.itemsize)

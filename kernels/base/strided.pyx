@@ -92,14 +92,11 @@ cdef void merge_array(strided* to, cnp.ndarray array) noexcept:
 
 cdef inline char* place_of(const Elementwise* e, int i, Py_ssize_t first, Py_ssize_t count, char* scratch) noexcept nogil:
     # Where elements lie side by side, or scratch.
-    cdef const strided* a = &e.arrays[i]
-    cdef Py_ssize_t run
+    cdef char* at
     if e.contiguous[i]:
         return e.data[i] + first * e.table.itemsize
-    run = a.shape[a.axes - 1]
-    if a.strides[a.axes - 1] != e.table.itemsize or first // run != (first + count - 1) // run:
-        return scratch
-    return <char*>a.data + offset_of(a, first)
+    at = run_of(&e.arrays[i], first, count, e.table.itemsize)
+    return scratch if at == NULL else at
 
 
 cdef const char* elementwise_read(const Elementwise* e, int i, Py_ssize_t first, Py_ssize_t count, char* scratch) noexcept nogil:

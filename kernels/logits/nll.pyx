@@ -6,7 +6,7 @@ cimport numpy as cnp
 from npkernels._kernels.layout cimport read_strides
 from npkernels._kernels.primitives cimport primitives
 from npkernels._kernels.runtime cimport Team, primitives_for, team_begin, team_end, team_run, work_of
-from npkernels._kernels.scalars cimport int64_memory, load_once, put, real_at
+from npkernels._kernels.scalars cimport int64_memory, load_once, put, real_at, sum_in_double
 
 cnp.import_array()
 
@@ -72,9 +72,9 @@ def nll_loss(
 ):
     """(sum of the losses, what the mean divides by, -1), or the first sample whose class is out of range in place of -1."""
     cdef Picks v
-    cdef Py_ssize_t i, samples
+    cdef Py_ssize_t i, samples, counted = 0
     cdef int64_t label
-    cdef double divisor = 0, total = 0, work
+    cdef double divisor = 0, total, work
     v.table = primitives_for(cnp.PyArray_TYPE(x))
     v.outer, v.c, v.inner = cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1), cnp.PyArray_DIM(x, 2)
     samples = v.outer * v.inner
@@ -92,7 +92,11 @@ def nll_loss(
             continue
         if label < 0 or label >= v.c:
             return 0.0, 0.0, i
-        divisor += 1.0 if v.weight == NULL else real_at(v.table, v.weight, label)
+        counted += 1
+        if v.weight != NULL:
+            divisor += real_at(v.table, v.weight, label)
+    if v.weight == NULL:
+        divisor = counted
     v.scale = 1 / divisor if mean else 1
     with nogil:
         # a cache line for each sample, and what is set to 0
@@ -100,6 +104,5 @@ def nll_loss(
         team_begin(&v.team, work, v.outer, 0, 0)
         team_run(&v.team, pick_tasks, &v, v.outer, work)
         team_end()
-        for i in range(samples):
-            total += real_at(v.table, v.losses, i)
+        total = sum_in_double(v.table, v.losses, samples)
     return total, divisor, -1

@@ -14,7 +14,7 @@ from npkernels._kernels.primitives cimport (
 from npkernels._kernels.runtime cimport (
     Team, primitives_for, slot_of, task_fn, team_begin, team_end, team_run, work_of, worth_streaming,
 )
-from npkernels._kernels.scalars cimport ceil_div, int64_memory, load_once, real_at
+from npkernels._kernels.scalars cimport ceil_div, int64_memory, load_once, real_at, sum_in_double
 
 cnp.import_array()
 
@@ -276,7 +276,7 @@ cdef void entropy_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int sl
 
 cdef Py_ssize_t divide(Softmax* v, double* divisor) noexcept nogil:
     # The sum of the weights of the classes that count; the first sample whose class is out of range, or -1.
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, counted = 0
     cdef int64_t label
     divisor[0] = 0
     for i in range(v.outer * v.inner):
@@ -285,7 +285,11 @@ cdef Py_ssize_t divide(Softmax* v, double* divisor) noexcept nogil:
             continue
         if label < 0 or label >= v.c:
             return i
-        divisor[0] += 1.0 if v.weight == NULL else real_at(v.table, v.weight, label)
+        counted += 1
+        if v.weight != NULL:
+            divisor[0] += real_at(v.table, v.weight, label)
+    if v.weight == NULL:
+        divisor[0] = counted
     return -1
 
 
@@ -304,7 +308,7 @@ def cross_entropy(
     """(sum of the losses, what the mean divides by, -1), or the first sample whose class is out of range in place of -1."""
     cdef Softmax v
     cdef Py_ssize_t i, samples
-    cdef double divisor, total = 0
+    cdef double divisor, total
     begin_softmax(&v, x)
     samples = v.outer * v.inner
     v.has_ignored = ignored is not None
@@ -331,6 +335,5 @@ def cross_entropy(
         set_result(&v, dx)
     with nogil:
         run_softmax(&v, entropy_tasks, 3)
-        for i in range(samples):
-            total += real_at(v.table, v.losses, i)
+        total = sum_in_double(v.table, v.losses, samples)
     return total, divisor, -1

@@ -192,7 +192,7 @@ cdef void set_memory(Norm* norm, char* memory) noexcept nogil:
     norm.sums[1] = norm.sums[0] + norm.pitch * norm.blocks.count
     norm.map.mean, norm.map.rest = norm.terms, norm.terms + row
     norm.map.scale, norm.map.shift = norm.terms + 2 * row, norm.terms + 3 * row
-    norm.gradient.mean, norm.gradient.offset = norm.mean, norm.terms
+    norm.gradient.weight, norm.gradient.mean, norm.gradient.offset = NULL, norm.mean, norm.terms
     norm.gradient.slope, norm.gradient.scale = norm.terms + row, norm.terms + 2 * row
 
 

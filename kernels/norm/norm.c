@@ -119,6 +119,17 @@ static void gradient_sums(ptrdiff_t planes, ptrdiff_t count, const real *dy, ptr
     *product = second_sum(&s);
 }
 
+static void plane_gradient_sums(ptrdiff_t planes, ptrdiff_t count, const real *dy, ptrdiff_t dy_stride, const real *x,
+                                ptrdiff_t x_stride, const real *mean, double *sums)
+{
+    for (ptrdiff_t p = 0; p < planes; p++) {
+        sums_state s = {.centre = vsplat(mean[p])};
+        visit(add_gradient, &s, 1, count, plane_of(x, x_stride, p), x_stride, plane_of(dy, dy_stride, p), dy_stride);
+        sums[2 * p] += first_sum(&s);
+        sums[2 * p + 1] += second_sum(&s);
+    }
+}
+
 /* ---- Columns: each lane is a channel ---------------------------------------------------------------------------- */
 
 enum { COLUMN_ROWS = 64 }; /* that are summed in the number type, 16 to a chain */
@@ -268,9 +279,9 @@ static void columns(ptrdiff_t channels, ptrdiff_t rows, const real *x, ptrdiff_t
     }
 }
 
-INLINE vreal gradient(vreal dy, vreal x, vreal mean, vreal offset, vreal slope, vreal scale)
+INLINE vreal gradient(vreal dy, vreal x, vreal weight, vreal mean, vreal offset, vreal slope, vreal scale)
 {
-    return vfnma(slope, x - mean, dy - offset) * scale;
+    return vfnma(slope, x - mean, vfms(dy, weight, offset)) * scale;
 }
 
 static void gradient_rows(ptrdiff_t channels, ptrdiff_t count, const real *dy, ptrdiff_t dy_stride, const real *x,
@@ -280,15 +291,16 @@ static void gradient_rows(ptrdiff_t channels, ptrdiff_t count, const real *dy, p
     for (ptrdiff_t c = channel; c < channel + channels; c++) {
         const vreal mean = vsplat(terms->mean[c]), offset = vsplat(terms->offset[c]);
         const vreal slope = vsplat(terms->slope[c]), scale = vsplat(terms->scale[c]);
+        const vreal weight = vsplat(terms->weight ? terms->weight[c] : 1);
         ptrdiff_t i = to_boundary(count, dx);
         const int streamed = may_stream(terms->streamed, dx + i);
         if (i > 0)
-            vstore_part(dx, gradient(vload_part(dy, i), vload_part(x, i), mean, offset, slope, scale), i);
+            vstore_part(dx, gradient(vload_part(dy, i), vload_part(x, i), weight, mean, offset, slope, scale), i);
         for (; i + LANES <= count; i += LANES)
-            put(dx + i, gradient(vload(dy + i), vload(x + i), mean, offset, slope, scale), streamed);
+            put(dx + i, gradient(vload(dy + i), vload(x + i), weight, mean, offset, slope, scale), streamed);
         if (i < count) {
             const vreal d = vload_part(dy + i, count - i), rest = vload_part(x + i, count - i);
-            vstore_part(dx + i, gradient(d, rest, mean, offset, slope, scale), count - i);
+            vstore_part(dx + i, gradient(d, rest, weight, mean, offset, slope, scale), count - i);
         }
         dy = plane_of(dy, dy_stride, 1);
         x = plane_of(x, x_stride, 1);
@@ -309,64 +321,10 @@ static void gradient_columns(ptrdiff_t channels, ptrdiff_t rows, const norm_pair
             const vreal x = load_some(plane_of(from->x, from->x_stride, r) + i, some);
             real *const to = (real *)((char *)dx + r * dx_stride) + i;
             if (some >= LANES)
-                put(to, gradient(dy, x, mean, offset, slope, scale), streamed);
+                put(to, gradient(dy, x, vsplat(1), mean, offset, slope, scale), streamed);
             else
-                vstore_part(to, gradient(dy, x, mean, offset, slope, scale), some);
+                vstore_part(to, gradient(dy, x, vsplat(1), mean, offset, slope, scale), some);
         }
-    }
-}
-
-static void row(ptrdiff_t count, const real *x, double mean, double scale, const real *gamma, const real *beta, real *y)
-{
-    const number centre = (number)mean, rest = (number)(mean - centre), factor = (number)scale;
-    for (ptrdiff_t i = 0; i < count; i += LANES) {
-        const ptrdiff_t some = count - i;
-        const vreal t = ((load_some(x + i, some) - centre) - rest) * factor;
-        store_some(y + i, vfma(t, load_some(gamma + i, some), load_some(beta + i, some)), some);
-    }
-}
-
-/* One vector of row_gradient_sums. */
-INLINE void add_gradients(ptrdiff_t count, const real *dy, const real *x, const real *gamma, number centre,
-                          number factor, vreal *first, vreal *second, real *dgamma, real *dbeta)
-{
-    const vreal d = load_some(dy, count), t = (load_or(x, count, centre) - centre) * factor,
-                g = d * load_some(gamma, count);
-    *first += g;
-    *second = vfma(g, t, *second);
-    store_some(dgamma, vfma(d, t, load_some(dgamma, count)), count);
-    store_some(dbeta, load_some(dbeta, count) + d, count);
-}
-
-static void row_gradient_sums(ptrdiff_t count, const real *dy, const real *x, const real *gamma, double mean,
-                              double scale, double sums[2], real *dgamma, real *dbeta)
-{
-    enum { PAIR = 2 };
-    const number centre = (number)mean, factor = (number)scale;
-    vreal first[PAIR] = {{0}}, second[PAIR] = {{0}};
-    ptrdiff_t i = 0;
-    for (; i + PAIR * LANES <= count; i += PAIR * LANES)
-        UNROLL for (int c = 0; c < PAIR; c++)
-        {
-            const ptrdiff_t at = i + c * LANES;
-            add_gradients(LANES, dy + at, x + at, gamma + at, centre, factor, &first[c], &second[c], dgamma + at,
-                          dbeta + at);
-        }
-    for (; i < count; i += LANES)
-        add_gradients(count - i, dy + i, x + i, gamma + i, centre, factor, first, second, dgamma + i, dbeta + i);
-    sums[0] += lane_sum(first[0] + first[1]);
-    sums[1] += lane_sum(second[0] + second[1]);
-}
-
-static void row_gradient(ptrdiff_t count, const real *dy, const real *x, const real *gamma, double mean, double scale,
-                         double offset, double slope, real *dx)
-{
-    const number centre = (number)mean, factor = (number)scale, by = (number)offset, along = (number)slope;
-    for (ptrdiff_t i = 0; i < count; i += LANES) {
-        const ptrdiff_t some = count - i;
-        const vreal t = (load_some(x + i, some) - centre) * factor;
-        const vreal g = vfms(load_some(dy + i, some), load_some(gamma + i, some), vsplat(by));
-        store_some(dx + i, vfnma(vsplat(along), t, g) * factor, some);
     }
 }
 
@@ -379,9 +337,7 @@ const norm_primitives NAME(norm) = {
     .rows = rows,
     .columns = columns,
     .gradient_sums = gradient_sums,
+    .plane_gradient_sums = plane_gradient_sums,
     .gradient_rows = gradient_rows,
     .gradient_columns = gradient_columns,
-    .row = row,
-    .row_gradient_sums = row_gradient_sums,
-    .row_gradient = row_gradient,
 };

@@ -9,9 +9,9 @@ typedef struct {
     int streamed; /* write past the caches; `fence` when all is written */
 } norm_terms;
 
-/* dx = ((dy - offset) - (x - mean) slope) scale */
+/* dx = ((dy weight - offset) - (x - mean) slope) scale; weight may be NULL: 1, which is all that columns know. */
 typedef struct {
-    const real *mean, *offset, *slope, *scale;
+    const real *weight, *mean, *offset, *slope, *scale;
     int streamed;
 } norm_gradient_terms;
 
@@ -34,7 +34,10 @@ typedef struct {
     /* The sums of dy_i and of dy_i (x_i - mean), likewise */
     void (*gradient_sums)(ptrdiff_t planes, ptrdiff_t count, const real *dy, ptrdiff_t dy_stride, const real *x,
                           ptrdiff_t x_stride, const real *mean, double *sum, double *product);
-    /* The same for each of `channels` columns of some rows; sums are written in whole vectors. */
+    /* sums[2 p] += the sum of dy, sums[2 p + 1] += that of dy (x - mean[p]), over each plane p */
+    void (*plane_gradient_sums)(ptrdiff_t planes, ptrdiff_t count, const real *dy, ptrdiff_t dy_stride, const real *x,
+                                ptrdiff_t x_stride, const real *mean, double *sums);
+    /* As moments and gradient_sums, for each of `channels` columns of some rows; sums are written in whole vectors. */
     void (*column_moments)(ptrdiff_t channels, ptrdiff_t rows, const real *x, ptrdiff_t stride, double *mean,
                            double *variance);
     void (*column_gradient_sums)(ptrdiff_t channels, ptrdiff_t rows, const norm_pair *from, const real *mean,
@@ -57,16 +60,20 @@ typedef struct {
                     real *y, ptrdiff_t y_stride);
     void (*gradient_columns)(ptrdiff_t channels, ptrdiff_t rows, const norm_pair *from,
                              const norm_gradient_terms *terms, real *dx, ptrdiff_t dx_stride);
-    /* y_i = t_i gamma_i + beta_i with t_i = ((x_i - mean) - rest) scale */
+} norm_primitives;
+
+/* Of rows with a gamma and a beta for each element */
+typedef struct {
+    /* y_i = t_i gamma_i + beta_i with t_i = ((x_i - mean) - rest) scale; beta may be NULL: 0 */
     void (*row)(ptrdiff_t count, const real *x, double mean, double scale, const real *gamma, const real *beta,
                 real *y);
     /* With t_i = (x_i - mean) scale and g_i = dy_i gamma_i: sums[0] += sum of g_i, sums[1] += sum of g_i t_i,
-     * dgamma_i += dy_i t_i, dbeta_i += dy_i */
+     * dgamma_i += dy_i t_i, dbeta_i += dy_i. dbeta may be NULL: sums[0] stays, too. */
     void (*row_gradient_sums)(ptrdiff_t count, const real *dy, const real *x, const real *gamma, double mean,
                               double scale, double sums[2], real *dgamma, real *dbeta);
     /* dx_i = scale ((g_i - offset) - t_i slope) */
     void (*row_gradient)(ptrdiff_t count, const real *dy, const real *x, const real *gamma, double mean, double scale,
                          double offset, double slope, real *dx);
-} norm_primitives;
+} row_norm_primitives;
 
 #endif

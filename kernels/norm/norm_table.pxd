@@ -9,6 +9,7 @@ cdef extern from "primitives.h" nogil:
         const void* shift
         int streamed
     ctypedef struct norm_gradient_terms:
+        const void* weight
         const void* mean
         const void* offset
         const void* slope
@@ -28,6 +29,8 @@ cdef extern from "primitives.h" nogil:
                         double* variance) noexcept nogil
         void (*gradient_sums)(Py_ssize_t planes, Py_ssize_t count, const void* dy, Py_ssize_t dy_stride, const void* x,
                               Py_ssize_t x_stride, const void* mean, double* sum, double* product) noexcept nogil
+        void (*plane_gradient_sums)(Py_ssize_t planes, Py_ssize_t count, const void* dy, Py_ssize_t dy_stride, const void* x,
+                                    Py_ssize_t x_stride, const void* mean, double* sums) noexcept nogil
         void (*column_moments)(Py_ssize_t channels, Py_ssize_t rows, const void* x, Py_ssize_t stride, double* mean,
                                double* variance) noexcept nogil
         void (*column_gradient_sums)(Py_ssize_t channels, Py_ssize_t rows, const norm_pair* pair, const void* mean, double* sum,
@@ -45,6 +48,7 @@ cdef extern from "primitives.h" nogil:
                         void* y, Py_ssize_t y_stride) noexcept nogil
         void (*gradient_columns)(Py_ssize_t channels, Py_ssize_t rows, const norm_pair* pair, const norm_gradient_terms* terms,
                                  void* dx, Py_ssize_t dx_stride) noexcept nogil
+    ctypedef struct row_norm_primitives:
         void (*row)(Py_ssize_t count, const void* x, double mean, double scale, const void* gamma, const void* beta,
                     void* y) noexcept nogil
         void (*row_gradient_sums)(Py_ssize_t count, const void* dy, const void* x, const void* gamma, double mean,

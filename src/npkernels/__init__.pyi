@@ -10,6 +10,12 @@ from ._embedding import (
     embedding as embedding,
     embedding_backward as embedding_backward,
 )
+from ._norms import (
+    group_norm as group_norm,
+    group_norm_backward as group_norm_backward,
+    rms_norm as rms_norm,
+    rms_norm_backward as rms_norm_backward,
+)
 from .activation.channelwise import (
     apl as apl,
     apl_backward as apl_backward,

@@ -7,17 +7,39 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _arguments as check
-from ._kernels import batch_norm as _batch_norm, layer_norm as _layer_norm
+from ._kernels import batch_norm as _batch_norm, layer_gradient as _layer_gradient, layer_norm as _layer_norm
 
 if TYPE_CHECKING:
     from ._typing import F, FloatLike, NDArray, Number
 
 
-def _channels(x):
+def channels(x: NDArray[Any]) -> int:
     """The number of channels of (n, c, *spatial)."""
     if x.ndim < 2:
         raise ValueError(f"x must have shape (n, c, ...), got {x.shape}")
     return x.shape[1]
+
+
+def features(x: NDArray[Any]) -> int:
+    """The length of the last axis."""
+    if x.ndim == 0:
+        raise ValueError("x must have at least one axis, got a 0-d array")
+    return x.shape[-1]
+
+
+def upstream(dy: object, x: NDArray[Any]) -> NDArray[Any]:
+    """The gradient of the result, which has the shape of x."""
+    dy = check.real("dy", dy, x)
+    if dy.shape != x.shape:
+        check.shape("dy", dy, x.shape)
+    return dy
+
+
+def moments(name: str, value: object, shape: tuple[int, ...], x: NDArray[Any]) -> NDArray[Any]:
+    """What a forward pass returned, C-contiguous."""
+    value = check.real(name, value, x)
+    check.shape(name, value, shape)
+    return value if value.flags.c_contiguous else value.copy()
 
 
 def batch_norm(
@@ -74,7 +96,7 @@ def batch_norm(
            [ 0.9701,  0.    ]])
     """
     x = check.real("x", x)
-    c = _channels(x)
+    c = channels(x)
     gamma, beta = check.vector("gamma", gamma, c, x), check.vector("beta", beta, c, x)
     eps = check.number("eps", eps, 0)
     if not x.size and 0 in x.shape[:1] + x.shape[2:]:
@@ -128,7 +150,7 @@ def batch_norm_inference(
            [2.]])
     """
     x = check.real("x", x)
-    c = _channels(x)
+    c = channels(x)
     gamma, beta = check.vector("gamma", gamma, c, x), check.vector("beta", beta, c, x)
     mean, var = check.vector("mean", mean, c, x), check.vector("var", var, c, x)
     eps = check.number("eps", eps, 0)
@@ -183,22 +205,13 @@ def batch_norm_backward(
     (array([3.]), array([7.]))
     """
     x = check.real("x", x)
-    c = _channels(x)
-    dy = check.real("dy", dy, x)
-    if dy.shape != x.shape:
-        check.shape("dy", dy, x.shape)
+    c = channels(x)
+    dy = upstream(dy, x)
     gamma, mean, var = (check.vector(name, a, c, x) for name, a in (("gamma", gamma), ("mean", mean), ("var", var)))
     eps = check.number("eps", eps, 0)
     dx, dgamma, dbeta = check.empty(x.shape, x.dtype), np.empty(c, x.dtype), np.empty(c, x.dtype)
     _batch_norm.backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta)
     return dx, dgamma, dbeta
-
-
-def _features(x):
-    """The length of the last axis."""
-    if x.ndim == 0:
-        raise ValueError("x must have at least one axis, got a 0-d array")
-    return x.shape[-1]
 
 
 def layer_norm(
@@ -249,7 +262,7 @@ def layer_norm(
     (array([2., 6.]), array([1., 4.]))
     """
     x = check.real("x", x)
-    d = _features(x)
+    d = features(x)
     gamma, beta = check.vector("gamma", gamma, d, x), check.vector("beta", beta, d, x)
     eps = check.number("eps", eps, 0)
     rows = x.shape[:-1]
@@ -257,7 +270,7 @@ def layer_norm(
     if d == 0:
         mean.fill(np.nan)
         var.fill(np.nan)
-    _layer_norm.forward(x, gamma, beta, eps, y, mean, var)
+    _layer_norm.forward(x, gamma, beta, 1, eps, y, mean, var)
     return y, mean if rows else mean[()], var if rows else var[()]
 
 
@@ -308,19 +321,10 @@ def layer_norm_backward(
     (array([-4.,  7.]), array([4., 7.]))
     """
     x = check.real("x", x)
-    d = _features(x)
-    dy = check.real("dy", dy, x)
-    if dy.shape != x.shape:
-        check.shape("dy", dy, x.shape)
+    d = features(x)
+    dy = upstream(dy, x)
     gamma, eps = check.vector("gamma", gamma, d, x), check.number("eps", eps, 0)
-    mean, var = _rows("mean", mean, x), _rows("var", var, x)
+    mean, var = moments("mean", mean, x.shape[:-1], x), moments("var", var, x.shape[:-1], x)
     dx, dgamma, dbeta = check.empty(x.shape, x.dtype), np.empty(d, x.dtype), np.empty(d, x.dtype)
-    _layer_norm.backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta)
+    _layer_gradient.backward(dy, x, gamma, 1, mean, var, eps, dx, dgamma, dbeta)
     return dx, dgamma, dbeta
-
-
-def _rows(name: str, value: object, x: NDArray[Any]) -> NDArray[Any]:
-    """One number for each row, C-contiguous."""
-    value = check.real(name, value, x)
-    check.shape(name, value, x.shape[:-1])
-    return value if value.flags.c_contiguous else value.copy()

@@ -23,7 +23,7 @@
     _(activation_forward) _(activation_backward) _(activation_from_output) _(glu) _(dropout_draw) _(dropout_apply)     \
     _(losses) _(steps) _(squares) _(scale)                                                                             \
     _(moments) _(gradient_sums) _(norm_rows) _(norm_gradient_rows) _(norm_columns) _(norm_row)                         \
-    _(column_moments) _(column_gradient_sums) _(norm_finish) _(norm_finish_gradient)                                   \
+    _(column_moments) _(column_gradient_sums) _(norm_finish) _(norm_finish_gradient) _(plane_gradient_sums)            \
     _(channelwise_forward) _(channelwise_backward) _(maxout)                                                           \
     _(max_rows) _(mean_rows) _(max_planes) _(mean_planes) _(index_planes) _(index_rows) _(gather)                      \
     _(pool_scatter) _(mean_backward) _(spread) _(max_lanes) _(mean_lanes) _(index_lanes) _(to_integers)                \

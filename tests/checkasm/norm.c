@@ -133,9 +133,9 @@ static void some_terms(ptrdiff_t channels, real *terms[4])
 }
 
 static number mapped(number x, real *const t[4], ptrdiff_t c) { return ((x - t[0][c]) - t[1][c]) * t[2][c] + t[3][c]; }
-static number gradient_of(number dy, number x, real *const t[4], ptrdiff_t c)
+static number gradient_of(number dy, number x, real *const t[4], ptrdiff_t c, const real *weight)
 {
-    return ((dy - t[1][c]) - (x - t[0][c]) * t[2][c]) * t[3][c];
+    return ((dy * (weight ? weight[c] : 1) - t[1][c]) - (x - t[0][c]) * t[2][c]) * t[3][c];
 }
 
 static void check_norm_rows(int backward)
@@ -144,16 +144,17 @@ static void check_norm_rows(int backward)
     const int here = !backward && one_in(3);
     real *t[4];
     some_terms(channel + channels, t);
+    const real *const weight = one_in(2) ? integers(channel + channels, INPUT) : NULL;
     const view y = some_planes(channels, count, GAPS | BACK | ODD, RESULT);
     const view x = here ? y : some_planes(channels, count, ANY_STRIDES, INPUT);
     const view dy = backward ? some_planes(channels, count, ANY_STRIDES, INPUT) : x;
     const norm_terms terms = {t[0], t[1], t[2], t[3], one_in(3)};
-    const norm_gradient_terms gradient_terms = {t[0], t[1], t[2], t[3], one_in(3)};
+    const norm_gradient_terms gradient_terms = {weight, t[0], t[1], t[2], t[3], one_in(3)};
     for (ptrdiff_t c = 0; c < channels; c++)
         for (ptrdiff_t i = 0; i < count; i++) {
             if (here)
                 put_number(AT(x, c, i), (double)between(-3, 3));
-            *want(AT(y, c, i)) = backward ? gradient_of(*AT(dy, c, i), *AT(x, c, i), t, channel + c)
+            *want(AT(y, c, i)) = backward ? gradient_of(*AT(dy, c, i), *AT(x, c, i), t, channel + c, weight)
                                           : mapped(*AT(x, c, i), t, channel + c);
         }
     if (backward)
@@ -178,11 +179,11 @@ void NAME(check_norm_columns)(void)
     const view x = some_planes(rows, channels, ANY_STRIDES, INPUT), dy = some_planes(rows, channels, ANY_STRIDES, INPUT);
     const norm_pair from = {(real *)dy.data, (real *)x.data, dy.strides[0], x.strides[0]};
     const norm_terms terms = {t[0], t[1], t[2], t[3], one_in(3)};
-    const norm_gradient_terms gradient_terms = {t[0], t[1], t[2], t[3], one_in(3)};
+    const norm_gradient_terms gradient_terms = {NULL, t[0], t[1], t[2], t[3], one_in(3)};
     for (ptrdiff_t r = 0; r < rows; r++)
         for (ptrdiff_t c = 0; c < channels; c++) {
             *want(AT(y, r, c)) = mapped(*AT(x, r, c), t, c);
-            *want(AT(dx, r, c)) = gradient_of(*AT(dy, r, c), *AT(x, r, c), t, c);
+            *want(AT(dx, r, c)) = gradient_of(*AT(dy, r, c), *AT(x, r, c), t, c, NULL);
         }
     CALL(norm, columns)(channels, rows, (real *)x.data, x.strides[0], &terms, (real *)y.data, y.strides[0]);
     CALL(norm, gradient_columns)(channels, rows, &from, &gradient_terms, (real *)dx.data, dx.strides[0]);
@@ -193,22 +194,40 @@ void NAME(check_norm_columns)(void)
 void NAME(check_norm_row)(void)
 {
     const ptrdiff_t count = some_count(0);
+    const int shifted = !one_in(3);
     real *const x = integers(count, INPUT), *const dy = integers(count, INPUT), *const gamma = integers(count, INPUT);
-    real *const beta = integers(count, INPUT), *const y = results(count), *const dx = results(count);
-    real *const dgamma = integers(count, RESULT), *const dbeta = integers(count, RESULT);
+    real *const beta = shifted ? integers(count, INPUT) : NULL, *const y = results(count), *const dx = results(count);
+    real *const dgamma = integers(count, RESULT), *const dbeta = shifted ? integers(count, RESULT) : NULL;
     double sums[2] = {5, 6}, wanted[2] = {5, 6};
     for (ptrdiff_t i = 0; i < count; i++) {
         const number t = (x[i] - 1) * (number)0.5, g = dy[i] * gamma[i];
-        want(y)[i] = t * gamma[i] + beta[i];
-        wanted[0] += g, wanted[1] += g * t;
-        want(dgamma)[i] += dy[i] * t, want(dbeta)[i] += dy[i];
+        want(y)[i] = t * gamma[i] + (shifted ? beta[i] : 0);
+        wanted[0] += shifted ? g : 0, wanted[1] += g * t;
+        want(dgamma)[i] += dy[i] * t;
+        if (shifted)
+            want(dbeta)[i] += dy[i];
         want(dx)[i] = (number)0.5 * ((g - 2) - t * 3);
     }
-    CALL(norm, row)(count, x, 1, 0.5, gamma, beta, y);
-    CALL(norm, row_gradient_sums)(count, dy, x, gamma, 1, 0.5, sums, dgamma, dbeta);
-    CALL(norm, row_gradient)(count, dy, x, gamma, 1, 0.5, 2, 3, dx);
+    CALL(row_norm, row)(count, x, 1, 0.5, gamma, beta, y);
+    CALL(row_norm, row_gradient_sums)(count, dy, x, gamma, 1, 0.5, sums, dgamma, dbeta);
+    CALL(row_norm, row_gradient)(count, dy, x, gamma, 1, 0.5, 2, 3, dx);
     same(sums[0], wanted[0], FLOAT64);
     same(sums[1], wanted[1], FLOAT64);
+    verify();
+}
+
+void NAME(check_plane_gradient_sums)(void)
+{
+    const ptrdiff_t planes = between(0, 5), count = some_count(1);
+    const view x = some_planes(planes, count, ANY_STRIDES, INPUT), dy = some_planes(planes, count, ANY_STRIDES, INPUT);
+    real *const mean = integers(planes, INPUT);
+    double *const sums = doubles(2 * planes, -3, 3, RESULT);
+    for (ptrdiff_t p = 0; p < planes; p++)
+        for (ptrdiff_t i = 0; i < count; i++) {
+            want(sums)[2 * p] += *AT(dy, p, i);
+            want(sums)[2 * p + 1] += *AT(dy, p, i) * (*AT(x, p, i) - mean[p]);
+        }
+    CALL(norm, plane_gradient_sums)(planes, count, (real *)dy.data, dy.strides[0], (real *)x.data, x.strides[0], mean, sums);
     verify();
 }
 

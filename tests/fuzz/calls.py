@@ -282,6 +282,35 @@ def layer_norm_backward(rng, dtype):
     return Call(nk.layer_norm_backward, (*operands, positive(rng, sizes[:-1], dtype)), {"eps": pick(rng, 1e-5, 0.1)})
 
 
+def group_norm(rng, dtype):
+    sizes = shape(rng, int(rng.integers(2, 5)))
+    operands = values(rng, sizes, dtype), divisor(rng, sizes[1]), *pair(rng, dtype, sizes[1])
+    return Call(nk.group_norm, operands, {"eps": pick(rng, 1e-5, 0.1)})
+
+
+def group_norm_backward(rng, dtype):
+    sizes = shape(rng, int(rng.integers(2, 5)))
+    groups = divisor(rng, sizes[1])
+    moments = values(rng, (sizes[0], groups), dtype), positive(rng, (sizes[0], groups), dtype)
+    operands = *pair(rng, dtype, sizes), groups, values(rng, sizes[1], dtype), *moments
+    return Call(nk.group_norm_backward, operands, {"eps": pick(rng, 1e-5, 0.1)})
+
+
+def divisor(rng, c):
+    return int(pick(rng, *(i for i in range(1, c + 1) if c % i == 0))) if c else 1
+
+
+def rms_norm(rng, dtype):
+    sizes = shape(rng, int(rng.integers(1, 5)))
+    return Call(nk.rms_norm, (values(rng, sizes, dtype), values(rng, sizes[-1], dtype)), {"eps": pick(rng, None, 0.1)})
+
+
+def rms_norm_backward(rng, dtype):
+    sizes = shape(rng, int(rng.integers(1, 5)))
+    operands = *pair(rng, dtype, sizes), values(rng, sizes[-1], dtype), positive(rng, sizes[:-1], dtype)
+    return Call(nk.rms_norm_backward, operands, {"eps": pick(rng, None, 0.1)})
+
+
 # --- optimisers: what is written comes first and behind g
 
 STATES = {"sgd": 0, "momentum": 1, "adagrad": 1, "rmsprop": 1, "adam": 2, "adamw": 2}
@@ -324,6 +353,10 @@ def registry():
         batch_norm_backward,
         layer_norm,
         layer_norm_backward,
+        group_norm,
+        group_norm_backward,
+        rms_norm,
+        rms_norm_backward,
         clip_grad_norm,
     ]
     calls = {draw.__name__: draw for draw in draws} | {"glu": glu_forward}

@@ -3,7 +3,13 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating]
 
-def forward(x: Array, gamma: Array, beta: Array, eps: float, y: Array, mean: Array, variance: Array) -> None: ...
-def backward(
-    dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, eps: float, dx: Array, dgamma: Array, dbeta: Array
+def forward(
+    x: Array,
+    gamma: Array,
+    beta: Array | None,
+    groups: int,
+    eps: float,
+    y: Array,
+    mean: Array | None,
+    variance: Array,
 ) -> None: ...

@@ -126,8 +126,12 @@ from .norm import (
     batch_norm,
     batch_norm_backward,
     batch_norm_inference,
+    group_norm,
+    group_norm_backward,
     layer_norm,
     layer_norm_backward,
+    rms_norm,
+    rms_norm_backward,
 )
 from .optim import adagrad_step, adam_step, adamw_step, clip_grad_norm, momentum_step, rmsprop_step, sgd_step
 from .pairs import (
@@ -229,6 +233,8 @@ __all__ = [
     "glu_backward",
     "grid_sample",
     "grid_sample_backward",
+    "group_norm",
+    "group_norm_backward",
     "gru",
     "gru_backward",
     "hard_sigmoid",
@@ -290,6 +296,8 @@ __all__ = [
     "relu6",
     "relu6_backward",
     "relu_backward",
+    "rms_norm",
+    "rms_norm_backward",
     "rmsprop_step",
     "rnn",
     "rnn_backward",
