@@ -12,7 +12,7 @@ from npkernels._kernels.equal_parts cimport (
 )
 from npkernels._kernels.planes cimport Planes, plane_at, set_planes
 from npkernels._kernels.primitives cimport primitives, run_of_elements
-from npkernels._kernels.runtime cimport Team, primitives_for, slot_of, task_fn, team_begin, team_end, team_run
+from npkernels._kernels.runtime cimport Team, primitives_for, slot_of, team_begin, team_end, team_run
 from npkernels._kernels.scalars cimport round_to_line
 
 cnp.import_array()

@@ -94,4 +94,5 @@ cdef inline void load_turned(const primitives* table, const Planes* x, const cha
         table.pack.panel(h * w, planes, table.lanes, data, x.column, x.channel, pixels)
         return
     for r in range(h):
-        table.pack.panel(w, planes, table.lanes, data + r * x.row, x.column, x.channel, pixels + r * w * table.lanes * table.itemsize)
+        table.pack.panel(w, planes, table.lanes, data + r * x.row, x.column, x.channel,
+                         pixels + r * w * table.lanes * table.itemsize)

@@ -64,9 +64,7 @@ def test_maxima_and_their_gradients_are_their_definitions(isa, dtype, rng, layou
     for size in SIZES:
         x = with_ties(rng, shape, dtype)
         wanted, places = reference.adaptive_max_pool2d(x, size, return_indices=True)
-        y, indices = same_for_any_threads(
-            lambda x=x, size=size: nk.adaptive_max_pool2d(x, size, return_indices=True)
-        )
+        y, indices = same_for_any_threads(lambda x=x, size=size: nk.adaptive_max_pool2d(x, size, return_indices=True))
         same(y, wanted)
         same(indices, places)
         same(nk.adaptive_max_pool2d(x, size), wanted)

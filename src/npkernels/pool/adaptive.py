@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from .. import _arguments as check
-from .._kernels import adaptive as _adaptive, adaptive_backward as _adaptive_backward, global_pool as _global_pool
-from .._kernels import pool as _pool, pool_backward as _pool_backward
+from .._kernels import (
+    adaptive as _adaptive,
+    adaptive_backward as _adaptive_backward,
+    global_pool as _global_pool,
+    pool as _pool,
+    pool_backward as _pool_backward,
+)
 from .pooling import form_of, images_of, max_pool2d_backward, places_of, window_of
 
 if TYPE_CHECKING:
@@ -110,8 +115,8 @@ def adaptive_avg_pool2d_backward(dy: FloatLike[F], input_size: Int2) -> NDArray[
 
     Notes
     -----
-    The error is at most ``(min(i, 8192) + min(j, 8192) + 5) eps adaptive_avg_pool2d_backward(|dy|)`` for a pixel that is
-    in i rows and j columns of windows, in float64 ``(i + j) / 8192`` eps more.
+    The error is at most ``(min(i, 8192) + min(j, 8192) + 5) eps adaptive_avg_pool2d_backward(|dy|)`` for a pixel that
+    is in i rows and j columns of windows, in float64 ``(i + j) / 8192`` eps more.
 
     Examples
     --------
