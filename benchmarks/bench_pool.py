@@ -133,6 +133,77 @@ class GlobalAvgPool2d(Operation):
         return session(self, self.x, [("GlobalAveragePool", {})])
 
 
+class AdaptiveAvgPool2d(Operation):
+    layers, needs = shapes.ADAPTIVE_POOL, ("adaptive_avg_pool2d",)
+
+    def prepare(self, s):
+        self.x, self.size = self.normal(s.n, s.c, s.h, s.h), s.size
+
+    def npkernels(self):
+        return lambda: nk.adaptive_avg_pool2d(self.x, self.size)
+
+    def numpy(self):
+        return lambda: reference.adaptive_avg_pool2d(self.x, self.size)
+
+    def torch(self):
+        (x,) = tensors(self.x)
+        return lambda: F.adaptive_avg_pool2d(x, self.size)
+
+
+class AdaptiveMaxPool2dIndices(AdaptiveAvgPool2d):
+    needs = ("adaptive_max_pool2d",)
+
+    def npkernels(self):
+        return lambda: nk.adaptive_max_pool2d(self.x, self.size, return_indices=True)
+
+    def numpy(self):
+        return lambda: reference.adaptive_max_pool2d(self.x, self.size, return_indices=True)
+
+    def torch(self):
+        (x,) = tensors(self.x)
+        return lambda: F.adaptive_max_pool2d(x, self.size, return_indices=True)
+
+
+class AdaptiveAvgPool2dBackward(AdaptiveAvgPool2d):
+    needs = ("adaptive_avg_pool2d_backward",)
+
+    def prepare(self, s):
+        super().prepare(s)
+        self.dy = self.normal(s.n, s.c, *np.broadcast_to(s.size, 2))
+
+    def npkernels(self):
+        return lambda: nk.adaptive_avg_pool2d_backward(self.dy, self.x.shape[2:])
+
+    def numpy(self):
+        return lambda: reference.adaptive_avg_pool2d_backward(self.dy, self.x.shape[2:])
+
+    def torch(self):
+        dy, x = tensors(self.dy, self.x)
+        return lambda: aten._adaptive_avg_pool2d_backward(dy, x)
+
+
+class GlobalMaxPool2dBackward(Operation):
+    layers, needs = shapes.GLOBAL_POOL, ("global_max_pool2d_backward",)
+
+    def prepare(self, s):
+        self.x, self.dy = self.normal(s.n, s.c, s.h, s.h), self.normal(s.n, s.c)
+
+    def npkernels(self):
+        return lambda: nk.global_max_pool2d_backward(self.dy, self.x)
+
+    def numpy(self):
+        return lambda: reference.global_max_pool2d_backward(self.dy, self.x)
+
+    def torch(self):
+        dy, x = tensors(self.dy[:, :, None, None], self.x)
+
+        def call():
+            _, indices = F.adaptive_max_pool2d(x, 1, return_indices=True)
+            return aten.adaptive_max_pool2d_backward(dy, x, indices)
+
+        return call
+
+
 def window(s):
     """Attributes of ONNX pooling nodes."""
     return {"kernel_shape": [s.kernel] * 2, "strides": [s.stride] * 2, "pads": [s.padding] * 4}

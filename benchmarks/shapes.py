@@ -85,6 +85,20 @@ class Pool(NamedTuple):
         return f"({self.n}, {self.c}, {self.h}, {self.h}), {self.kernel}x{self.kernel}/{self.stride}"
 
 
+class Adaptive(NamedTuple):
+    """Maps (n, c, h, h) pooled to `size`."""
+
+    name: str
+    n: int
+    c: int
+    h: int
+    size: int | tuple[int, int]
+
+    @property
+    def shape(self):
+        return f"({self.n}, {self.c}, {self.h}, {self.h}) to {self.size}"
+
+
 class Sequence(NamedTuple):
     """Sequences (n, t, d) through a recurrent layer of h units."""
 
@@ -269,6 +283,13 @@ POOL = [
     Pool("cifar 2x2", 128, 32, 32, 2, 2),
     Pool("vgg16 pool1 2x2", 1, 64, 224, 2, 2),
     Pool("resnet50 3x3/2", 8, 64, 112, 3, 2, padding=1),
+]
+
+ADAPTIVE_POOL = [
+    Adaptive("vgg16 head", 8, 512, 14, 7),
+    Adaptive("pspnet 6x6", 2, 512, 60, 6),
+    Adaptive("images of 224x224", 8, 3, 224, (3, 5)),
+    Adaptive("7x7 to 6x6", 32, 512, 7, 6),
 ]
 
 GLOBAL_POOL = [

@@ -28,6 +28,7 @@ extern const pool_primitives NAME(pool);
 extern const pool_index_primitives NAME(pool_indices);
 extern const pool_backward_primitives NAME(pool_backward);
 extern const narrow_pool_primitives NAME(narrow_pool);
+extern const adaptive_primitives NAME(adaptive);
 extern const recurrent_primitives NAME(recurrent);
 extern const resample_primitives NAME(resample);
 extern const grid_primitives NAME(grid);
@@ -66,6 +67,7 @@ const primitives NAME(primitives) = {
     .pool_indices = &NAME(pool_indices),
     .pool_backward = &NAME(pool_backward),
     .narrow_pool = &NAME(narrow_pool),
+    .adaptive = &NAME(adaptive),
     .recurrent = &NAME(recurrent),
     .resample = &NAME(resample),
     .grid = &NAME(grid),

@@ -17,6 +17,7 @@ typedef void real;
 #endif
 
 #include "activation.h"
+#include "adaptive.h"
 #include "attention.h"
 #include "channelwise.h"
 #include "cluster.h"
@@ -75,6 +76,7 @@ typedef struct {
     const pool_index_primitives *pool_indices;
     const pool_backward_primitives *pool_backward;
     const narrow_pool_primitives *narrow_pool;
+    const adaptive_primitives *adaptive;
     const recurrent_primitives *recurrent;
     const resample_primitives *resample;
     const grid_primitives *grid;

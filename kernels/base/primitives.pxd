@@ -68,6 +68,7 @@ cdef extern from "primitives.h" nogil:
         const pool_index_primitives* pool_indices
         const pool_backward_primitives* pool_backward
         const narrow_pool_primitives* narrow_pool
+        const adaptive_primitives* adaptive
         const recurrent_primitives* recurrent
         const resample_primitives* resample
         const grid_primitives* grid

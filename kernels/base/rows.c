@@ -65,24 +65,48 @@ INLINE vreal row_maximum(ptrdiff_t count, const real *x)
     return vmax_or_nan(vmax_or_nan(chain[0], chain[1]), vmax_or_nan(chain[2], chain[3]));
 }
 
-/* LANES rows at a time, which lie in the lanes when they are no longer than a vector. */
+/* Lane q: the maximum over the lanes of vector q. Halves as many shuffles as a transposition. */
+INLINE vreal maxima_of_vectors(vreal vectors[LANES])
+{
+    UNROLL for (int n = LANES / 2; n > 0; n /= 2) UNROLL for (int i = 0; i < n; i++)
+    {
+        const vreal a = vectors[2 * i], b = vectors[2 * i + 1];
+        vectors[i] = vmax_or_nan(__builtin_shufflevector(a, b, EVEN), __builtin_shufflevector(a, b, ODD));
+    }
+    return vectors[0];
+}
+
+/* Zeros of both signs are equal, and maxima of vectors take either: it is the first one of a row that counts. */
+INLINE vreal with_first_zeros(vreal most, ptrdiff_t rows, ptrdiff_t count, const char *x, ptrdiff_t stride)
+{
+    if (!vany(most == 0))
+        return most;
+    for (ptrdiff_t q = 0; q < rows; q++) {
+        const real *const row = (const real *)(x + q * stride);
+        ptrdiff_t i = most[q] == 0 ? 0 : count;
+        while (i < count && row[i] != 0)
+            i++;
+        if (i < count)
+            most[q] = row[i];
+    }
+    return most;
+}
+
 static void maxima(ptrdiff_t rows, ptrdiff_t count, const real *x, ptrdiff_t stride, real *y)
 {
     assert(rows >= 0 && count >= 1);
+    const number nothing = -(number)INFINITY;
     for (ptrdiff_t r = 0; r < rows; r += LANES) {
         const ptrdiff_t lines = min_size(rows - r, LANES);
         const char *const first = (const char *)x + r * stride;
-        vreal block[LANES], most = vsplat(-(number)INFINITY);
-        if (count <= LANES) {
-            load_transposed(block, first, stride, lines, count);
-        } else {
-            for (ptrdiff_t q = 0; q < LANES; q++)
-                block[q] = q < lines ? row_maximum(count, (const real *)(first + q * stride)) : most;
-            transpose(block);
+        vreal block[LANES];
+        for (ptrdiff_t q = 0; q < LANES; q++) {
+            const real *const row = (const real *)(first + q * stride);
+            block[q] = q >= lines       ? vsplat(nothing)
+                       : count <= LANES ? load_or(row, count, nothing)
+                                        : row_maximum(count, row);
         }
-        for (ptrdiff_t q = 0; q < min_size(count, LANES); q++)
-            most = vmax_or_nan(most, block[q]);
-        store_some(y + r, most, lines);
+        store_some(y + r, with_first_zeros(maxima_of_vectors(block), lines, count, first, stride), lines);
     }
 }
 

@@ -7,7 +7,8 @@ typedef struct {
     double (*sum)(ptrdiff_t count, const real *x);
     /* y[r] = sum of row r / count, count >= 1; rows are `stride` bytes apart */
     void (*means)(ptrdiff_t rows, ptrdiff_t count, const real *x, ptrdiff_t stride, real *y);
-    /* y[r] = the largest of row r, a NaN if there is one, count >= 1; rows are `stride` bytes apart */
+    /* y[r] = the largest of row r, a NaN if there is one, of zeros of both signs the first, count >= 1; rows are `stride`
+     * bytes apart */
     void (*maxima)(ptrdiff_t rows, ptrdiff_t count, const real *x, ptrdiff_t stride, real *y);
     /* sum[i] += x[i] */
     void (*add)(ptrdiff_t count, const real *x, real *sum);

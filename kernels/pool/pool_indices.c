@@ -1,15 +1,12 @@
 #include <math.h>
 
-#include "parts.h"
+#include "places.h"
 #include "primitives.h"
 #include "shuffle.h"
 #include "taps.h"
 #include "transpose.h"
 
 typedef bits vbits_memory __attribute__((vector_size(VECTOR_BYTES), aligned(1), may_alias));
-#if REAL_BITS == 64
-typedef int32_t vplace __attribute__((vector_size(LANES * 4)));
-#endif
 
 /* x[every * l] for lanes l < count of `every` 3 and more */
 INLINE vreal load_every(const real *x, ptrdiff_t every, ptrdiff_t count)
@@ -18,19 +15,6 @@ INLINE vreal load_every(const real *x, ptrdiff_t every, ptrdiff_t count)
     for (ptrdiff_t l = 0; l < LANES; l++)
         lanes[l] = x[min_size(l, count - 1) * every];
     return vload(lanes);
-}
-
-/* The maximum so far and its place. A number is better if it is larger, a NaN if there was none yet; in ascending order
- * of places the first of equals stays. */
-typedef struct {
-    vreal value;
-    vbits place;
-} best;
-
-INLINE best better(best old, vreal value, vbits place)
-{
-    const vint found = ~(value <= old.value) & (old.value == old.value);
-    return (best){vselect(found, value, old.value), ((vbits)found & place) | (~(vbits)found & old.place)};
 }
 
 /* The taps of one row, for LANES neighbouring windows of which `count` are needed; place is that of the first tap.
@@ -63,19 +47,6 @@ typedef struct {
     ptrdiff_t count, step;
     bits place, places; /* place: of column -left of the first row */
 } window_rows;
-
-INLINE void store_places(int32_t *to, vbits place, ptrdiff_t count)
-{
-#if REAL_BITS == 32 /* numbers as wide as indices: a store under a mask is faster than memcpy */
-    store_some((real *)to, (vreal)place, count);
-#else
-    const vplace places = __builtin_convertvector(place, vplace);
-    if (count >= LANES)
-        memcpy(to, &places, sizeof places);
-    else
-        memcpy(to, &places, (size_t)count * sizeof *to);
-#endif
-}
 
 /* firsts: the first column of the plane in each window, counted from -left. */
 INLINE void row_of_maxima(window_rows rows, ptrdiff_t windows, ptrdiff_t taps, ptrdiff_t dilation, ptrdiff_t every,

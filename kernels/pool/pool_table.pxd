@@ -48,3 +48,18 @@ cdef extern from "primitives.h" nogil:
         void (*mean_backward)(const pooling* g, int include_pad, Py_ssize_t lanes, interval rows, void* dy, void* line,
                               void* dx) noexcept nogil
         void (*fetch)(Py_ssize_t bytes, const char* x) noexcept nogil
+    ctypedef struct run_of_elements:
+        interval windows
+        Py_ssize_t count
+    ctypedef struct adaptive_primitives:
+        void (*fold)(int mean, const char* x, Py_ssize_t row_stride, Py_ssize_t rows, Py_ssize_t count, void* line) noexcept nogil
+        void (*fold_places)(const char* x, Py_ssize_t row_stride, Py_ssize_t rows, Py_ssize_t place, Py_ssize_t step,
+                            Py_ssize_t count, void* line, void* places) noexcept nogil
+        void (*along)(int mean, const interval* columns, Py_ssize_t count, Py_ssize_t planes, Py_ssize_t pitch,
+                      const void* heights, const void* line, void* y) noexcept nogil
+        void (*along_places)(const interval* columns, Py_ssize_t count, Py_ssize_t planes, Py_ssize_t pitch, const void* line,
+                             const void* line_places, void* y, void* places) noexcept nogil
+        void (*narrow_places)(Py_ssize_t count, const void* places, int* to) noexcept nogil
+        void (*shares)(const interval* columns, Py_ssize_t count, Py_ssize_t planes, Py_ssize_t height, const void* dy,
+                       void* shares) noexcept nogil
+        void (*spread_runs)(const run_of_elements* runs, Py_ssize_t count, const void* line, void* row) noexcept nogil

@@ -218,6 +218,13 @@ from .optim import (
     rmsprop_step as rmsprop_step,
     sgd_step as sgd_step,
 )
+from .pool.adaptive import (
+    adaptive_avg_pool2d as adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward as adaptive_avg_pool2d_backward,
+    adaptive_max_pool2d as adaptive_max_pool2d,
+    adaptive_max_pool2d_backward as adaptive_max_pool2d_backward,
+    global_max_pool2d_backward as global_max_pool2d_backward,
+)
 from .pool.lines import (
     avg_pool1d as avg_pool1d,
     avg_pool1d_backward as avg_pool1d_backward,

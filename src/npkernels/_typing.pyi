@@ -28,6 +28,7 @@ Flag: TypeAlias = bool | np.bool_
 
 _Pair: TypeAlias = tuple[Int, Int] | list[int]
 Int2: TypeAlias = Int | _Pair
+Int2OrNone: TypeAlias = Int2 | tuple[Int | None, Int | None] | list[int | None]
 Padding1: TypeAlias = Int | _Pair
 Padding: TypeAlias = Int2 | tuple[_Pair, _Pair] | list[tuple[int, int]] | list[list[int]]
 

@@ -28,6 +28,8 @@
     _(max_rows) _(mean_rows) _(max_planes) _(mean_planes) _(index_planes) _(index_rows) _(gather)                      \
     _(pool_scatter) _(mean_backward) _(spread) _(max_lanes) _(mean_lanes) _(index_lanes) _(to_integers)                \
     _(mean_backward_lanes)                                                                                             \
+    _(adaptive_fold) _(adaptive_fold_places) _(adaptive_along) _(adaptive_along_places) _(narrow_places)               \
+    _(shares) _(spread_runs)                                                                                           \
     _(lstm) _(gru) _(rnn) _(lstm_backward) _(gru_backward) _(rnn_backward) _(row_panel)                                \
     _(resample_image) _(resample_plane) _(grid_forward) _(grid_backward) _(grid_affine)                                \
     _(attention_scale) _(attention_mask) _(attention_bounds) _(attention_weights) _(attention_rescale)                 \

@@ -206,6 +206,42 @@ def global_avg_pool2d_backward(rng, dtype):
     return Call(nk.global_avg_pool2d_backward, (values(rng, planes(rng), dtype), (size(rng, 1), size(rng, 1))), {})
 
 
+def global_max_pool2d_backward(rng, dtype):
+    x = values(rng, planes(rng, size(rng, 1), size(rng, 1)), dtype)
+    return Call(nk.global_max_pool2d_backward, (values(rng, x.shape[:2], dtype), x), {})
+
+
+def adaptive(rng):
+    """An image, and a size that its pooling gives: any, one that divides it, or None."""
+    image = tuple(size(rng, 1) for _ in range(2))
+    result = [pick(rng, size(rng, 0), max(1, s // int(rng.integers(1, 5))), 1) for s in image]
+    return image, tuple(result)
+
+
+def adaptive_pooling(rng, dtype):
+    image, result = adaptive(rng)
+    wanted = tuple(None if chance(rng, 0.1) else s for s in result)
+    return values(rng, planes(rng, *image), dtype), wanted
+
+
+def adaptive_avg_pool2d(rng, dtype):
+    return Call(nk.adaptive_avg_pool2d, adaptive_pooling(rng, dtype), {})
+
+
+def adaptive_avg_pool2d_backward(rng, dtype):
+    image, result = adaptive(rng)
+    return Call(nk.adaptive_avg_pool2d_backward, (values(rng, planes(rng, *result), dtype), image), {})
+
+
+def adaptive_max_pool2d(rng, dtype):
+    return Call(nk.adaptive_max_pool2d, adaptive_pooling(rng, dtype), {"return_indices": chance(rng, 0.5)})
+
+
+def adaptive_max_pool2d_backward(rng, dtype):
+    call = max_pool2d_backward(rng, dtype)
+    return Call(nk.adaptive_max_pool2d_backward, call.args, {})
+
+
 DRAWS = (
     conv2d,
     conv2d_backward,
@@ -220,5 +256,10 @@ DRAWS = (
     global_avg_pool2d,
     global_max_pool2d,
     global_avg_pool2d_backward,
+    global_max_pool2d_backward,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward,
+    adaptive_max_pool2d,
+    adaptive_max_pool2d_backward,
 )
 CALLS = {draw.__name__: draw for draw in DRAWS}

@@ -53,11 +53,21 @@ def form_of(window, images, kernels):
     return pool_sparse if images.size and pool_sparse.is_sparse(window, *images.shape[2:]) else kernels
 
 
-def _images(name: str, value: object) -> NDArray[Any]:
+def images_of(name: str, value: object, text: str = "(n, c, h, w)") -> NDArray[Any]:
     value = check.real(name, value)
     if value.ndim != 4:
-        check.rank(name, value, 4, "(n, c, h, w)")
+        check.rank(name, value, 4, text)
     return value
+
+
+def places_of(x: NDArray[Any], shape: tuple[int, ...], wanted: object) -> NDArray[np.int32] | None:
+    """Where the places of maxima in planes of `x` go, if they are wanted."""
+    if not check.flag("return_indices", wanted):
+        return None
+    h, w = x.shape[2:]
+    if h * w > 2**31 - 1:
+        raise ValueError(f"return_indices must go with planes of at most {2**31 - 1} elements, got {h} x {w}")
+    return check.empty(shape, np.int32)
 
 
 @overload
@@ -148,15 +158,11 @@ def max_pool2d(
         y = _pool.pool_plain(x, kernel_size, stride, padding, dilation, False)
         if y is not None:
             return y
-    x = _images("x", x)
+    x = images_of("x", x)
     n, c, h, w = x.shape
     window = window_of(h, w, kernel_size, stride, padding, dilation, ceil_mode)
     shape = (n, c, window.oh, window.ow)
-    indices = None
-    if check.flag("return_indices", return_indices):
-        if h * w > 2**31 - 1:
-            raise ValueError(f"return_indices must go with planes of at most {2**31 - 1} elements, got {h} x {w}")
-        indices = check.empty(shape, np.int32)
+    indices = places_of(x, shape, return_indices)
     y = check.empty(shape, x.dtype) if out is None else check.output(out, shape, x.dtype, {"x": x})
     form_of(window, x, _pool).max_forward(x, y, indices, window)
     return y if indices is None else (y, indices)
@@ -261,7 +267,7 @@ def avg_pool2d(
         y = _pool.pool_plain(x, kernel_size, stride, padding, 1, True)
         if y is not None:
             return y
-    x = _images("x", x)
+    x = images_of("x", x)
     n, c, h, w = x.shape
     window = window_of(h, w, kernel_size, stride, padding, 1, ceil_mode)
     shape = (n, c, window.oh, window.ow)

@@ -1,5 +1,6 @@
 """Pooling."""
 
+import itertools
 import math
 
 import numpy as np
@@ -93,3 +94,63 @@ def global_avg_pool2d_backward(dy, input_size):
 def global_max_pool2d(x):
     """x (n, c, h, w) -> y (n, c), the largest value of each plane, NaN if it holds one."""
     return x.max((2, 3))
+
+
+def global_max_pool2d_backward(dy, x):
+    """dy (n, c), x (n, c, h, w) -> dx (n, c, h, w), dy at the place of the first maximum of its plane."""
+    _, indices = adaptive_max_pool2d(x, 1, return_indices=True)
+    return max_pool2d_backward(dy[:, :, None, None], indices, x.shape[2:])
+
+
+def _shares(size, output_size):
+    """For rows and for columns of an image: the windows that share them out, as slices."""
+    # window i of o holds floor(i s / o) <= t < ceil((i + 1) s / o)
+    wanted = [s if o is None else o for s, o in zip(size, pair(output_size), strict=True)]
+    return [[slice(i * s // o, -(-(i + 1) * s // o)) for i in range(o)] for s, o in zip(size, wanted, strict=True)]
+
+
+def _windows(x, output_size):
+    """The place of each window in the result, and what it holds of x, as rows of h w numbers."""
+    rows, columns = _shares(x.shape[2:], output_size)
+    for (i, r), (j, c) in itertools.product(enumerate(rows), enumerate(columns)):
+        yield (i, j), x[:, :, r, c].reshape(*x.shape[:2], -1)
+
+
+def _adaptive_shape(x, output_size):
+    return (*x.shape[:2], *map(len, _shares(x.shape[2:], output_size)))
+
+
+def adaptive_avg_pool2d(x, output_size):
+    """x (n, c, h, w) -> y (n, c, oh, ow), the means of windows that share out the image."""
+    y = np.empty(_adaptive_shape(x, output_size), x.dtype)
+    for (i, j), window in _windows(x, output_size):
+        y[:, :, i, j] = window.mean(2)
+    return y
+
+
+def adaptive_avg_pool2d_backward(dy, input_size):
+    """dy (n, c, oh, ow) -> dx (n, c, h, w), each dy shared out over its window."""
+    dx = np.zeros((*dy.shape[:2], *input_size), dy.dtype)
+    rows, columns = _shares(input_size, dy.shape[2:])
+    for (i, r), (j, c) in itertools.product(enumerate(rows), enumerate(columns)):
+        dx[:, :, r, c] += (dy[:, :, i, j] / ((r.stop - r.start) * (c.stop - c.start)))[:, :, None, None]
+    return dx
+
+
+def adaptive_max_pool2d(x, output_size, *, return_indices=False):
+    """x (n, c, h, w) -> y (n, c, oh, ow), or (y, indices): the int32 places in the (h, w) plane y was found at."""
+    # of equal values the first wins, and the first NaN wins over every number
+    y = np.empty(_adaptive_shape(x, output_size), x.dtype)
+    indices = np.empty(y.shape, np.int32)
+    place = np.broadcast_to(np.arange(math.prod(x.shape[2:]), dtype=np.int32).reshape(x.shape[2:]), x.shape)
+    places = _windows(place, output_size)
+    for ((i, j), window), (_, at) in zip(_windows(x, output_size), places, strict=True):
+        first = window.argmax(2)[:, :, None]
+        y[:, :, i, j] = np.take_along_axis(window, first, 2)[:, :, 0]
+        indices[:, :, i, j] = np.take_along_axis(at, first, 2)[:, :, 0]
+    return (y, indices) if return_indices else y
+
+
+def adaptive_max_pool2d_backward(dy, indices, input_size):
+    """dy, indices (n, c, oh, ow) -> dx (n, c, h, w): each dy added at the place its maximum came from."""
+    return max_pool2d_backward(dy, indices, input_size)
