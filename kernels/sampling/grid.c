@@ -43,7 +43,7 @@ INLINE void sample_between(const sampling *s, ptrdiff_t count, const char *grid,
                 sum[c] = from->weight[0] * corner[c][0];
                 UNROLL for (int tap = 1; tap < 4; tap++) sum[c] = vfma(from->weight[tap], corner[c][tap], sum[c]);
             }
-            store_together(sum, together, count - p, y + p * together);
+            store_together(sum, together, min_size(LANES, count - p), y + p * together);
         }
 }
 
@@ -92,7 +92,6 @@ INLINE void forward_together(const sampling *s, ptrdiff_t count, const char *gri
     }
 }
 
-
 /* ---- Channels in the lanes --------------------------------------------------------------------------------------- */
 
 INLINE void sample_channels(const sampling *s, const taps *at, ptrdiff_t positions, const char *x, ptrdiff_t count,
@@ -140,20 +139,11 @@ static void forward_channels(const sampling *s, ptrdiff_t count, const char *gri
 static void forward(const sampling *s, ptrdiff_t count, const char *grid, const char *x, real *y)
 {
     switch (s->together) {
-    case 0:
-        forward_channels(s, count, grid, x, y);
-        break;
-    case 1:
-        forward_together(s, count, grid, x, y, 1);
-        break;
-    case 2:
-        forward_together(s, count, grid, x, y, 2);
-        break;
-    case 3:
-        forward_together(s, count, grid, x, y, 3);
-        break;
-    default:
-        forward_together(s, count, grid, x, y, 4);
+    case 0: forward_channels(s, count, grid, x, y); break;
+    case 1: forward_together(s, count, grid, x, y, 1); break;
+    case 2: forward_together(s, count, grid, x, y, 2); break;
+    case 3: forward_together(s, count, grid, x, y, 3); break;
+    default: forward_together(s, count, grid, x, y, 4);
     }
 }
 

@@ -75,15 +75,16 @@ INLINE void load_gradients(const sampling *s, ptrdiff_t positions, const char *d
     }
 }
 
-INLINE void places_of_channels(const sampling *s, const taps *at, const squares *q, ptrdiff_t positions,
-                               const char *x, const char *dy, ptrdiff_t count, vreal sum[LANES][2])
+INLINE void places_of_channels(const sampling *s, const taps *at, const squares *q, ptrdiff_t positions, const char *x,
+                               const char *dy, ptrdiff_t count, vreal sum[LANES][2])
 {
     vreal block[LANES];
     load_gradients(s, positions, dy, count, block);
     for (ptrdiff_t p = 0; p < positions; p++) {
         vreal v[4];
         UNROLL for (int tap = 0; tap < 4; tap++) v[tap] = pixel_at(s, at, tap, p, x, count);
-        add_slopes(v, block[p], vsplat(q->north[p]), vsplat(q->south[p]), vsplat(q->west[p]), vsplat(q->east[p]), sum[p]);
+        add_slopes(v, block[p], vsplat(q->north[p]), vsplat(q->south[p]), vsplat(q->west[p]), vsplat(q->east[p]),
+                   sum[p]);
     }
 }
 
@@ -99,8 +100,8 @@ static void places_channels(const sampling *s, ptrdiff_t count, const char *grid
         for (ptrdiff_t l = 0; l < LANES; l++)
             sum[l][0] = sum[l][1] = (vreal){0};
         for (ptrdiff_t k = 0; k < s->channels; k += LANES) {
-            const char *const from = x + k * (ptrdiff_t)sizeof(number),
-                              *const of = dy + p * s->dy_position + k * s->dy_channel;
+            const char *const from = x + k * (ptrdiff_t)sizeof(number), *const of =
+                                                                            dy + p * s->dy_position + k * s->dy_channel;
             if (s->channels - k >= LANES)
                 places_of_channels(s, &at, &q, positions, from, of, LANES, sum);
             else
@@ -117,20 +118,11 @@ static void places_channels(const sampling *s, ptrdiff_t count, const char *grid
 static void places(const sampling *s, ptrdiff_t count, const char *grid, const char *x, const char *dy, real *dgrid)
 {
     switch (s->together) {
-    case 0:
-        places_channels(s, count, grid, x, dy, dgrid);
-        break;
-    case 1:
-        places_together(s, count, grid, x, dy, dgrid, 1);
-        break;
-    case 2:
-        places_together(s, count, grid, x, dy, dgrid, 2);
-        break;
-    case 3:
-        places_together(s, count, grid, x, dy, dgrid, 3);
-        break;
-    default:
-        places_together(s, count, grid, x, dy, dgrid, 4);
+    case 0: places_channels(s, count, grid, x, dy, dgrid); break;
+    case 1: places_together(s, count, grid, x, dy, dgrid, 1); break;
+    case 2: places_together(s, count, grid, x, dy, dgrid, 2); break;
+    case 3: places_together(s, count, grid, x, dy, dgrid, 3); break;
+    default: places_together(s, count, grid, x, dy, dgrid, 4);
     }
 }
 

@@ -195,7 +195,7 @@ INLINE void put_pairs(const sampling *s, const squares *q, pairs *to)
                south = moved_inside(q->row + 1, s->h - 1) * (integer)s->line + column;
     memcpy(to->pixel[0], &north, sizeof north);
     memcpy(to->pixel[1], &south, sizeof south);
-    to->before = q->column < column, to->behind = q->column > column;
+    to->before = q->column<column, to->behind = q->column> column;
     to->seen[0] = q->north_inside & q->west_inside, to->seen[1] = q->north_inside & q->east_inside;
     to->seen[2] = q->south_inside & q->west_inside, to->seen[3] = q->south_inside & q->east_inside;
     to->inside = !vany(~(to->seen[0] & to->seen[3]));
@@ -257,8 +257,8 @@ INLINE void load_corners(const pairs *at, const char *x, const int together, vre
                         b = vector_of_pairs(from, at->pixel[down] + LANES / 2, step);
             run[2 * k] = __builtin_shufflevector(a, b, EVEN), run[2 * k + 1] = __builtin_shufflevector(a, b, ODD);
         }
-        UNROLL for (int k = 0; k < together; k++)
-            corner[k][2 * down] = run[k], corner[k][2 * down + 1] = run[together + k];
+        UNROLL for (int k = 0; k < together; k++) corner[k][2 * down] = run[k],
+                                                                corner[k][2 * down + 1] = run[together + k];
     }
     if (at->inside)
         return;

@@ -201,13 +201,13 @@ static void row_at_once(const resampling *r, ptrdiff_t i, const char *x, ptrdiff
     for (ptrdiff_t j = 0; j < r->columns; j++) {
         ptrdiff_t k = 0;
         for (; k + LANES <= channels; k += LANES)
-            vstore(y + j * pitch + k, column_of_rows(r, i, j, x + k * (ptrdiff_t)sizeof(number), row_stride,
-                                                     pixel_stride, LANES, 2));
+            vstore(y + j * pitch + k,
+                   column_of_rows(r, i, j, x + k * (ptrdiff_t)sizeof(number), row_stride, pixel_stride, LANES, 2));
         if (k < channels)
-            vstore_part(y + j * pitch + k,
-                        column_of_rows(r, i, j, x + k * (ptrdiff_t)sizeof(number), row_stride, pixel_stride,
-                                       channels - k, 2),
-                        channels - k);
+            vstore_part(
+                y + j * pitch + k,
+                column_of_rows(r, i, j, x + k * (ptrdiff_t)sizeof(number), row_stride, pixel_stride, channels - k, 2),
+                channels - k);
     }
 }
 

@@ -2,8 +2,8 @@
 
 Units of work are rows of the result, which depend on the input alone, so that any split into tasks gives the same bits. Planes
 whose columns are contiguous are read in place, and so are channels that lie next to each other, which then lie in the lanes;
-those of the result do, too; few of them without a gap make columns of their own. Other planes are gathered first. Planes of a few pixels are turned, so that channels lie in the
-lanes, and back.
+those of the result do, too. Few of them, without a gap, make a row of numbers, which are columns of their own. Other planes are
+gathered first. Planes of a few pixels are turned, so that channels lie in the lanes, and back.
 """
 cimport numpy as cnp
 from libc.stdint cimport int32_t
