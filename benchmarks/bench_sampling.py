@@ -17,7 +17,12 @@ class Images(NamedTuple):
     h: int
 
 
-LAYERS = Images("input", 8, 3, 224), Images("middle", 8, 64, 56), Images("end", 32, 512, 7)
+LAYERS = (
+    Images("input", 8, 3, 224),
+    Images("middle", 8, 64, 56),
+    Images("end", 32, 512, 7),
+    Images("one", 1, 3, 512),
+)
 
 
 class Upsample(Operation):
@@ -96,6 +101,12 @@ class Pad(Operation):
 
 class PadReflect(Pad):
     mode = "reflect"
+
+
+class PadChannelsLast(Pad):
+    def prepare(self, s):
+        super().prepare(s)
+        self.x = channels_last(self.x)
 
 
 class GridSample(Operation):

@@ -32,6 +32,7 @@ extern const adaptive_primitives NAME(adaptive);
 extern const recurrent_primitives NAME(recurrent);
 extern const resample_primitives NAME(resample);
 extern const grid_primitives NAME(grid);
+extern const grid_gradient_primitives NAME(grid_gradient);
 
 static void fence(void) { vstream_fence(); }
 
@@ -71,4 +72,5 @@ const primitives NAME(primitives) = {
     .recurrent = &NAME(recurrent),
     .resample = &NAME(resample),
     .grid = &NAME(grid),
+    .grid_gradient = &NAME(grid_gradient),
 };

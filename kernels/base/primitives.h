@@ -80,6 +80,7 @@ typedef struct {
     const recurrent_primitives *recurrent;
     const resample_primitives *resample;
     const grid_primitives *grid;
+    const grid_gradient_primitives *grid_gradient;
 } primitives;
 
 #ifndef REAL_BITS

@@ -72,4 +72,5 @@ cdef extern from "primitives.h" nogil:
         const recurrent_primitives* recurrent
         const resample_primitives* resample
         const grid_primitives* grid
+        const grid_gradient_primitives* grid_gradient
     const primitives* primitives_of(int isa, int bits)

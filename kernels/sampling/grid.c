@@ -1,144 +1,100 @@
-#include "parts.h"
-#include "primitives.h"
+#include "places.h"
 #include "transpose.h"
 
-/* ---- Places ------------------------------------------------------------------------------------------------------ */
+enum { VECTORS = 16 }; /* of positions, that all channels are sampled at before the next ones: they stay in L1 */
 
-/* A coordinate of a vector of positions, in pixels, and its slope by what the grid holds. */
-typedef struct {
-    vreal place, slope;
-} coordinate;
-
-enum { NOWHERE = INT32_MIN }; /* the number of no pixel */
+/* ---- Positions in the lanes -------------------------------------------------------------------------------------- */
 
 typedef struct {
-    integer pixel[4][LANES]; /* north west, north east, south west, south east; in x */
-    integer own[4][LANES];   /* in an image whose rows follow each other */
-    number weight[4][LANES];
-    number north[LANES], south[LANES], west[LANES],
-        east[LANES]; /* of the rows and the columns: their products are `weight` */
-    number slope[2][LANES];
-} samples;
+    pairs pairs;
+    vreal weight[4];
+} bilinear;
 
-INLINE vreal vwhole(vint x) { return __builtin_convertvector(x, vreal); }
-INLINE vint vtruncate(vreal x) { return __builtin_convertvector(x, vint); } /* of what fits */
-INLINE vreal vabs(vreal x) { return (vreal)((vbits)x & ~((vbits){0} + ((bits)1 << (REAL_BITS - 1)))); }
-
-/* The whole part of x >= 0; beyond 2^digits all numbers are whole. */
-INLINE vreal whole_part(vreal x)
+/* y[p together + k] = v[k][p] for p < positions */
+INLINE void store_together(const vreal v[MOST_TOGETHER], const int together, ptrdiff_t positions, real *y)
 {
-    const vreal most = vsplat(REAL_BITS == 32 ? 0x1p24f : 0x1p53);
-    return vselect(x < most, vwhole(vtruncate(vmin(x, most))), x);
-}
-
-/* floor(x) of -2^31 < x < 2^31 */
-INLINE vint vfloor(vreal x)
-{
-    const vint down = vtruncate(x);
-    return down + (vwhole(down) > x);
-}
-
-/* x mirrored at both ends, low and low + span, until it lies between; which is -1 after an odd number of mirrors. */
-INLINE coordinate reflected(coordinate c, number low, number span)
-{
-    const vreal from_low = c.place - low, size = vabs(from_low), twice = vsplat(2 * span);
-    const vreal rest = vfnma(whole_part(size / twice), twice, size), back = twice - rest;
-    const vint mirrored = (rest > back) ^ (from_low < 0);
-    return (coordinate){vselect(rest > back, back, rest) + low, vselect(mirrored, -c.slope, c.slope)};
-}
-
-/* A coordinate of the grid, -1 and 1 the centres of the outermost pixels if align_corners, else their outer edges. */
-INLINE coordinate coordinate_of(const sampling *s, vreal grid, ptrdiff_t size)
-{
-    const number most = (number)(size - 1), scale = (s->align_corners ? most : (number)size) / 2;
-    const vreal zero = {0}, aligned = (grid + 1) * scale;
-    coordinate c = {s->align_corners ? aligned : vfms(grid + 1, vsplat(scale), zero + (number)0.5), vsplat(scale)};
-    if (s->padding == GRID_ZEROS)
-        return c;
-    if (s->padding == GRID_REFLECTION) {
-        if (s->align_corners && size == 1)
-            c = (coordinate){zero, zero};
-        else
-            c = reflected(c, s->align_corners ? 0 : (number)-0.5, s->align_corners ? most : (number)size);
-    }
-    const vreal inside = vmin(vmax(c.place, zero), vsplat(most)); /* a NaN becomes 0 */
-    return (coordinate){inside, vselect((inside > 0) & (inside < most), c.slope, zero)};
-}
-
-/* The two pixels beside a coordinate, of the second one the weight, and whether they lie in the image. */
-typedef struct {
-    vint first, first_inside, second_inside;
-    vreal rest;
-} neighbours;
-
-INLINE neighbours neighbours_of(vreal place, ptrdiff_t size)
-{
-    /* What lies further out sees nothing; a NaN does, too, but spoils its weights. */
-    const vreal bounded = vmin(vmax(place, vsplat(-2)), vsplat((number)size + 1));
-    const vint first = vfloor(bounded), last = (vint){0} + (integer)(size - 1);
-    return (neighbours){first, (first >= 0) & (first <= last), (first >= -1) & (first < last),
-                        (bounded - vwhole(first)) + (place - place)};
-}
-
-/* The nearest pixel, of two as near the even one. */
-INLINE vint nearest_of(vreal place, ptrdiff_t size)
-{
-    const vreal bounded = vmin(vmax(place, vsplat(-2)), vsplat((number)size + 1));
-    const vint first = vfloor(bounded);
-    const vreal rest = bounded - vwhole(first);
-    return first - ((rest > (number)0.5) | ((rest == (number)0.5) & ((first & 1) != 0)));
-}
-
-INLINE void put_pixels(const sampling *s, samples *to, int tap, vint row, vint column, vint inside)
-{
-    const vint nowhere = (vint){0} + (integer)NOWHERE;
-    const vint pixel = row * (integer)s->line + column, own = row * (integer)s->w + column;
-    const vint seen = (inside & pixel) | (~inside & nowhere), kept = (inside & own) | (~inside & nowhere);
-    memcpy(to->pixel[tap], &seen, sizeof seen);
-    memcpy(to->own[tap], &kept, sizeof kept);
-}
-
-INLINE void load_grid(const sampling *s, ptrdiff_t count, const char *grid, vreal *x, vreal *y)
-{
-    const unsigned mask = (unsigned)((1ull << count) - 1);
-    *x = vgather_mask(grid, s->position, mask);
-    *y = vgather_mask(grid + s->coordinate, s->position, mask);
-}
-
-INLINE void samples_of(const sampling *s, ptrdiff_t count, const char *grid, samples *to)
-{
-    vreal x, y;
-    load_grid(s, count, grid, &x, &y);
-    const coordinate cx = coordinate_of(s, x, s->w), cy = coordinate_of(s, y, s->h);
-    if (s->nearest) {
-        const vint column = nearest_of(cx.place, s->w), row = nearest_of(cy.place, s->h);
-        put_pixels(s, to, 0, row, column,
-                   (row >= 0) & (row < (integer)s->h) & (column >= 0) & (column < (integer)s->w));
+    if (together == 1) {
+        store_some(y, v[0], positions);
         return;
     }
-    const neighbours across = neighbours_of(cx.place, s->w), down = neighbours_of(cy.place, s->h);
-    const vreal east = across.rest, west = 1 - east, south = down.rest, north = 1 - south;
-    const vreal weight[4] = {north * west, north * east, south * west, south * east};
-    put_pixels(s, to, 0, down.first, across.first, down.first_inside & across.first_inside);
-    put_pixels(s, to, 1, down.first, across.first + 1, down.first_inside & across.second_inside);
-    put_pixels(s, to, 2, down.first + 1, across.first, down.second_inside & across.first_inside);
-    put_pixels(s, to, 3, down.first + 1, across.first + 1, down.second_inside & across.second_inside);
-    memcpy(to->weight, weight, sizeof weight);
-    vstore(to->north, north), vstore(to->south, south), vstore(to->west, west), vstore(to->east, east);
-    vstore(to->slope[0], cx.slope), vstore(to->slope[1], cy.slope);
+    number lanes[MOST_TOGETHER][LANES];
+    UNROLL for (int k = 0; k < together; k++) vstore(lanes[k], v[k]);
+    for (ptrdiff_t p = 0; p < positions; p++)
+        UNROLL for (int k = 0; k < together; k++) y[p * together + k] = lanes[k][p];
 }
 
-/* `count` channels of tap `tap` of position p; 0 outside the image. */
-INLINE vreal pixel_at(const sampling *s, const samples *at, int tap, ptrdiff_t p, const char *x, ptrdiff_t count)
+INLINE void sample_between(const sampling *s, ptrdiff_t count, const char *grid, const char *x, real *y,
+                           const int together)
 {
-    static const number zeros[LANES] = {0};
-    const integer pixel = at->pixel[tap][p];
-    return load_some(pixel == NOWHERE ? (const real *)zeros : (const real *)(x + (ptrdiff_t)pixel * s->pixel), count);
+    bilinear at[VECTORS];
+    for (ptrdiff_t p = 0; p < count; p += LANES) {
+        bilinear *const to = at + p / LANES;
+        const squares q = squares_of(s, min_size(LANES, count - p), grid + p * s->position);
+        put_pairs(s, &q, &to->pairs);
+        weights_of(&q, to->weight);
+    }
+    for (ptrdiff_t k = 0; k < s->channels; k += together, x += s->channel, y += s->y_channel)
+        for (ptrdiff_t p = 0; p < count; p += LANES) {
+            const bilinear *const from = at + p / LANES;
+            vreal corner[MOST_TOGETHER][4], sum[MOST_TOGETHER];
+            load_corners(&from->pairs, x, together, corner);
+            UNROLL for (int c = 0; c < together; c++)
+            {
+                sum[c] = from->weight[0] * corner[c][0];
+                UNROLL for (int tap = 1; tap < 4; tap++) sum[c] = vfma(from->weight[tap], corner[c][tap], sum[c]);
+            }
+            store_together(sum, together, min_size(LANES, count - p), y + p * together);
+        }
 }
 
-/* ---- Samples ----------------------------------------------------------------------------------------------------- */
+/* The edges of an image are no pattern that a processor could foresee: there is no branch for a position. */
+INLINE void copy_pixels(const taps *at, ptrdiff_t positions, const char *x, real *y, const int together)
+{
+    const ptrdiff_t size = together * (ptrdiff_t)sizeof(number);
+    if (at->inside && positions == LANES) {
+        UNROLL for (int p = 0; p < LANES; p++)
+            memcpy(y + p * together, x + (ptrdiff_t)at->pixel[0][p] * size, (size_t)size);
+        return;
+    }
+    for (ptrdiff_t p = 0; p < positions; p++) {
+        const integer pixel = at->pixel[0][p], seen = -(integer)(pixel != NOWHERE);
+        const char *const from = x + (ptrdiff_t)(pixel & seen) * size;
+        UNROLL for (int k = 0; k < together; k++)
+        {
+            integer value;
+            memcpy(&value, from + k * (ptrdiff_t)sizeof value, sizeof value);
+            value &= seen;
+            memcpy(y + p * together + k, &value, sizeof value);
+        }
+    }
+}
 
-INLINE void sample_channels(const sampling *s, const samples *at, ptrdiff_t positions, const char *x, ptrdiff_t count,
+INLINE void sample_nearest(const sampling *s, ptrdiff_t count, const char *grid, const char *x, real *y,
+                           const int together)
+{
+    taps at[VECTORS];
+    for (ptrdiff_t p = 0; p < count; p += LANES)
+        taps_of(s, min_size(LANES, count - p), grid + p * s->position, &at[p / LANES]);
+    for (ptrdiff_t k = 0; k < s->channels; k += together, x += s->channel, y += s->y_channel)
+        for (ptrdiff_t p = 0; p < count; p += LANES)
+            copy_pixels(&at[p / LANES], min_size(LANES, count - p), x, y + p * together, together);
+}
+
+INLINE void forward_together(const sampling *s, ptrdiff_t count, const char *grid, const char *x, real *y,
+                             const int together)
+{
+    for (ptrdiff_t p = 0; p < count; p += VECTORS * LANES) {
+        const ptrdiff_t positions = min_size(VECTORS * LANES, count - p);
+        if (s->nearest)
+            sample_nearest(s, positions, grid + p * s->position, x, y + p * together, together);
+        else
+            sample_between(s, positions, grid + p * s->position, x, y + p * together, together);
+    }
+}
+
+/* ---- Channels in the lanes --------------------------------------------------------------------------------------- */
+
+INLINE void sample_channels(const sampling *s, const taps *at, ptrdiff_t positions, const char *x, ptrdiff_t count,
                             real *y)
 {
     vreal block[LANES];
@@ -163,13 +119,13 @@ INLINE void sample_channels(const sampling *s, const samples *at, ptrdiff_t posi
         store_some(y + k * s->y_channel, block[k], positions);
 }
 
-static void forward(const sampling *s, ptrdiff_t count, const char *grid, const char *x, real *y)
+static void forward_channels(const sampling *s, ptrdiff_t count, const char *grid, const char *x, real *y)
 {
-    samples at;
+    taps at;
     for (ptrdiff_t p = 0; p < count; p += LANES) {
         const ptrdiff_t positions = min_size(LANES, count - p);
         real *const to = y + p * s->y_position;
-        samples_of(s, positions, grid + p * s->position, &at);
+        taps_of(s, positions, grid + p * s->position, &at);
         for (ptrdiff_t k = 0; k < s->channels; k += LANES) {
             const char *const from = x + k * (ptrdiff_t)sizeof(number);
             if (s->channels - k >= LANES)
@@ -180,98 +136,18 @@ static void forward(const sampling *s, ptrdiff_t count, const char *grid, const 
     }
 }
 
-/* ---- Gradients --------------------------------------------------------------------------------------------------- */
-
-/* block[p] = dy[0 .. count, p] */
-INLINE void load_gradients(const sampling *s, ptrdiff_t positions, const char *dy, ptrdiff_t count, vreal block[LANES])
+static void forward(const sampling *s, ptrdiff_t count, const char *grid, const char *x, real *y)
 {
-    if (s->dy_position == sizeof(number)) {
-        load_transposed(block, dy, s->dy_channel, count, positions);
-        return;
-    }
-    const unsigned mask = (unsigned)((1ull << count) - 1);
-    for (ptrdiff_t p = 0; p < positions; p++) {
-        const char *const from = dy + p * s->dy_position;
-        block[p] = s->dy_channel == sizeof(number) ? load_some((const real *)from, count)
-                                                   : vgather_mask(from, s->dy_channel, mask);
+    switch (s->together) {
+    case 0: forward_channels(s, count, grid, x, y); break;
+    case 1: forward_together(s, count, grid, x, y, 1); break;
+    case 2: forward_together(s, count, grid, x, y, 2); break;
+    case 3: forward_together(s, count, grid, x, y, 3); break;
+    default: forward_together(s, count, grid, x, y, 4);
     }
 }
 
-INLINE void add_to_image(const sampling *s, const samples *at, ptrdiff_t p, vreal dy, real *dx, ptrdiff_t count)
-{
-    const int taps = s->nearest ? 1 : 4;
-    for (int tap = 0; tap < taps; tap++) {
-        if (at->own[tap][p] == NOWHERE)
-            continue;
-        real *const to = dx + (ptrdiff_t)at->own[tap][p] * s->dx_pixel;
-        const vreal before = load_some(to, count);
-        store_some(to, s->nearest ? before + dy : vfma(vsplat(at->weight[tap][p]), dy, before), count);
-    }
-}
-
-/* by[0 .. 1][p] += dy times the difference of the columns, of the rows */
-INLINE void add_to_grid(const sampling *s, const samples *at, ptrdiff_t p, vreal dy, const char *x, ptrdiff_t count,
-                        vreal by[2][LANES])
-{
-    vreal v[4];
-    UNROLL for (int tap = 0; tap < 4; tap++) v[tap] = pixel_at(s, at, tap, p, x, count);
-    const vreal across = vfma(v[3] - v[2], vsplat(at->south[p]), (v[1] - v[0]) * vsplat(at->north[p]));
-    const vreal down = vfma(v[3] - v[1], vsplat(at->east[p]), (v[2] - v[0]) * vsplat(at->west[p]));
-    by[0][p] = vfma(across, dy, by[0][p]);
-    by[1][p] = vfma(down, dy, by[1][p]);
-}
-
-INLINE void store_grid(const samples *at, ptrdiff_t positions, vreal by[2][LANES], real *dgrid)
-{
-    for (int k = 0; k < 2; k++) {
-        transpose(by[k]);
-        for (int half = LANES / 2; half > 0; half /= 2)
-            for (int l = 0; l < half; l++)
-                by[k][l] += by[k][l + half];
-        by[k][0] *= vload(at->slope[k]);
-        for (ptrdiff_t p = 0; p < positions; p++)
-            dgrid[2 * p + k] = by[k][0][p];
-    }
-}
-
-INLINE void gradient_channels(const sampling *s, const samples *at, ptrdiff_t positions, const char *x, const char *dy,
-                              ptrdiff_t count, real *dx, vreal by[2][LANES])
-{
-    vreal block[LANES];
-    load_gradients(s, positions, dy, count, block);
-    for (ptrdiff_t p = 0; p < positions; p++) {
-        if (dx != NULL)
-            add_to_image(s, at, p, block[p], dx, count);
-        if (by != NULL)
-            add_to_grid(s, at, p, block[p], x, count, by);
-    }
-}
-
-static void backward(const sampling *s, ptrdiff_t count, const char *grid, const char *x, const char *dy, real *dx,
-                     real *dgrid)
-{
-    samples at;
-    vreal by[2][LANES];
-    for (ptrdiff_t p = 0; p < count; p += LANES) {
-        const ptrdiff_t positions = min_size(LANES, count - p);
-        const int sums = dgrid != NULL && !s->nearest;
-        samples_of(s, positions, grid + p * s->position, &at);
-        memset(by, 0, sizeof by);
-        for (ptrdiff_t k = 0; k < s->channels; k += LANES) {
-            const char *const from = x + k * (ptrdiff_t)sizeof(number), *const of =
-                                                                            dy + p * s->dy_position + k * s->dy_channel;
-            real *const to = dx == NULL ? NULL : dx + k;
-            if (s->channels - k >= LANES)
-                gradient_channels(s, &at, positions, from, of, LANES, to, sums ? by : NULL);
-            else
-                gradient_channels(s, &at, positions, from, of, s->channels - k, to, sums ? by : NULL);
-        }
-        if (sums)
-            store_grid(&at, positions, by, dgrid + 2 * p);
-        else if (dgrid != NULL)
-            memset(dgrid + 2 * p, 0, (size_t)(2 * positions) * sizeof(number));
-    }
-}
+/* ---- Affine grids ------------------------------------------------------------------------------------------------ */
 
 static void affine(ptrdiff_t count, const real *x, const double *slope, const double *start, real *to)
 {
@@ -281,4 +157,4 @@ static void affine(ptrdiff_t count, const real *x, const double *slope, const do
         store_some(to + j, vfma(load_some(x + j, 2 * count - j), slopes, starts), 2 * count - j);
 }
 
-const grid_primitives NAME(grid) = {.forward = forward, .backward = backward, .affine = affine};
+const grid_primitives NAME(grid) = {.forward = forward, .affine = affine};

@@ -117,6 +117,8 @@ INLINE vreal filled(const resampling *r, const column_group *g, vreal sum)
     return vselect((bit & (integer)r->masks[g->first]) != 0, sum, vsplat((number)r->fill));
 }
 
+enum { SHORT_RUN = 16 }; /* vectors that are copied before memcpy has found out how */
+
 static void plane(const resampling *r, const char *x, ptrdiff_t row_stride, ptrdiff_t first, ptrdiff_t last, real *line,
                   real *y)
 {
@@ -131,7 +133,10 @@ static void plane(const resampling *r, const char *x, ptrdiff_t row_stride, ptrd
         for (ptrdiff_t j = 0; j < r->columns; j += LANES, g++) {
             if (g->copies > 0) {
                 const ptrdiff_t count = min_size(g->copies * LANES, r->columns - j);
-                memcpy(y + j, row + g->base, (size_t)count * sizeof(number));
+                if (count <= SHORT_RUN * LANES)
+                    copy_row(count, row + g->base, y + j);
+                else
+                    memcpy(y + j, row + g->base, (size_t)count * sizeof(number));
                 j += (g->copies - 1) * LANES;
                 g += g->copies - 1;
                 continue;
@@ -170,10 +175,62 @@ static void fill_pixels(const resampling *r, ptrdiff_t channels, real *y, ptrdif
             y[j * pitch + k] = (number)r->fill;
 }
 
+/* The same where the rows that row i sees are not combined before: of results that see most pixels once at most. */
+INLINE vreal column_of_rows(const resampling *r, ptrdiff_t i, ptrdiff_t j, const char *x, ptrdiff_t row_stride,
+                            ptrdiff_t pixel_stride, ptrdiff_t count, const ptrdiff_t row_taps)
+{
+    const ptrdiff_t first = r->across.start[j], taps = r->across.start[j + 1] - first, above = r->rows.start[i];
+    const ptrdiff_t *const pixel = r->across.pixel + first;
+    const real *const weight = r->across.weight + first;
+    if (taps == 0)
+        return vsplat((number)r->fill);
+    vreal sum = {0};
+    for (ptrdiff_t t = 0; t < taps; t++) {
+        const vreal rows = sum_of_taps(row_taps, r->rows.pixel + above, r->rows.weight + above,
+                                       x + pixel[t] * pixel_stride, row_stride, count);
+        if (taps == 1 && weight[0] == 1)
+            return rows;
+        sum = t == 0 ? vsplat(weight[0]) * rows : vfma(vsplat(weight[t]), rows, sum);
+    }
+    return sum;
+}
+
+static void row_at_once(const resampling *r, ptrdiff_t i, const char *x, ptrdiff_t row_stride, ptrdiff_t pixel_stride,
+                        ptrdiff_t channels, real *y, ptrdiff_t pitch)
+{
+    for (ptrdiff_t j = 0; j < r->columns; j++) {
+        ptrdiff_t k = 0;
+        for (; k + LANES <= channels; k += LANES)
+            vstore(y + j * pitch + k,
+                   column_of_rows(r, i, j, x + k * (ptrdiff_t)sizeof(number), row_stride, pixel_stride, LANES, 2));
+        if (k < channels)
+            vstore_part(
+                y + j * pitch + k,
+                column_of_rows(r, i, j, x + k * (ptrdiff_t)sizeof(number), row_stride, pixel_stride, channels - k, 2),
+                channels - k);
+    }
+}
+
+/* How many columns from j on are neighbouring pixels as they are. */
+INLINE ptrdiff_t run_of_copies(const pixel_list *across, ptrdiff_t columns, ptrdiff_t j)
+{
+    const ptrdiff_t first = j, *const start = across->start;
+    while (j < columns && start[j + 1] - start[j] == 1 && across->weight[start[j]] == 1 &&
+           across->pixel[start[j]] - across->pixel[start[first]] == j - first)
+        j++;
+    return j - first;
+}
+
 static void image(const resampling *r, const char *x, ptrdiff_t row_stride, ptrdiff_t pixel_stride, ptrdiff_t channels,
                   ptrdiff_t first, ptrdiff_t last, real *line, real *y, ptrdiff_t pitch)
 {
+    const ptrdiff_t close = channels * (ptrdiff_t)sizeof(number);
+    const int once = r->across.start[r->columns] <= min_size(r->width, LONGEST_CHAIN);
     for (ptrdiff_t i = first; i < last; i++, y += r->columns * pitch) {
+        if (once && r->rows.start[i + 1] - r->rows.start[i] == 2) {
+            row_at_once(r, i, x, row_stride, pixel_stride, channels, y, pitch);
+            continue;
+        }
         ptrdiff_t stride = pixel_stride;
         const char *const row = row_of(r, i, x, row_stride, channels, 1, &stride, line);
         if (row == NULL) {
@@ -181,6 +238,12 @@ static void image(const resampling *r, const char *x, ptrdiff_t row_stride, ptrd
             continue;
         }
         for (ptrdiff_t j = 0; j < r->columns; j++) {
+            const ptrdiff_t run = stride == close && pitch == channels ? run_of_copies(&r->across, r->columns, j) : 0;
+            if (run > 1) {
+                memcpy(y + j * pitch, row + r->across.pixel[r->across.start[j]] * stride, (size_t)(run * close));
+                j += run - 1;
+                continue;
+            }
             ptrdiff_t k = 0;
             for (; k + LANES <= channels; k += LANES)
                 vstore(y + j * pitch + k, column_of(r, j, row + k * (ptrdiff_t)sizeof(number), stride, LANES));

@@ -2,11 +2,12 @@
 
 Units of work are rows of the result, which depend on the input alone, so that any split into tasks gives the same bits. Planes
 whose columns are contiguous are read in place, and so are channels that lie next to each other, which then lie in the lanes;
-those of the result do, too. Other planes are gathered first. Planes of a few pixels are turned, so that channels lie in the
-lanes, and back.
+those of the result do, too. Few of them, without a gap, make a row of numbers, which are columns of their own. Other planes are
+gathered first. Planes of a few pixels are turned, so that channels lie in the lanes, and back.
 """
 cimport numpy as cnp
 from libc.stdint cimport int32_t
+from libc.string cimport memcpy
 
 from npkernels._kernels.layout cimport read_strides
 from npkernels._kernels.primitives cimport column_group, primitives, resampling, pixel_list
@@ -192,6 +193,42 @@ cdef void run_turned(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
         w.table.pack.transpose(plane, channels, made, channels, w.y + (image * w.channels + channel) * plane * size, plane)
 
 
+cdef tuple together(tuple taps, Py_ssize_t channels):
+    """The list of the columns of channels that lie side by side, which are columns of their own."""
+    cdef const Py_ssize_t* from_start = <const Py_ssize_t*>cnp.PyArray_DATA(taps[0])
+    cdef const Py_ssize_t* from_pixel = <const Py_ssize_t*>cnp.PyArray_DATA(taps[1])
+    cdef cnp.npy_intp columns = cnp.PyArray_DIM(taps[0], 0) - 1, starts = columns * channels + 1
+    cdef cnp.npy_intp entries = from_start[columns] * channels
+    cdef cnp.ndarray made_start = empty_array(1, &starts, cnp.NPY_INTP), made_pixel = empty_array(1, &entries, cnp.NPY_INTP)
+    cdef cnp.ndarray made_weight = empty_array(1, &entries, cnp.PyArray_TYPE(taps[2]))
+    cdef Py_ssize_t* start = <Py_ssize_t*>cnp.PyArray_DATA(made_start)
+    cdef Py_ssize_t* pixel = <Py_ssize_t*>cnp.PyArray_DATA(made_pixel)
+    cdef char* weight = <char*>cnp.PyArray_DATA(made_weight)
+    cdef const char* from_weight = <const char*>cnp.PyArray_DATA(taps[2])
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(taps[2]), j, k, t, made = 0
+    start[0] = 0
+    for j in range(columns):
+        for k in range(channels):
+            for t in range(from_start[j], from_start[j + 1]):
+                pixel[made] = from_pixel[t] * channels + k
+                memcpy(weight + made * size, from_weight + t * size, size)
+                made += 1
+            start[j * channels + k + 1] = made
+    return made_start, made_pixel, made_weight
+
+
+cdef bint merges(const Walk* w, cnp.ndarray y) noexcept:
+    # Whether a row of few channels is a row of numbers without gaps, in x and in y.
+    cdef Py_ssize_t size = w.table.itemsize, pixel = w.channels * size
+    return (1 < w.channels < w.table.lanes and w.channel == size and w.column == pixel and cnp.PyArray_STRIDE(y, 1) == size
+            and cnp.PyArray_STRIDE(y, 3) == pixel)
+
+
+cdef bint copies(const Walk* w) noexcept:
+    # Whether rows of y are parts of rows of x.
+    return w.r.rows.start[w.rows] <= w.rows and w.r.groups.copies * w.table.lanes >= w.r.columns
+
+
 cdef void plan(Walk* w, cnp.ndarray y, bint near) noexcept:
     cdef Py_ssize_t size = w.table.itemsize, lanes = w.table.lanes, plane = w.rows * w.r.columns
     w.group = 1
@@ -199,7 +236,7 @@ cdef void plan(Walk* w, cnp.ndarray y, bint near) noexcept:
         w.form, w.group = ADJACENT, w.channels
         if w.group * w.r.width > LINE_BYTES // size:
             w.group = min(w.group, max(LINE_BYTES // size // max(w.r.width, <Py_ssize_t>1) // lanes, <Py_ssize_t>1) * lanes)
-    elif max(plane, w.height * w.r.width) <= FEW and 2 * w.channels >= lanes:
+    elif max(plane, w.height * w.r.width) <= FEW and 2 * w.channels >= lanes and not (near and copies(w)):
         w.form, w.group = TURNED, min(w.channels, lanes)
     elif not near:
         w.form = ALONE
@@ -232,6 +269,9 @@ def resample(
     w.channels, w.height, w.r.width = shape[1], shape[2], shape[3]
     w.rows, w.r.columns, w.r.fill = cnp.PyArray_DIM(y, 2), cnp.PyArray_DIM(y, 3), fill
     set_list(&w.r.rows, rows)
+    if merges(&w, y):
+        columns = together(columns, w.channels)
+        w.r.width, w.r.columns, w.channels, w.column = w.r.width * w.channels, w.r.columns * w.channels, 1, w.channel
     set_list(&w.r.across, columns)
     kept = vector_lists(&w, &w.r.across)
     plan(&w, y, kept is not None)

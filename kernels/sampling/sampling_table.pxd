@@ -32,11 +32,16 @@ cdef extern from "primitives.h" nogil:
         GRID_BORDER
         GRID_REFLECTION
     ctypedef struct sampling:
-        Py_ssize_t h, w
+        Py_ssize_t h, w, top, bottom
         int nearest, padding, align_corners
-        Py_ssize_t position, coordinate, line, pixel, channels, y_position, y_channel, dx_pixel, dy_position, dy_channel
+        Py_ssize_t position, coordinate, channels, line, pixel, channel
+        int together
+        Py_ssize_t y_position, y_channel, dy_position, dy_channel, sum_pixel, sum_channel
     ctypedef struct grid_primitives:
         void (*forward)(const sampling* s, Py_ssize_t count, const char* grid, const char* x, void* y) noexcept nogil
-        void (*backward)(const sampling* s, Py_ssize_t count, const char* grid, const char* x, const char* dy, void* dx,
-                         void* dgrid) noexcept nogil
         void (*affine)(Py_ssize_t count, const void* x, const double* slope, const double* start, void* to) noexcept nogil
+    ctypedef struct grid_gradient_primitives:
+        void (*places)(const sampling* s, Py_ssize_t count, const char* grid, const char* x, const char* dy,
+                       void* dgrid) noexcept nogil
+        void (*image)(const sampling* s, Py_ssize_t count, const char* grid, const char* dy, double* sums) noexcept nogil
+        void (*turn)(Py_ssize_t pixels, const double* sums, void* dx, Py_ssize_t plane) noexcept nogil

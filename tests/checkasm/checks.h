@@ -31,7 +31,7 @@
     _(adaptive_fold) _(adaptive_fold_places) _(adaptive_along) _(adaptive_along_places) _(narrow_places)               \
     _(shares) _(spread_runs)                                                                                           \
     _(lstm) _(gru) _(rnn) _(lstm_backward) _(gru_backward) _(rnn_backward) _(row_panel)                                \
-    _(resample_image) _(resample_plane) _(grid_forward) _(grid_backward) _(grid_affine)                                \
+    _(resample_image) _(resample_plane) _(grid_forward) _(grid_places) _(grid_image) _(grid_turn) _(grid_affine)       \
     _(attention_scale) _(attention_mask) _(attention_bounds) _(attention_weights) _(attention_rescale)                 \
     _(attention_merge) _(attention_finish) _(attention_row_weights) _(attention_lane_dots) _(attention_gradient)       \
     _(attention_weighted) _(attention_finite) _(gather_rows)

@@ -114,16 +114,21 @@ typedef struct {
     double row[MOST_RESULTS], column[MOST_RESULTS]; /* in pixels */
 } samples;
 
-static samples some_samples(void)
+static samples some_samples(ptrdiff_t channels, int nearest)
 {
     samples m = {.count = between(0, MOST_RESULTS)};
     m.s = (sampling){.h = (ptrdiff_t)1 << between(0, 3),
                      .w = (ptrdiff_t)1 << between(0, 3),
-                     .nearest = one_in(3),
+                     .nearest = nearest,
                      .padding = (int)between(0, 1),
-                     .channels = between(0, 20)};
-    m.grid = VIEW(ANY_STRIDES & ~STILL, INPUT, m.count + 1, 2);
-    m.x = VIEW(CLOSE, INPUT, m.s.h * m.s.w, m.s.channels);
+                     .channels = channels};
+    m.s.bottom = m.s.h;
+    m.s.together = m.s.w < 2 ? 0 : (int)between(0, 4);
+    if (m.s.together > 1)
+        m.s.channels = m.s.together;
+    m.grid = VIEW(one_in(2) ? CLOSE : ANY_STRIDES & ~STILL, INPUT, m.count + 1, 2);
+    m.x = m.s.together == 1 ? VIEW(CLOSE, INPUT, m.s.channels, m.s.h * m.s.w)
+                            : VIEW(CLOSE, INPUT, m.s.h * m.s.w, m.s.channels);
     for (ptrdiff_t p = 0; p < m.count; p++) {
         m.column[p] = (double)between(-16, 16 + 8 * m.s.w) / 8, m.row[p] = (double)between(-16, 16 + 8 * m.s.h) / 8;
         put_number(AT(m.grid, p, 0), (2 * m.column[p] + 1) / (double)m.s.w - 1);
@@ -134,7 +139,7 @@ static samples some_samples(void)
         }
     }
     m.s.position = m.grid.strides[0], m.s.coordinate = m.grid.strides[1];
-    m.s.line = m.s.w, m.s.pixel = m.x.strides[0];
+    m.s.line = m.s.w, m.s.pixel = m.x.strides[m.s.together == 1], m.s.channel = m.x.strides[m.s.together != 1];
     detail("%td x %td x %td, %td positions", m.s.h, m.s.w, m.s.channels, m.count);
     return m;
 }
@@ -150,36 +155,61 @@ static double share(const samples *m, ptrdiff_t p, ptrdiff_t row, ptrdiff_t colu
 
 void NAME(check_grid_forward)(void)
 {
-    samples m = some_samples();
-    const ptrdiff_t last = one_in(2);
+    samples m = some_samples(between(0, 20), one_in(3));
+    const int last = m.s.together == 0 ? one_in(2) : m.s.together > 1;
     m.s.y_position = last ? m.s.channels : 1, m.s.y_channel = last ? 1 : m.count;
     real *const y = results(m.count * m.s.channels);
     for (ptrdiff_t p = 0; p < m.count; p++)
         for (ptrdiff_t k = 0; k < m.s.channels; k++) {
             double sum = 0;
             for (ptrdiff_t q = 0; q < m.s.h * m.s.w; q++)
-                sum += share(&m, p, q / m.s.w, q % m.s.w) * (double)*AT(m.x, q, k);
+                sum +=
+                    share(&m, p, q / m.s.w, q % m.s.w) * (double)*(m.s.together == 1 ? AT(m.x, k, q) : AT(m.x, q, k));
             want(y)[p * m.s.y_position + k * m.s.y_channel] = (number)sum;
         }
     CALL(grid, forward)(&m.s, m.count, m.grid.data, m.x.data, y);
     verify();
 }
 
-void NAME(check_grid_backward)(void)
+void NAME(check_grid_places)(void)
 {
-    samples m = some_samples();
+    samples m = some_samples(between(1, 20), 0);
     const view dy = VIEW(ANY_STRIDES, INPUT, m.count, m.s.channels);
-    real *const dx = integers(m.s.h * m.s.w * m.s.channels, RESULT), *const dgrid = results(2 * m.count);
-    m.s.dy_position = dy.strides[0], m.s.dy_channel = dy.strides[1], m.s.dx_pixel = m.s.channels;
-    for (ptrdiff_t q = 0; q < m.s.h * m.s.w; q++)
-        for (ptrdiff_t k = 0; k < m.s.channels; k++) {
-            double sum = (double)dx[q * m.s.channels + k];
-            for (ptrdiff_t p = 0; p < m.count; p++)
-                sum += share(&m, p, q / m.s.w, q % m.s.w) * (double)*AT(dy, p, k);
-            want(dx)[q * m.s.channels + k] = (number)sum;
-        }
-    CALL(grid, backward)(&m.s, m.count, m.grid.data, m.x.data, dy.data, dx, dgrid);
+    real *const dgrid = results(2 * m.count);
+    m.s.dy_position = dy.strides[0], m.s.dy_channel = dy.strides[1];
+    CALL(grid_gradient, places)(&m.s, m.count, m.grid.data, m.x.data, dy.data, dgrid);
     leave_open(dgrid, 2 * m.count); /* tests/sampling compares it */
+    verify();
+}
+
+void NAME(check_grid_image)(void)
+{
+    samples m = some_samples(one_in(2) ? lanes() : between(1, 5), one_in(3));
+    const view dy = VIEW(ANY_STRIDES, INPUT, m.count, m.s.channels);
+    m.s.top = between(0, m.s.h - 1), m.s.bottom = between(m.s.top + 1, m.s.h);
+    const ptrdiff_t pixels = (m.s.bottom - m.s.top) * m.s.w;
+    const int last = one_in(2);
+    m.s.dy_position = dy.strides[0], m.s.dy_channel = dy.strides[1];
+    m.s.sum_pixel = last ? m.s.channels : 1, m.s.sum_channel = last ? 1 : pixels;
+    double *const sums = doubles(pixels * m.s.channels, -3, 3, RESULT);
+    for (ptrdiff_t q = 0; q < pixels; q++)
+        for (ptrdiff_t k = 0; k < m.s.channels; k++)
+            for (ptrdiff_t p = 0; p < m.count; p++)
+                want(sums)[q * m.s.sum_pixel + k * m.s.sum_channel] +=
+                    share(&m, p, m.s.top + q / m.s.w, q % m.s.w) * (double)*AT(dy, p, k);
+    CALL(grid_gradient, image)(&m.s, m.count, m.grid.data, dy.data, sums);
+    verify();
+}
+
+void NAME(check_grid_turn)(void)
+{
+    const ptrdiff_t pixels = some_count(0), plane = pixels + between(0, 3);
+    double *const sums = doubles(pixels * lanes(), -3, 3, INPUT);
+    real *const dx = results(lanes() * plane);
+    for (ptrdiff_t p = 0; p < pixels; p++)
+        for (ptrdiff_t k = 0; k < lanes(); k++)
+            want(dx)[k * plane + p] = (number)sums[p * lanes() + k];
+    CALL(grid_gradient, turn)(pixels, sums, dx, plane);
     verify();
 }
 

@@ -134,6 +134,38 @@ def test_threads_change_no_bit(isa, dtype, rng, same_for_any_threads, options):
             )  # fmt: skip
 
 
+@pytest.mark.parametrize("shape", [(2, 1, 5, 1), (2, 3, 5, 1), (1, 20, 5, 1), (2, 1, 1, 5), (2, 2, 1, 2), (1, 5, 3, 2)])
+def test_thin_images_of_any_strides(isa, dtype, rng, shape):
+    x, grid = rng.integers(-8, 9, shape).astype(dtype), (rng.integers(-16, 17, (shape[0], 4, 19, 2)) / 8).astype(dtype)
+    for image in x, channels_last(x), x[..., ::-1], x[:, :, ::-1], np.broadcast_to(x[:, :, :1], shape):
+        for mode in "bilinear", "nearest":
+            y = nk.grid_sample(image, grid, mode=mode)
+            np.testing.assert_allclose(y, reference.grid_sample(image, grid, mode=mode), 1e-4, 1e-4)
+            for dy in y, channels_last(y):
+                wanted = reference.grid_sample_backward(dy, image, grid, mode=mode)
+                for a, b in zip(nk.grid_sample_backward(dy, image, grid, mode=mode), wanted, strict=True):
+                    np.testing.assert_allclose(a, b, 1e-4, 1e-2)
+
+
+def test_long_sums_of_gradients(isa):
+    """A pixel that fills 200,000 samples: one chain of additions errs by 40."""
+    grid, x = np.zeros((1, 400, 500, 2), np.float32), np.ones((1, 20, 1, 1), np.float32)
+    dy = np.full((1, 20, 400, 500), 0.1, np.float32)
+    wanted = dy[0, 0].sum(dtype=np.float64)
+    for channels, mode in itertools.product((1, 3, 20), ("bilinear", "nearest")):
+        for each in dy[:, :channels], channels_last(dy[:, :channels]):
+            dx, _ = nk.grid_sample_backward(each, x[:, :channels], grid, mode=mode, needs=("x",))
+            np.testing.assert_allclose(dx, wanted, 8 * np.finfo(np.float32).eps)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+def test_bands_of_one_image_change_no_bit(isa, dtype, rng, same_for_any_threads, mode):
+    x, grid = rng.standard_normal((1, 3, 40, 30)).astype(dtype), a_grid(rng, 1, (60, 50), dtype)
+    dy = rng.standard_normal((1, 3, 60, 50)).astype(dtype)
+    for a, b in (x, dy), (channels_last(x), channels_last(dy)):
+        same_for_any_threads(lambda a=a, b=b: nk.grid_sample_backward(b, a, grid, mode=mode))
+
+
 def test_a_sample_does_not_depend_on_its_batch(isa, dtype, rng):
     x, grid = rng.standard_normal((5, 9, 9, 11)).astype(dtype), a_grid(rng, 5, (6, 7), dtype)
     whole = nk.grid_sample(x, grid)

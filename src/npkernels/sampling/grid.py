@@ -1,13 +1,18 @@
 """Images sampled at the places of a grid: the spatial transformer."""
 
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from .. import _arguments as check
 from .._kernels import grid as _grid
 from ._layout import like
+
+if TYPE_CHECKING:
+    from .._typing import F, Flag, FloatLike, GridPadding, Int, Interpolation, NDArray
 
 MODES = ("bilinear", "nearest")
 
@@ -18,7 +23,7 @@ def _centres(count: int, align_corners: bool) -> NDArray[np.float64]:
     return doubled / max(1, count - 1 if align_corners else count)
 
 
-def affine_grid(theta: ArrayLike, size: Any, *, align_corners: bool = False) -> NDArray[Any]:
+def affine_grid(theta: FloatLike[F], size: Sequence[Int], *, align_corners: Flag = False) -> NDArray[F]:
     """The places to which an affine map takes the pixels of an image, for `grid_sample`.
 
     Parameters
@@ -86,19 +91,19 @@ def _checked(x: Any, grid: Any, mode: Any, padding_mode: Any, align_corners: Any
 
 
 def grid_sample(
-    x: ArrayLike,
-    grid: ArrayLike,
+    x: FloatLike[F],
+    grid: FloatLike[F],
     *,
-    mode: str = "bilinear",
-    padding_mode: str = "zeros",
-    align_corners: bool = False,
-) -> NDArray[Any]:
+    mode: Interpolation = "bilinear",
+    padding_mode: GridPadding = "zeros",
+    align_corners: Flag = False,
+) -> NDArray[F]:
     """Samples of images at the places of a grid.
 
     Parameters
     ----------
     x : (n, c, h, w) array of float32 or float64
-        Images, channels first; any strides. Channels that lie next to each other are read in place.
+        Images, channels first; any strides. Columns or channels that lie next to each other are read in place.
     grid : (n, oh, ow, 2) array, dtype of `x`
         Coordinates (x, y) of each sample; -1 is left and top, 1 right and bottom.
     mode : {"bilinear", "nearest"}
@@ -146,15 +151,15 @@ def grid_sample(
 
 
 def grid_sample_backward(
-    dy: ArrayLike,
-    x: ArrayLike,
-    grid: ArrayLike,
+    dy: FloatLike[F],
+    x: FloatLike[F],
+    grid: FloatLike[F],
     *,
-    mode: str = "bilinear",
-    padding_mode: str = "zeros",
-    align_corners: bool = False,
-    needs: tuple[str, ...] = ("x", "grid"),
-) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    mode: Interpolation = "bilinear",
+    padding_mode: GridPadding = "zeros",
+    align_corners: Flag = False,
+    needs: tuple[Literal["x", "grid"], ...] = ("x", "grid"),
+) -> tuple[NDArray[F] | None, NDArray[F] | None]:
     """Gradients of `grid_sample`.
 
     Parameters
@@ -169,8 +174,8 @@ def grid_sample_backward(
     Returns
     -------
     dx : (n, c, h, w) array, dtype of `x`, or None
-        Each pixel is the sum of what the samples took of it, in the order of the grid: one of m terms has an error of
-        at most ``(m + 8) eps`` times the same sum of ``|dy|``.
+        Each pixel is the sum of what the samples took of it, in the order of the grid, in double precision: the error is
+        at most ``8 eps`` times the same sum of ``|dy|`` in float32, ``(m + 8) eps`` of m terms in float64.
     dgrid : (n, oh, ow, 2) array, dtype of `x`, or None
         0 with mode "nearest", and for a coordinate beyond the image or on its border unless the padding is zeros. The
         error is at most ``(c + 16) eps`` times the sum of the absolute terms.

@@ -1,12 +1,15 @@
 """Padding of images by a constant or by their own pixels, and the gradient."""
 
-from typing import Any
+from __future__ import annotations
 
-from numpy.typing import ArrayLike, NDArray
+from typing import TYPE_CHECKING
 
 from .. import _arguments as check
 from .._kernels import axes as _axes, resample as _resample
 from ._layout import like
+
+if TYPE_CHECKING:
+    from .._typing import F, FloatLike, NDArray, Number, Padding, PadMode
 
 MODES = {
     "constant": _axes.CONSTANT,
@@ -28,7 +31,7 @@ def _axis_allows(size: int, pads: tuple[int, int], mode: str) -> None:
         raise ValueError(f"padding must leave a size that fits 64 bits, got {pads} for size {size}")
 
 
-def pad2d(x: ArrayLike, padding: Any, *, mode: str = "constant", value: float = 0.0) -> NDArray[Any]:
+def pad2d(x: FloatLike[F], padding: Padding, *, mode: PadMode = "constant", value: Number = 0.0) -> NDArray[F]:
     """Images with rows and columns added on each side.
 
     Parameters
@@ -86,7 +89,7 @@ def pad2d(x: ArrayLike, padding: Any, *, mode: str = "constant", value: float = 
     return y
 
 
-def pad2d_backward(dy: ArrayLike, padding: Any, *, mode: str = "constant") -> NDArray[Any]:
+def pad2d_backward(dy: FloatLike[F], padding: Padding, *, mode: PadMode = "constant") -> NDArray[F]:
     """Gradient of `pad2d`: each pixel is given what its copies were.
 
     Parameters

@@ -1,13 +1,16 @@
 """Interpolation of images to another size, and the gradient."""
 
-import math
-from typing import Any
+from __future__ import annotations
 
-from numpy.typing import ArrayLike, NDArray
+import math
+from typing import TYPE_CHECKING, Any
 
 from .. import _arguments as check
 from .._kernels import axes as _axes, resample as _resample
 from ._layout import like
+
+if TYPE_CHECKING:
+    from .._typing import F, Flag, FloatLike, Int2, Interpolation, NDArray, Number
 
 MODES = ("nearest", "bilinear")
 
@@ -56,14 +59,14 @@ def _axis_maker(mode: Any, align_corners: Any, antialias: Any) -> Any:
 
 
 def interpolate(
-    x: ArrayLike,
-    size: Any = None,
+    x: FloatLike[F],
+    size: Int2 | None = None,
     *,
-    scale_factor: Any = None,
-    mode: str = "nearest",
-    align_corners: bool = False,
-    antialias: bool = False,
-) -> NDArray[Any]:
+    scale_factor: Number | tuple[Number, Number] | list[float] | None = None,
+    mode: Interpolation = "nearest",
+    align_corners: Flag = False,
+    antialias: Flag = False,
+) -> NDArray[F]:
     """Images of another size, as `torch.nn.functional.interpolate` makes them.
 
     Parameters
@@ -129,15 +132,15 @@ def interpolate(
 
 
 def interpolate_backward(
-    dy: ArrayLike,
-    input_size: Any,
-    size: Any = None,
+    dy: FloatLike[F],
+    input_size: Int2,
+    size: Int2 | None = None,
     *,
-    scale_factor: Any = None,
-    mode: str = "nearest",
-    align_corners: bool = False,
-    antialias: bool = False,
-) -> NDArray[Any]:
+    scale_factor: Number | tuple[Number, Number] | list[float] | None = None,
+    mode: Interpolation = "nearest",
+    align_corners: Flag = False,
+    antialias: Flag = False,
+) -> NDArray[F]:
     """Gradient of `interpolate`: each pixel is given the weighted sum of the results that saw it.
 
     Parameters
