@@ -5,7 +5,8 @@ With weights p, of the scores s = q k' scale + mask, and y = p v:
     dv = p' dy,  dp = dy v',  ds = p (dp - mean),  mean = sum over keys of p dp = sum over c of dy y,
     dq = ds k scale,  dk = ds' q scale
 
-A task is a head, or a part of its keys: panels of queries, and for each the blocks of keys (attention.pyx).
+A task is a head, or a part of its keys: panels of queries, and for each the blocks of keys (attention.pyx). A weight of 0 times
+inf or NaN is NaN, but shall not count: where a result is not finite, all is done again with products that leave such terms out.
 """
 from libc.math cimport INFINITY
 from libc.string cimport memset
@@ -97,8 +98,8 @@ cdef void load_panel(const Backward* v, const Panel* p, const Scratch* s) noexce
 
 
 cdef bint block_gradients(const Backward* v, const Panel* p, Matrix keys, Matrix values, Py_ssize_t j, Py_ssize_t count,
-                          const Scratch* s, bint started, bint careful) noexcept nogil:
-    # Keys j to j + count, whose rows of dk and dv lie at s.dk and s.dv; False where all are hidden.
+                          const Scratch* s, bint started, bint begun, bint careful) noexcept nogil:
+    # Keys j to j + count, whose rows of dk and dv lie at s.dk and s.dv, as sums that have begun; False where all are hidden.
     cdef const Attention* g = &v.g
     cdef const primitives* t = g.table
     cdef Py_ssize_t size = t.itemsize
@@ -109,28 +110,32 @@ cdef bint block_gradients(const Backward* v, const Panel* p, Matrix keys, Matrix
     multiply(t, count, p.width, g.dv, matrix(values.data + j * values.row * size, values.row, 1), matrix(s.dy, p.width, 1), ds,
              False, ANY_TERMS)
     t.attention.gradient(count, p.vectors, s.most, s.mean, s.s, s.ds)
-    multiply(t, count, g.dv, p.count, weights, matrix(s.dy_rows, v.dy_width, 1), matrix(s.dv, g.dv, 1), True, in_a)
-    multiply(t, count, g.d, p.count, ds, matrix(s.q_rows, v.q_width, 1), matrix(s.dk, g.d, 1), True, in_a)
+    multiply(t, count, g.dv, p.count, weights, matrix(s.dy_rows, v.dy_width, 1), matrix(s.dv, g.dv, 1), begun, in_a)
+    multiply(t, count, g.d, p.count, ds, matrix(s.q_rows, v.q_width, 1), matrix(s.dk, g.d, 1), begun, in_a)
     multiply(t, g.d, p.width, count, matrix(keys.data + j * keys.row * size, 1, keys.row), ds, matrix(s.dq, p.width, 1),
              started, in_b)
     return True
 
 
-cdef bint is_finite(const Backward* v, Py_ssize_t head) noexcept nogil:
-    cdef const Attention* g = &v.g
-    cdef const primitives* t = g.table
-    return (t.attention.finite(g.lq, g.d, g.q.data + offset_of(&g.q.heads, head), g.q.row, g.q.column)
-            and t.attention.finite(g.lk, g.d, g.k.data + offset_of(&g.k.heads, head), g.k.row, g.k.column)
-            and t.attention.finite(g.lk, g.dv, g.v.data + offset_of(&g.v.heads, head), g.v.row, g.v.column)
-            and t.attention.finite(g.lq, g.dv, v.dy.data + offset_of(&v.dy.heads, head), v.dy.row, v.dy.column))
+cdef inline bint is_finite(const primitives* t, Py_ssize_t count, const char* x) noexcept nogil:
+    return t.attention.finite(1, count, x, 0, t.itemsize)
+
+
+cdef bint are_finite(const Backward* v, Py_ssize_t count, const char* dk, const char* dv) noexcept nogil:
+    return is_finite(v.g.table, count * v.g.d, dk) and is_finite(v.g.table, count * v.g.dv, dv)
+
+
+cdef void clear_rows(const Backward* v, Py_ssize_t first, Py_ssize_t last, const Scratch* s) noexcept nogil:
+    cdef Py_ssize_t size = v.g.table.itemsize
+    if first < last:
+        memset(s.dk + first * v.g.d * size, 0, <size_t>((last - first) * v.g.d * size))
+        memset(s.dv + first * v.g.dv * size, 0, <size_t>((last - first) * v.g.dv * size))
 
 
 cdef void end_sums(const Backward* v, Py_ssize_t count, const Scratch* s, char* dk, char* dv) noexcept nogil:
-    cdef const Attention* g = &v.g
-    g.table.rows.add(count * g.d, s.dk, dk)
-    g.table.rows.add(count * g.dv, s.dv, dv)
-    memset(s.dk, 0, <size_t>(count * g.d * g.table.itemsize))
-    memset(s.dv, 0, <size_t>(count * g.dv * g.table.itemsize))
+    v.g.table.rows.add(count * v.g.d, s.dk, dk)
+    v.g.table.rows.add(count * v.g.dv, s.dv, dv)
+    clear_rows(v, 0, count, s)
 
 
 cdef void store_dq(const Backward* v, const Panel* p, Py_ssize_t part, const Scratch* s) noexcept nogil:
@@ -153,52 +158,81 @@ cdef inline char* part_of_dq(const Backward* v, Py_ssize_t part) noexcept nogil:
     return v.g.team.shared + <size_t>((part - 1) * v.g.heads * v.g.lq * v.g.d * v.g.table.itemsize)
 
 
-cdef void part_gradients(const Backward* v, Py_ssize_t head, Py_ssize_t part, const Scratch* scratch) noexcept nogil:
+cdef bint panel_gradients(const Backward* v, const Panel* p, Py_ssize_t part, const Scratch* sums, Py_ssize_t* begun,
+                          bint careful) noexcept nogil:
+    # Rows of dk and dv from `begun` on are not yet written. Of the last panel, whether all results are finite.
     cdef const Attention* g = &v.g
-    cdef Py_ssize_t size = g.table.itemsize, first = part * g.part, last = min(first + g.part, g.lk), index, j, count, end
+    cdef Py_ssize_t size = g.table.itemsize, first = part * g.part, end = min(p.keys, first + g.part) - first, j = 0, count
+    cdef bint started = False, finite = True, last = p.first + p.count == g.lq and not v.long_sums, seen, fresh
+    cdef Scratch s = sums[0]
+    cdef Matrix keys, values
+    head_rows(g, p.head, s.packed, s.held, &keys, &values)
+    load_panel(v, p, &s)
+    while j < end:
+        count, fresh = min(g.block, end - j), j >= begun[0]
+        if not fresh:
+            clear_rows(v, begun[0], j + count, sums)
+        s.dk, s.dv = sums.dk + j * g.d * size, sums.dv + j * g.dv * size
+        seen = block_gradients(v, p, keys, values, first + j, count, &s, started, not fresh, careful)
+        if fresh and not seen:
+            clear_rows(v, j, j + count, sums)
+        if last:
+            finite = finite and are_finite(v, count, s.dk, s.dv)
+        started |= seen
+        j += count
+        begun[0] = max(begun[0], j)
+    if not started:
+        memset(s.dq, 0, <size_t>(g.d * p.width * size))
+    finite = finite and is_finite(g.table, g.d * p.width, s.dq)
+    store_dq(v, p, part, &s)
+    return finite
+
+
+cdef bint part_gradients(const Backward* v, Py_ssize_t head, Py_ssize_t part, const Scratch* scratch,
+                         bint careful) noexcept nogil:
+    # Whether all results are finite.
+    cdef const Attention* g = &v.g
+    cdef Py_ssize_t size = g.table.itemsize, first = part * g.part, count = min(g.part, g.lk - first), begun = 0, index
     cdef char* dk = v.dk + (head * g.lk + first) * g.d * size
     cdef char* dv = v.dv + (head * g.lk + first) * g.dv * size
-    cdef Scratch s = scratch[0], sums = scratch[0]
-    cdef bint careful = not is_finite(v, head), started
-    cdef Matrix keys, values
+    cdef Scratch results = scratch[0], sums = scratch[0]
+    cdef bint finite = True
     cdef Panel p
-    head_rows(g, head, s.packed, s.held, &keys, &values)
-    memset(dk, 0, <size_t>((last - first) * g.d * size))
-    memset(dv, 0, <size_t>((last - first) * g.dv * size))
-    if not v.long_sums:
-        sums.dk, sums.dv = dk, dv
-    else:
-        memset(sums.dk, 0, <size_t>((last - first) * g.d * size))
-        memset(sums.dv, 0, <size_t>((last - first) * g.dv * size))
+    results.dk, results.dv = dk, dv
+    if v.long_sums:
+        begun = count
+        clear_rows(v, 0, count, &results)
+        clear_rows(v, 0, count, &sums)
     for index in range(g.panels):
         p = panel_of(g, head, index)
-        end = min(p.keys, last)
-        if end <= first:
+        if p.keys <= first:
             continue
-        load_panel(v, &p, &s)
-        j, started = first, False
-        while j < end:
-            count = min(g.block, end - j)
-            s.dk, s.dv = sums.dk + (j - first) * g.d * size, sums.dv + (j - first) * g.dv * size
-            started |= block_gradients(v, &p, keys, values, j, count, &s, started, careful)
-            j += count
-        if not started:
-            memset(s.dq, 0, <size_t>(g.d * p.width * size))
-        store_dq(v, &p, part, &s)
+        finite &= panel_gradients(v, &p, part, &sums if v.long_sums else &results, &begun, careful)
         if v.long_sums and (p.first + p.count) // CHAIN > p.first // CHAIN:
-            end_sums(v, last - first, &sums, dk, dv)
+            end_sums(v, count, &sums, dk, dv)
+    clear_rows(v, begun, count, &results)
     if v.long_sums:
-        end_sums(v, last - first, &sums, dk, dv)
+        end_sums(v, count, &sums, dk, dv)
+        finite = finite and are_finite(v, count, dk, dv)
+    return finite
+
+
+cdef bint head_gradients(const Backward* v, Py_ssize_t head, const Scratch* s, bint careful) noexcept nogil:
+    cdef bint finite = True
+    cdef Py_ssize_t part
+    for part in range(v.g.parts):
+        finite &= part_gradients(v, head, part, s, careful)
+    return finite
 
 
 cdef void head_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
     cdef const Backward* v = <const Backward*>context
     cdef char* end
     cdef Scratch s = scratch_of(v, slot_of(&v.g.team, slot), &end)
-    cdef Py_ssize_t task, part
+    cdef Py_ssize_t task
     for task in range(first, last):
-        for part in range(v.g.parts):
-            part_gradients(v, task, part, &s)
+        if not head_gradients(v, task, &s, False):
+            head_gradients(v, task, &s, True)
 
 
 cdef void part_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
@@ -207,7 +241,8 @@ cdef void part_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
     cdef Scratch s = scratch_of(v, slot_of(&v.g.team, slot), &end)
     cdef Py_ssize_t task
     for task in range(first, last):
-        part_gradients(v, task // v.g.parts, task % v.g.parts, &s)
+        if not part_gradients(v, task // v.g.parts, task % v.g.parts, &s, False):
+            part_gradients(v, task // v.g.parts, task % v.g.parts, &s, True)
 
 
 cdef void add_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:

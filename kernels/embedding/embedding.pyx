@@ -4,10 +4,11 @@ from libc.string cimport memset
 cimport numpy as cnp
 
 from npkernels._kernels.layout cimport MOST_AXES, read_strides
-from npkernels._kernels.primitives cimport primitives, strided
+from npkernels._kernels.primitives cimport panel_start, primitives, strided
 from npkernels._kernels.runtime cimport (
     Team, primitives_for, slot_of, team_begin, team_end, team_run, work_of, worth_streaming,
 )
+from npkernels._kernels.scalars cimport ceil_div
 from npkernels._kernels.strided cimport merge_axes, offset_of
 
 cnp.import_array()
@@ -16,6 +17,7 @@ cdef enum:
     DIGIT_BITS = 11                # of an index, in a pass of the sort
     DIGITS = 1 << DIGIT_BITS
     CHAIN = 8192                   # the most rows whose sum is one chain
+    PART_BYTES = 256               # of a row that one thread adds, at least
 
 
 def first_outside(
@@ -83,6 +85,7 @@ def forward(
 cdef struct Sum:
     const primitives* table
     Py_ssize_t count, columns, column
+    Py_ssize_t parts             # of the columns: several where one row of dw is the sum of a large share of all rows
     strided places               # where the rows of dy begin
     const int64_t* rows
     int64_t* order               # places in dy by rows of dw, those of a row ascending
@@ -117,45 +120,61 @@ cdef void sort_places(Sum* v, int64_t end) noexcept nogil:
             break
 
 
-cdef inline const char* row_of(const Sum* v, Py_ssize_t i, char* packed) noexcept nogil:
-    cdef const char* row = v.places.data + offset_of(&v.places, v.order[i])
+cdef Py_ssize_t longest_sum(const Sum* v) noexcept nogil:
+    cdef Py_ssize_t i, first = 0, longest = 0
+    for i in range(1, v.count):
+        if v.rows[v.order[i]] != v.rows[v.order[first]]:
+            longest, first = max(longest, i - first), i
+    return max(longest, v.count - first)
+
+
+cdef inline Py_ssize_t first_column(const Sum* v, Py_ssize_t part) noexcept nogil:
+    return panel_start(ceil_div(v.columns, v.table.lanes), v.parts, part) * v.table.lanes
+
+
+cdef inline const char* row_of(const Sum* v, Py_ssize_t i, Py_ssize_t column, Py_ssize_t columns, char* packed) noexcept nogil:
+    cdef const char* row = v.places.data + offset_of(&v.places, v.order[i]) + column * v.column
     if v.column == v.table.itemsize:
         return row
-    v.table.pack.rows(1, v.columns, row, 0, v.column, packed)
+    v.table.pack.rows(1, columns, row, 0, v.column, packed)
     return packed
 
 
-cdef Py_ssize_t add_rows(const Sum* v, Py_ssize_t first, char* packed) noexcept nogil:
-    # The sum of all rows of dy that belong to one row of dw, the first of them at `first`. Where the next begin.
-    cdef Py_ssize_t bytes = v.columns * v.table.itemsize, i = first, chain
+cdef Py_ssize_t add_rows(const Sum* v, Py_ssize_t first, Py_ssize_t part, char* packed) noexcept nogil:
+    # A part of the columns of the sum of all rows of dy that belong to one row of dw, the first of them at `first`. Where the
+    # next begin.
+    cdef Py_ssize_t size = v.table.itemsize, column = first_column(v, part), i = first, chain
+    cdef Py_ssize_t columns = min(first_column(v, part + 1), v.columns) - column
     cdef int64_t row = v.rows[v.order[first]]
-    cdef char* total = v.dw + row * bytes
+    cdef char* total = v.dw + (row * v.columns + column) * size
     cdef char* sum = total
     while i < v.count and v.rows[v.order[i]] == row:
         chain = i - first
         if chain > 0 and chain % CHAIN == 0:                 # the sums of chains are added
             if chain > CHAIN:
-                v.table.rows.add(v.columns, sum, total)
-            sum = packed + bytes
+                v.table.rows.add(columns, sum, total)
+            sum = packed + columns * size
         if chain % CHAIN == 0:
-            v.table.pack.rows(1, v.columns, row_of(v, i, packed), 0, v.table.itemsize, sum)
+            v.table.pack.rows(1, columns, row_of(v, i, column, columns, packed), 0, size, sum)
         else:
-            v.table.rows.add(v.columns, row_of(v, i, packed), sum)
+            v.table.rows.add(columns, row_of(v, i, column, columns, packed), sum)
         i += 1
     if sum != total:
-        v.table.rows.add(v.columns, sum, total)
+        v.table.rows.add(columns, sum, total)
     return i
 
 
 cdef void sum_tasks(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    # A task has the rows of dw whose first row of dy is its own.
+    # A task has the rows of dw whose first row of dy is its own, or a part of their columns: task part * count + place.
     cdef const Sum* v = <const Sum*>context
     cdef char* packed = slot_of(&v.team, slot)
-    cdef Py_ssize_t i = first
-    while 0 < i < last and v.rows[v.order[i]] == v.rows[v.order[i - 1]]:
-        i += 1
-    while i < last:
-        i = add_rows(v, i, packed)
+    cdef Py_ssize_t part, i, end
+    for part in range(first // v.count, ceil_div(last, v.count)):
+        i, end = max(first - part * v.count, <Py_ssize_t>0), min(last - part * v.count, v.count)
+        while 0 < i < end and v.rows[v.order[i]] == v.rows[v.order[i - 1]]:
+            i += 1
+        while i < end:
+            i = add_rows(v, i, part, packed)
 
 
 def backward(
@@ -179,5 +198,8 @@ def backward(
         v.order = <int64_t*>v.team.shared
         v.other = v.order + v.count
         sort_places(&v, end)
-        team_run(&v.team, sum_tasks, &v, v.count, work)
+        v.parts = 1
+        if v.team.threads > 1 and longest_sum(&v) * 2 * v.team.threads > v.count:
+            v.parts = max(<Py_ssize_t>1, min(<Py_ssize_t>v.team.threads, v.columns * v.table.itemsize // PART_BYTES))
+        team_run(&v.team, sum_tasks, &v, v.count * v.parts, work)
         team_end()

@@ -68,7 +68,7 @@ cdef inline void plan_blocks(Product* g) noexcept nogil:
     if g.unit_runs > 0:
         plan_runs(g, cache.l2 // 2, widest)
     else:
-        g.column_block = clamp(cache.l2 // 2 // max(1, g.k_block * size) // widest, 1, BLOCK_PANELS) * widest
+        g.column_block = clamp(cache.l2 // 8 * 5 // max(1, g.k_block * size) // widest, 1, BLOCK_PANELS) * widest
         if g.k_block * size * widest > SCRATCH_LIMIT:
             g.column_block = t.lanes
     # blocks of like size

@@ -41,7 +41,7 @@ INLINE void pack_panel(const int chains, ptrdiff_t k, ptrdiff_t columns, ptrdiff
     for (ptrdiff_t p = 0; p < k; p++, x += k_stride) {
         real *const row = to + p % chains * chain + p / chains * width;
         if (column_stride == sizeof(number)) {
-            if (!whole) /* rows of A by columns: their next line, for the slivers behind this one */
+            if (columns <= LANES) /* rows of A by columns: their next line, for the slivers behind these */
                 __builtin_prefetch(x + 64, 0, 2);
             for (ptrdiff_t j = 0; j < whole; j += LANES)
                 vstore(row + j, vload((const real *)x + j));

@@ -149,9 +149,12 @@ cdef void pack_panels(const Product* g, Py_ssize_t p, Py_ssize_t k_count, Py_ssi
 
 cdef void run_slivers(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t p, Py_ssize_t k_count,
                       Py_ssize_t j, Py_ssize_t columns, char* scratch) noexcept nogil:
-    # Rows are split evenly into slivers, at most as high as a tile: 9 are 5 + 4 and not 8 + 1.
+    # Rows are split evenly into slivers, at most as high as a tile: 9 are 5 + 4 and not 8 + 1. Those of columns are copied a
+    # whole vector wide, or lines of the cache would be read twice.
     cdef const primitives* t = g.table
-    cdef Py_ssize_t slivers = ceil_div(i1 - i0, g.sliver), s, i, r, rows, a_stride, c_stride
+    cdef Py_ssize_t slivers = ceil_div(i1 - i0, g.sliver), s, i, r, rows, a_stride = 0, c_stride
+    cdef Py_ssize_t group = max(<Py_ssize_t>1, t.lanes // g.sliver) if g.a_form == A_COLUMNS else 1, first = i0, end
+    cdef const char* packed = NULL
     cdef const char* a
     cdef char* base = NULL
     cdef char* c
@@ -164,7 +167,10 @@ cdef void run_slivers(const Product* g, Py_ssize_t i0, Py_ssize_t i1, Py_ssize_t
     for s in range(slivers):
         i = i0 + (i1 - i0) * s // slivers
         rows = i0 + (i1 - i0) * (s + 1) // slivers - i
-        a = sliver_of_a(g, i, rows, p, k_count, scratch, &a_stride)
+        if s % group == 0:
+            first, end = i, i0 + (i1 - i0) * min(s + group, slivers) // slivers
+            packed = sliver_of_a(g, first, end - first, p, k_count, scratch, &a_stride)
+        a = packed + (i - first) * t.itemsize
         c = base + (0 if aside and g.k_block >= g.k else (i - i0) * c_stride)
         run_tiles(g, i, rows, a, a_stride, p, k_count, j, columns, scratch, c, c_stride // t.itemsize)
         if p + k_count < g.k or is_long(g):

@@ -129,6 +129,21 @@ def test_what_is_hidden_has_no_influence(isa, dtype, rng):
     assert np.isfinite(found[2][1]).all()
 
 
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("heads", [1, 3])
+def test_what_is_hidden_in_one_part_of_the_keys(dtype, rng, same_for_any_threads, heads, causal):
+    operands, _, dy = gradient_problem(rng, dtype, ((heads,), 130, 2200, 3, 2))
+    seen = np.ones((130, 2200), bool)
+    seen[:, 2100:] = seen[:, 50:70] = False
+    wanted = gradients(operands, dy, mask=seen, causal=causal)
+    for at in (60, 2150):
+        arrays = [a.copy() for a in operands]
+        arrays[1][-1, at], arrays[2][-1, at] = np.nan, np.inf
+        found = same_for_any_threads(lambda a=arrays: gradients(a, dy, mask=seen, causal=causal))
+        for got, before in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(got, before)
+
+
 def test_a_tape_may_be_used_again_and_refers_to_the_operands(rng):
     operands, mask, dy = gradient_problem(rng, np.dtype(np.float32), ((2,), 9, 11, 4, 5), "numbers")
     y, tape = nk.attention(*operands, mask=mask, training=True)

@@ -60,6 +60,18 @@ def test_rows_are_added_in_their_order(isa, dtype, rng, same_for_any_threads):
     np.testing.assert_array_equal(same_for_any_threads(lambda: nk.embedding_backward(dy, indices, 17)), wanted)
 
 
+@pytest.mark.parametrize("columns", [1, 63, 130, 600])
+def test_threads_share_the_columns_of_one_index(isa, dtype, rng, layouts, same_for_any_threads, columns):
+    indices = np.where(np.arange(700) % 9 == 5, 1, 2)
+    dy = rng.standard_normal((700, columns)).astype(dtype)
+    wanted = np.zeros((4, columns), dtype)
+    for row, index in zip(dy, indices, strict=True):
+        wanted[index] += row
+    for gradient in layouts(dy):
+        found = same_for_any_threads(lambda gradient=gradient: nk.embedding_backward(gradient, indices, 4))
+        np.testing.assert_array_equal(found, wanted)
+
+
 @pytest.mark.parametrize("sizes", SIZES[1:])
 def test_layouts_change_no_bit(isa, dtype, rng, layouts, sizes):
     indices, w, _ = problem(rng, dtype, sizes)
