@@ -1,5 +1,27 @@
-"""Layers and training on the kernels, as objects."""
+"""Layers and training on the kernels: objects with state around the functions of `npkernels`."""
 
+from .activations import (
+    APL as APL,
+    ELU as ELU,
+    GELU as GELU,
+    Activation as Activation,
+    LeakyReLU as LeakyReLU,
+    Maxout as Maxout,
+    PReLU as PReLU,
+    ReLU as ReLU,
+    Sigmoid as Sigmoid,
+    SiLU as SiLU,
+    Softmax as Softmax,
+    Softplus as Softplus,
+    SReLU as SReLU,
+    Tanh as Tanh,
+)
+from .checking import check_gradients as check_gradients
+from .containers import Parallel as Parallel, Residual as Residual, Sequential as Sequential
+from .conv import Conv1d as Conv1d, Conv2d as Conv2d, ConvTranspose2d as ConvTranspose2d
+from .dense import Dense as Dense, Embedding as Embedding
 from .layer import Layer as Layer
-
-__all__ = ["Layer"]
+from .norm import BatchNorm as BatchNorm, LayerNorm as LayerNorm
+from .pool import AvgPool2d as AvgPool2d, GlobalAvgPool2d as GlobalAvgPool2d, MaxPool2d as MaxPool2d
+from .recurrent import GRU as GRU, LSTM as LSTM, RNN as RNN
+from .shape import Dropout as Dropout, Flatten as Flatten, GaussianNoise as GaussianNoise, Reshape as Reshape
