@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .history import History
+
     Array: TypeAlias = NDArray[Any]
     Shape: TypeAlias = tuple[int, ...]
 
@@ -55,6 +57,7 @@ class Layer:
     parameters: dict[str, Array]
     buffers: dict[str, Array]
     _gradients: dict[str, Array]
+    history: History  # of the last training by `fit`
     # What a training forward leaves for backward, and whether the parameters' gradients are wanted.
     _kept: Any = None
     _trainable: bool = True
