@@ -129,8 +129,8 @@ def _edges(n: int, fractions: Sequence[float]) -> list[int]:
 
 
 def _by_quantile(labels: Array, order: Array, parts: int) -> Array:
-    """An order of `order` that spreads the classes evenly: the i-th of the m samples of a class comes where (i + 1/2) / m
-    of all samples have come, so that a run of samples has its share of every class."""
+    """An order of `order` that spreads the classes evenly: the i-th of the m samples of a class comes where
+    (i + 1/2) / m of all samples have come, so that a run of samples has its share of every class."""
     check.shape("stratify", labels, (len(order),))
     classes, which = np.unique(labels[order], return_inverse=True)
     counts = np.bincount(which, minlength=len(classes))

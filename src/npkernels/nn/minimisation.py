@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     Array: TypeAlias = NDArray[Any]
     Function: TypeAlias = Callable[[Array], tuple[Any, ArrayLike]]
 
-# A line search ends where the slope is this part of the slope at its start, and the value fell by this part of what
-# that slope promised; or after so many evaluations.
-SLOPE, FALL, EVALUATIONS = 0.1, 1e-4, 60
+# A line search ends where the slope is at most this part of the slope at its start, and the value fell by this part of
+# what that slope promised; or after so many evaluations.
+SLOPE, FALL, EVALUATIONS = 1e-3, 1e-4, 60
 
 
 class Minimum(NamedTuple):
@@ -91,8 +91,9 @@ def minimise(
 
     Notes
     -----
-    The line search doubles or interpolates steps until the slope along the line is at most a tenth of that at its
-    start and the value has fallen (the strong Wolfe conditions [1]_); on a quadratic function it finds the minimum.
+    The line search doubles the step until the minimum is passed, then takes the step where a straight line through the
+    slopes of both ends is 0, until the slope is a thousandth of that at the start and the value has fallen (the strong
+    Wolfe conditions [1]_). On a quadratic function the first such step is the minimum.
 
     References
     ----------
@@ -109,7 +110,7 @@ def minimise(
     142
     >>> x, value, iterations, stopped = nn.minimise(bowl, [3.0, 1.0])
     >>> iterations, stopped, bool(value < 1e-12)
-    (14, 'tol_grad', True)
+    (33, 'tol_grad', True)
     """
     if lr is not None:
         lr = check.number("lr", lr, 0)
@@ -144,27 +145,31 @@ def minimise(
 def _search(function: Function, here: _Point, step: float) -> tuple[_Point, float]:
     """The point near the minimum along the gradient, `here` itself where none is lower, and the step to it."""
     slope = -_dot(here.gradient, here.gradient)
-    low, low_slope, best, best_step = 0.0, slope, here, step
-    high, high_slope = math.inf, math.nan
+    low, low_slope, high, high_slope = 0.0, slope, math.inf, math.nan  # around the minimum, where the slope is 0
+    best, best_step, rising = here, step, None
     for _ in range(EVALUATIONS):
         there = _evaluate(function, here.x - here.x.dtype.type(step) * here.gradient)
-        fell = _finite(there) and there.value <= here.value + FALL * step * slope
-        slope_there = -_dot(there.gradient, here.gradient) if fell else math.nan
+        finite = _finite(there)
+        slope_there = -_dot(there.gradient, here.gradient) if finite else math.nan
+        fell = finite and there.value <= here.value + FALL * step * slope
         if fell and there.value < best.value:
             best, best_step = there, step
         if fell and abs(slope_there) <= -SLOPE * slope:
             return best, best_step
         if fell and slope_there < 0:
             low, low_slope = step, slope_there
+            high_slope /= 2 if rising is False else 1  # the rule of Illinois: no end stays for ever
+            rising = False
         else:
-            high, high_slope = step, slope_there
+            high, high_slope = step, slope_there if slope_there > 0 else math.nan
+            low_slope /= 2 if rising else 1
+            rising = True
         if high == math.inf:
             step *= 2
         elif math.isnan(high_slope):
             step = (low + high) / 2 if low else high / 4
-        else:  # where a straight line through both slopes is 0, but no nearer to an end than a tenth
-            part = low_slope / (low_slope - high_slope)
-            step = low + (high - low) * min(0.9, max(0.1, part))
+        else:
+            step = low + (high - low) * low_slope / (low_slope - high_slope)
     return best, best_step
 
 

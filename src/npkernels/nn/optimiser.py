@@ -29,13 +29,11 @@ class Learned(NamedTuple):
 
 
 def learned(model: Layer) -> Iterator[Learned]:
-    """The parameters that are trainable and have a gradient, in the order of the layers."""
+    """The parameters that are trainable, in the order of the layers."""
     for place, layer in model.everything():
         if layer.trainable:
             for name, value in layer.parameters.items():
-                gradient = layer.gradients.get(name)
-                if gradient is not None:
-                    yield Learned(f"{place}.{name}" if place else name, value, gradient)
+                yield Learned(f"{place}.{name}" if place else name, value, layer.gradients[name])
 
 
 class Optimiser:
@@ -98,7 +96,7 @@ class Optimiser:
         raise NotImplementedError(f"{type(self).__name__} must have a method update")
 
     def step(self, model: Layer) -> None:
-        """One step of all trainable parameters that have gradients.
+        """One step of all trainable parameters.
 
         Parameters
         ----------

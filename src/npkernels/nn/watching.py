@@ -24,14 +24,16 @@ def first_not_finite(model: Layer, x: Any) -> str:
     if not all(finite(array) for array in each(x)):
         return "the input has numbers that are not finite"
     found: list[str] = []
-    watched = [(name, layer) for name, layer in model.everything() if name]
+    watched = [(layer, vars(layer).get("forward")) for _, layer in model.layers()]
     try:
-        for name, layer in watched:
+        for name, layer in model.layers():
             layer.forward = _watched(layer.forward, f"{name} ({type(layer).__name__})", found)  # type: ignore[method-assign]
         result = forward(model, x, training=True)
     finally:
-        for _, layer in watched:
+        for layer, own in watched:
             vars(layer).pop("forward", None)
+            if own is not None:
+                vars(layer)["forward"] = own
     if not found and finite(result):
         return "the outputs of all layers are finite"
     name = found[0] if found else type(model).__name__
