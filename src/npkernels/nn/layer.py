@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from .._typing import Activation as Fused
+    from .history import History
 
     Array: TypeAlias = NDArray[Any]
     Shape: TypeAlias = tuple[int, ...]
@@ -61,6 +62,7 @@ class Layer:
     arena: Arena
     # Whether each result is a new array that the layer has no more use for: an activation may write over it.
     fresh: ClassVar[bool] = False
+    history: History  # of the last training by `fit`
     # What a training forward leaves for backward, and whether the parameters' gradients are wanted.
     _kept: Any = None
     _trainable: bool = True
