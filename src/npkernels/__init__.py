@@ -18,8 +18,8 @@ __all__ = sorted(name for names in _HOMES.values() for name in names)
 _LATE = (".", ".cluster.kmeans", ".cluster.mini_batch", ".decomposition.pca")
 
 
-def _load(home):
-    for name in _HOMES[home]:
+def _load(home, names=None):
+    for name in names or _HOMES[home]:
         globals()[name] = (
             import_module(f".{name}", __name__) if home == "." else getattr(import_module(home, __name__), name)
         )
@@ -31,7 +31,7 @@ def _load(home):
 def __getattr__(name):
     for home in _LATE:
         if name in _HOMES[home]:
-            _load(home)
+            _load(home, [name] if home == "." else None)  # of whole modules only the one that is asked for
             return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -1,6 +1,7 @@
 # The public names and where each lives: what type checkers read, and what __init__.py loads from.
 from . import (
     init as init,
+    nn as nn,
 )
 from ._attention import (
     attention as attention,

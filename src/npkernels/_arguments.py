@@ -11,7 +11,7 @@ import numpy as np
 from ._kernels.strided import extent_of, extents_meet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -189,10 +189,14 @@ def overlapping(arrays: Sequence[NDArray[Any]]) -> tuple[int, int] | None:
     return None
 
 
+# Where results get their memory: nn/arena.py puts its own here, which uses that of the training step before again.
+allocate: Callable[[tuple[int, ...], DTypeLike], NDArray[Any]] = np.empty
+
+
 def empty(wanted: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """A new array; sizes whose product overflows are an error of the caller's values, not of memory."""
     try:
-        return np.empty(wanted, dtype)
+        return allocate(wanted, dtype)
     except ValueError:
         raise ValueError(f"the result would have shape {tuple(wanted)}, whose size overflows") from None
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
 from .. import _arguments as check
+from .arena import Arena
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
+    from .._typing import Activation as Fused
     from .history import History
 
     Array: TypeAlias = NDArray[Any]
@@ -58,6 +60,9 @@ class Layer:
     buffers: dict[str, Array]
     _gradients: dict[str, Array]
     history: History  # of the last training by `fit`
+    arena: Arena
+    # Whether each result is a new array that the layer has no more use for: an activation may write over it.
+    fresh: ClassVar[bool] = False
     # What a training forward leaves for backward, and whether the parameters' gradients are wanted.
     _kept: Any = None
     _trainable: bool = True
@@ -65,6 +70,7 @@ class Layer:
     def __new__(cls, *_args: Any, **_keywords: Any) -> Self:
         self = super().__new__(cls)
         self.parameters, self.buffers, self._gradients = {}, {}, {}
+        self.arena = Arena()
         return self
 
     def __getstate__(self) -> dict[str, Any]:
@@ -192,7 +198,7 @@ class Layer:
     # Draws
 
     def initialise(self, rng: Seed) -> None:
-        """Draws all parameters anew, in the order of the layers, and gives the generator to those that draw in training.
+        """Draws all parameters anew, in the order of the layers; those that draw in training go on with the generator.
 
         Parameters
         ----------
@@ -225,7 +231,7 @@ class Layer:
         return tuple(self.forward(np.zeros((1, *shape), dtype_of(self))).shape[1:])
 
     def summary(self, input_shape: Shape) -> str:
-        """A table of the layers: name, kind, shape of the result, parameters, multiply-adds, receptive field; and totals.
+        """A table of name, layer, output shape, parameters, multiply-adds and receptive field, and totals.
 
         Parameters
         ----------
@@ -299,9 +305,31 @@ class Layer:
         -------
         y : array
         """
-        from .prediction import predict
+        check.integer("batch_size", batch_size, 1)
+        arrays = inputs_of(x)
+        result: Array | None = None
+        with Arena():
+            for start in range(0, max(1, len(arrays[0])), batch_size):
+                y = self.forward(*(array[start : start + batch_size] for array in arrays))
+                if result is None:
+                    result = np.empty((len(arrays[0]), *y.shape[1:]), y.dtype)
+                result[start : start + batch_size] = y
+                del y  # its memory is the next batch's
+        assert result is not None
+        return result
 
-        return predict(self, x, batch_size)
+
+class Fusible(Layer):
+    """A layer whose kernel can apply an activation to its result on the way out."""
+
+    fresh = True
+
+    def fused(self, x: Any, *, training: bool = False, activation: Fused | None = None) -> Array:
+        """`forward`, then the activation with its default parameters."""
+        raise NotImplementedError
+
+    def forward(self, x: Any, *, training: bool = False) -> Array:
+        return self.fused(x, training=training)
 
 
 def dtype_of(layer: Layer) -> np.dtype[Any]:
@@ -313,3 +341,28 @@ def dtype_of(layer: Layer) -> np.dtype[Any]:
 def inputs_of(x: Any) -> tuple[Array, ...]:
     """The arrays that a model takes: those of a tuple, or one."""
     return tuple(np.asarray(each) for each in x) if isinstance(x, tuple) else (np.asarray(x),)
+
+
+def real_input(layer: Layer, x: object) -> Array:
+    """`x` as an array of the dtype of the parameters."""
+    array = check.real("x", x)
+    for parameter in layer.parameters.values():
+        if array.dtype != parameter.dtype:
+            raise TypeError(f"x must be {parameter.dtype} like the parameters, got {array.dtype}")
+        break
+    return array
+
+
+def real_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """float32 or float64."""
+    kind = np.dtype(dtype)
+    if dtype is None or kind not in (check.FLOAT32, check.FLOAT64) or not kind.isnative:
+        raise TypeError(f"dtype must be float32 or float64, got {dtype if dtype is None else kind}")
+    return kind
+
+
+def draw_uniform(rng: np.random.Generator, array: Array, bound: float) -> None:
+    """Fills an array with numbers between -bound and bound."""
+    array[...] = rng.random(array.shape, array.dtype)
+    array *= 2 * bound
+    array -= array.dtype.type(bound)
