@@ -437,7 +437,7 @@ def test_bad_early_stopping(make, error, message):
 
 
 def test_a_model_is_a_layer(data):
-    with pytest.raises(TypeError, match="model must be an nn.Layer, got function"):
+    with pytest.raises(TypeError, match=r"model must be an nn\.Layer, got function"):
         fit(lambda x: x, *data)
 
 
