@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, overload
 
 import numpy as np
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .layer import Array, Shape
 
+Known = TypeVar("Known", bound=Layer)
 PLACED = (TypeError, ValueError, RuntimeError, FloatingPointError)
 
 
@@ -137,7 +138,7 @@ class Sequential(_Container):
                 name, layer = steps[done]
                 after = steps[done + 1][1] if done + 1 < len(steps) else None
                 with place(name, layer):
-                    if isinstance(after, Activation) and type(after).forward is Activation.forward:
+                    if after is not None and _is(after, Activation):
                         x = _followed(layer, after, x, training)
                         done += 2
                     else:
@@ -162,9 +163,14 @@ class Sequential(_Container):
         return dy if needs_dx else None
 
 
+def _is(layer: Layer, kind: type[Known]) -> TypeGuard[Known]:
+    """Whether a layer's `forward` is that of the class, not one of a subclass or of its own."""
+    return getattr(layer.forward, "__func__", None) is kind.forward
+
+
 def _followed(layer: Layer, activation: Activation, x: Any, training: bool) -> Array:
     """A layer and the activation after it: in one kernel, or the second written over the result of the first."""
-    if isinstance(layer, Fusible) and type(layer).forward is Fusible.forward and activation.fuses(training):
+    if _is(layer, Fusible) and activation.fuses(training):
         activation.keep(None)
         y = layer.fused(x, training=training, activation=activation.name)  # type: ignore[arg-type]  # fuses() knows
         if training:

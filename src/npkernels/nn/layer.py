@@ -59,10 +59,10 @@ class Layer:
     parameters: dict[str, Array]
     buffers: dict[str, Array]
     _gradients: dict[str, Array]
-    history: History  # of the last training by `fit`
     arena: Arena
     # Whether each result is a new array that the layer has no more use for: an activation may write over it.
     fresh: ClassVar[bool] = False
+    history: History  # of the last training by `fit`
     # What a training forward leaves for backward, and whether the parameters' gradients are wanted.
     _kept: Any = None
     _trainable: bool = True
