@@ -96,7 +96,7 @@ class Activation(Elementwise):
             self.keep((x, {"training": True, "slopes": slopes, **self.settings}))
             return np.asarray(y)
         over = in_place and (not training or self.by_output)
-        y = function(x, out=x if over else check.empty(x.shape, x.dtype), **self.settings)
+        y = function(x, out=x if over else check.empty(x.shape, x.dtype), **self._constants(x.dtype))
         if training:
             self.keep_result(x, y)
         return np.asarray(y)
@@ -106,7 +106,14 @@ class Activation(Elementwise):
         if self.by_output:
             self.keep((y, {"from_output": True, **self.settings}))
         else:
-            self.keep((x, self.settings))
+            self.keep((x, self._constants(y.dtype)))
+
+    def _constants(self, dtype: np.dtype[Any]) -> dict[str, Any]:
+        """The parameters, arrays in the dtype of x."""
+        return {
+            name: value.astype(dtype) if isinstance(value, np.ndarray) else value
+            for name, value in self.settings.items()
+        }
 
     def backward(self, dy: Any, *, needs_dx: bool = True) -> Array | None:
         x, settings = self.kept()

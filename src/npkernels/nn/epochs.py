@@ -137,10 +137,11 @@ def mean_figures(
     """Loss and metrics of samples, without training."""
     means = Means()
     for x, y in samples.batches(batch_size):
-        prediction = forward(model, x, training=False)
-        value = loss(prediction, y)
-        figures = {"loss": scalar("loss", value[0] if isinstance(value, tuple) else value)}
-        figures.update({name: scalar(name, metric(prediction, y)) for name, metric in metrics.items()})
+        with model.arena:
+            prediction = forward(model, x, training=False)
+            value = loss(prediction, y)
+            figures = {"loss": scalar("loss", value[0] if isinstance(value, tuple) else value)}
+            figures.update({name: scalar(name, metric(prediction, y)) for name, metric in metrics.items()})
         means.add(figures, count(x))
     return means.figures()
 
@@ -186,6 +187,7 @@ class Course:
             raise
         finally:
             self.progress.close()
+            model.arena.clear()
         history.stopped = history.stopped or f"All {self.epochs} epochs are done."
         if watch is not None:
             watch.restore()
@@ -205,7 +207,8 @@ class Course:
                 first_lr = self.recipe.optimiser.lr
             interrupts.hold()
             try:
-                figures = self.recipe.step(x, y, f"epoch {epoch + 1}, batch {number + 1}")
+                with self.recipe.model.arena:
+                    figures = self.recipe.step(x, y, f"epoch {epoch + 1}, batch {number + 1}")
             finally:
                 interrupts.release()
             means.add(figures, count(x))

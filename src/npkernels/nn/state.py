@@ -65,8 +65,15 @@ def _write_npz(path: Path, state: dict[str, Array]) -> None:
 
 
 def _read_npz(path: Path) -> dict[str, Array]:
-    with np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            state = {}
+            for name in archive.namelist():
+                with archive.open(name) as member:
+                    state[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
+            return state
+    except (zipfile.BadZipFile, EOFError, ValueError) as error:
+        raise ValueError(f"{path} must hold arrays as save writes them: {error}") from error
 
 
 def _write_safetensors(path: Path, state: dict[str, Array]) -> None:
