@@ -45,8 +45,9 @@ INLINE void deal_phase(const windows *g, const real *row, ptrdiff_t s, ptrdiff_t
     const ptrdiff_t phases = g->sw, first = min_size((max_size(g->left - s, 0) + phases - 1) / phases, pitch);
     const ptrdiff_t end = max_size(min_size((max_size(g->left + g->w - s, 0) + phases - 1) / phases, pitch), first);
     memset(to, 0, (size_t)first * sizeof(number));
-    for (ptrdiff_t e = first; e < end; e++)
-        to[e] = row[e * phases + s - g->left];
+    row += first * phases + s - g->left;
+    for (ptrdiff_t e = first; e < end; e++, row += phases)
+        to[e] = *row;
     memset(to + end, 0, (size_t)(pitch - end) * sizeof(number));
 }
 

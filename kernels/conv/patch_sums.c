@@ -27,8 +27,7 @@ static void plane_sum_by_taps(const windows *at, const patch_columns *columns, n
             const ptrdiff_t count = valid.last - valid.first;
             for (ptrdiff_t i = rows.first; i < rows.last; i++) {
                 const char *const from = tap + (i * g.ow + valid.first) * cols.column;
-                real *const to =
-                    plane + (i * g.sh + a * g.dh - g.top) * g.w + b * g.dw - g.left + valid.first * g.sw;
+                real *const to = plane + (i * g.sh + a * g.dh - g.top) * g.w + b * g.dw - g.left + valid.first * g.sw;
                 ptrdiff_t j = 0;
                 for (; g.sw == 1 && cols.column == sizeof(number) && j + LANES <= count; j += LANES)
                     vstore(to + j, vload(to + j) + vload((const real *)from + j));
@@ -257,8 +256,9 @@ void NAME(patch_sums)(const windows *g, ptrdiff_t images, ptrdiff_t channels, co
         for (ptrdiff_t c = 0; c < channels; c++) {
             patch_columns one = *cols;
             one.x += n * cols->image + c * cols->channel;
-            (many     ? plane_sum_of_many_taps
-             : phases ? plane_sum_by_phases
-                      : plane_sum_by_taps)(g, &one, bias ? bias[c] + 0 : 0, (real *)(to + n * to_image + c * to_channel));
+            (many ? plane_sum_of_many_taps
+             : phases
+                 ? plane_sum_by_phases
+                 : plane_sum_by_taps)(g, &one, bias ? bias[c] + 0 : 0, (real *)(to + n * to_image + c * to_channel));
         }
 }
