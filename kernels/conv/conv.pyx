@@ -137,11 +137,17 @@ cdef int run_phases(const Convolution* conv, int asked) except -1:
 
 cdef void fill(const Convolution* conv) noexcept nogil:
     # dx, in C order, = bias
-    cdef Py_ssize_t size = conv.table.itemsize, plane = conv.x.h * conv.x.w, channels = conv.groups * conv.channels, c, i
+    cdef Py_ssize_t size = conv.table.itemsize, plane = conv.x.h * conv.x.w, channels = conv.groups * conv.channels, c, i, count
     cdef char* dx = <char*>conv.x.x
+    cdef char* to
     for c in range(channels):
-        for i in range(plane):
-            put(conv.table, dx + c * plane * size, i, 0 if conv.bias == NULL else real_at(conv.table, conv.bias, c) + 0.)
+        to = dx + c * plane * size
+        put(conv.table, to, 0, 0 if conv.bias == NULL else real_at(conv.table, conv.bias, c) + 0.)
+        i = 1
+        while i < plane:
+            count = min(i, plane - i)
+            memcpy(to + i * size, to, <size_t>(count * size))
+            i += count
     for i in range(1, conv.images):
         memcpy(dx + i * channels * plane * size, dx, <size_t>(channels * plane * size))
 

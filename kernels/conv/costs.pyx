@@ -64,7 +64,7 @@ NS = {
         "plane": 38.0,
         "copy": 2.3,               # a vector of a row of x
         "tap": 0.54,               # a tap of a vector of y
-        "deal": 10.0,              # a vector of a row of x in more phases than two, of which windows see a part
+        "deal": 10.0,              # a vector of a phase of more than two, of a row of x that windows see
     },
     "pixels": {
         "block": 155.0,            # as many planes as there are lanes
@@ -72,19 +72,22 @@ NS = {
         "tap": 0.37,               # a tap of a pixel of y
     },
     "columns": {
-        "multiply": 0.28,
-        "sum": 5.22,               # a vector of a column is added to its place
-        "pixel": 0.525,            # a vector of dx
-        "deal": 4.36,              # a vector of dx whose pixels are apart
-        "pack": 3.41,              # a vector of dy
-        "weights": 6.17,
-        "call": 541,
+        "multiply": 0.234,
+        "sum": 3.15,               # a vector of a column is added to its place
+        "pixel": 2.58,             # a vector of dx
+        "number": 0.536,           # a number of a column is added, or a pixel stored that lies apart
+        "pack": 3.36,              # a vector of dy
+        "weights": 6.87,
+        "call": 1180,
+        "plan": 1.9,               # a tap of a vector of dx is located, once for all planes of a block
     },
     "phases": {                    # beside what their convolutions take
-        "turn": 4.79,              # a vector of weights
-        "deal": 5.44,              # a vector of dx whose pixels are apart
-        "call": 595,               # of a convolution
-        "row": 1.09,               # a row of pixels that are apart
+        "turn": 7.65,              # a vector of weights
+        "deal": 8.07,              # a vector of pixels of dx that are apart
+        "call": 1690,              # of a convolution
+        "row": 2.1,                # a row of pixels that are apart
+        "fill": 1.63,              # a vector of a dx some of whose pixels meet no tap
+        "far": 1.16,               # a vector of weights beyond L2 is read for a phase
     },
 }
 
@@ -220,30 +223,47 @@ cdef void count_depthwise(const Convolution* conv, int form, double* n) noexcept
     # Of all groups, which share blocks of planes
     cdef const windows* x = &conv.x
     cdef Py_ssize_t lanes = conv.table.lanes
+    cdef flat_layout flat = flat_layout_of(x)
     cdef double taps = x.kh * x.kw, planes = conv.groups * conv.outputs, blocks = ceil_div(conv.groups, lanes)
     if form == ROWS:
-        n[0], n[1 if x.sw <= 2 else 3] = planes, planes * x.h * ceil_div(x.w, lanes * (x.sw if x.sw <= 2 else 1))
+        n[0], n[1] = planes, planes * x.h * ceil_div(x.w, lanes * x.sw) if x.sw <= 2 else 0
+        n[3] = planes * x.h * flat.phases_h / x.sh * flat.phases_w * ceil_div(x.ow, lanes) if x.sw > 2 else 0
         n[2] = planes * x.oh * ceil_div(x.ow, lanes) * taps
     else:
         n[0], n[1], n[2] = blocks, blocks * (x.h * x.w + x.oh * x.ow), blocks * x.oh * x.ow * taps
 
 
 cdef void count_columns(const Convolution* conv, double* n) noexcept nogil:
+    # As patch_sums.c adds the columns of up to four images: of many planes in vectors, of few number by number
     cdef const windows* x = &conv.x
     cdef double lanes = conv.table.lanes, vectors = x.oh * x.ow / lanes, pixels = x.h * x.w / lanes
-    cdef double taps = x.kh * x.kw, c = conv.channels, oc = conv.outputs
-    n[0], n[1], n[2], n[3] = taps * c * oc * vectors, taps * c * vectors, c * pixels, 0 if x.sw == 1 else c * pixels
+    cdef double taps = x.kh * x.kw, c = conv.channels, oc = conv.outputs, images = min(4., max(1., 512. // (x.oh * x.ow)))
+    cdef double rows = min(x.kh, x.sh), columns = min(x.kw, x.sw), planes = images * c
+    cdef double by_phases = lanes + 4 * (x.kh // rows) * (x.kw // columns)
+    n[0], n[2] = taps * c * oc * vectors, c * pixels
     n[4], n[5], n[6] = oc * vectors, oc * c * taps / (conv.images * lanes), 1. / (conv.images * conv.groups)
+    if planes >= 8 and (x.ow + 10) * lanes * planes > (4 * planes + 25) * x.ow * x.sw:
+        n[1], n[7] = c * taps * x.oh * x.w / lanes, pixels * x.kh * (1 + 8 * x.kw / rows) / images
+    elif x.sw == 1:
+        n[1] = c * taps * x.oh * (x.ow + 10) / lanes
+    else:
+        by_phases = rows * columns * (x.ow + ceil_div(x.ow, conv.table.lanes) * by_phases)
+        n[3] = c * x.oh * min(taps * (x.ow + 10), by_phases)
 
 
 cdef void count_phases(const Convolution* conv, double* n) noexcept nogil:
     cdef const windows* x = &conv.x
     cdef flat_layout flat = flat_layout_of(x)
-    cdef Py_ssize_t lanes = conv.table.lanes
-    n[0] = <double>conv.outputs * conv.channels * x.kh * x.kw / (lanes * conv.images)
-    n[2] = <double>flat.phases_h * flat.phases_w / (conv.images * conv.groups)
+    cdef double lanes = conv.table.lanes, phases = flat.phases_h * flat.phases_w, weights
+    weights = <double>conv.outputs * conv.channels * x.kh * x.kw
+    n[0], n[2] = weights / (lanes * conv.images), phases / (conv.images * conv.groups)
     if x.sh * x.sw > 1:
-        n[1], n[3] = <double>conv.channels * x.h * x.w / lanes, <double>conv.channels * x.h * flat.phases_w
+        n[1] = conv.channels * x.h * x.w / lanes * phases / (x.sh * x.sw)
+        n[3] = conv.channels * x.h * phases / x.sh
+    if flat.phases_h < min(x.sh, x.h) or flat.phases_w < min(x.sw, x.w):
+        n[4] = conv.channels * x.h * x.w / lanes
+    if weights * conv.table.itemsize > cache_sizes().l2:
+        n[5] = n[0] * phases
 
 
 def counts(cnp.ndarray x, cnp.ndarray w, cnp.ndarray y, object geometry, Py_ssize_t groups, str form):

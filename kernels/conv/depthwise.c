@@ -45,8 +45,9 @@ INLINE void deal_phase(const windows *g, const real *row, ptrdiff_t s, ptrdiff_t
     const ptrdiff_t phases = g->sw, first = min_size((max_size(g->left - s, 0) + phases - 1) / phases, pitch);
     const ptrdiff_t end = max_size(min_size((max_size(g->left + g->w - s, 0) + phases - 1) / phases, pitch), first);
     memset(to, 0, (size_t)first * sizeof(number));
-    for (ptrdiff_t e = first; e < end; e++)
-        to[e] = row[e * phases + s - g->left];
+    row += first * phases + s - g->left;
+    for (ptrdiff_t e = first; e < end; e++, row += phases)
+        to[e] = *row;
     memset(to + end, 0, (size_t)(pitch - end) * sizeof(number));
 }
 
@@ -204,9 +205,10 @@ INLINE void store_or_add(real *to, vreal v, ptrdiff_t count, bool add)
         vstore_part(to, add ? vload_part(to, count) + v : v, count);
 }
 
-/* dx[sw * e + s - skip] = or += parts[s][e], for the columns that dx has */
-INLINE void interleave(const real *parts, ptrdiff_t pitch, ptrdiff_t sw, ptrdiff_t skip, ptrdiff_t w, bool add,
-                       real *dx)
+/* dx[sw * e + s - skip] = or += parts[s][e], for the columns that dx has; parts of more than two phases that are not `seen`
+ * are 0 and not read */
+INLINE void interleave(const real *parts, ptrdiff_t pitch, ptrdiff_t sw, unsigned seen, ptrdiff_t skip, ptrdiff_t w,
+                       bool add, real *dx)
 {
     if (sw == 2)
         for (ptrdiff_t c = 0; c < w; c += 2 * LANES) {
@@ -215,11 +217,13 @@ INLINE void interleave(const real *parts, ptrdiff_t pitch, ptrdiff_t sw, ptrdiff
             store_or_add(dx + c, __builtin_shufflevector(even, odd, LOW), w - c, add);
             store_or_add(dx + c + LANES, __builtin_shufflevector(even, odd, HIGH), w - c - LANES, add);
         }
-    else
-        for (ptrdiff_t c = 0; c < w; c++) {
-            const number value = parts[(c + skip) % sw * pitch + (c + skip) / sw];
-            dx[c] = add ? dx[c] + value : value;
-        }
+    else if (!add)
+        memset(dx, 0, (size_t)w * sizeof(number));
+    for (ptrdiff_t s = 0; s < sw && sw > 2; s++) {
+        const real *from = parts + s * pitch + (s < skip);
+        for (ptrdiff_t c = s < skip ? s - skip + sw : s - skip; c < w && seen >> s & 1; c += sw)
+            dx[c] += *from++;
+    }
 }
 
 static void image_gradient(const windows *g, const char *dy, ptrdiff_t dy_row, const real *w, int add, char *dx,
@@ -230,6 +234,7 @@ static void image_gradient(const windows *g, const char *dy, ptrdiff_t dy_row, c
     const ptrdiff_t sh = g->sh, sw = g->sw, first = g->top / sh, end = (g->h + g->top - 1) / sh + 1;
     const ptrdiff_t span_h = (g->kh - 1) * g->dh / sh, span_w = (g->kw - 1) * g->dw / sw;
     const ptrdiff_t columns = (g->w + g->left - 1) / sw - g->left / sw + 1;
+    const unsigned rows_seen = remainders(g->kh, g->dh, sh), seen = sw <= 2 ? 3 : remainders(g->kw, g->dw, sw);
     real *const parts = scratch + band.height * band.pitch + 64;
     meeting met_rows[DEPTHWISE_TAPS], met_columns[DEPTHWISE_TAPS];
     tap_list taps;
@@ -243,7 +248,14 @@ static void image_gradient(const windows *g, const char *dy, ptrdiff_t dy_row, c
             const ptrdiff_t begin = q * sh + phase < g->top ? 1 : 0, r = (q + begin) * sh + phase - g->top;
             const ptrdiff_t count = min_size(rows - begin, r < g->h ? (g->h - r + sh - 1) / sh : 0);
             real *const to = (real *)(dx + r * dx_row);
+            if (!(rows_seen >> phase & 1)) {
+                for (ptrdiff_t i = 0; i < count && !add; i++)
+                    memset((char *)to + i * sh * dx_row, 0, (size_t)g->w * sizeof(number));
+                continue;
+            }
             for (ptrdiff_t s = 0; s < sw && count > 0; s++) {
+                if (!(seen >> s & 1))
+                    continue;
                 list_phase(g, band.pitch, w, met_rows, met_columns, phase, s, &taps);
                 if (sw == 1)
                     correlate(&taps, scratch + begin * band.pitch, band.pitch, count, columns, (vreal){0}, add, to,
@@ -253,7 +265,7 @@ static void image_gradient(const windows *g, const char *dy, ptrdiff_t dy_row, c
                               parts + s * band.pitch, sw * band.pitch * (ptrdiff_t)sizeof(number));
             }
             for (ptrdiff_t i = 0; i < count && sw > 1; i++)
-                interleave(parts + i * sw * band.pitch, band.pitch, sw, g->left % sw, g->w, add,
+                interleave(parts + i * sw * band.pitch, band.pitch, sw, seen, g->left % sw, g->w, add,
                            (real *)((char *)to + i * sh * dx_row));
         }
     }

@@ -11,7 +11,7 @@ from npkernels._kernels.primitives cimport (
     depthwise_band, depthwise_fits, depthwise_forward_band, depthwise_gradient_band, primitives, windows,
 )
 from npkernels._kernels.runtime cimport Team, slot_of, task_fn, team_begin, team_end, team_run
-from npkernels._kernels.scalars cimport round_to_line
+from npkernels._kernels.scalars cimport ceil_div, round_to_line
 
 cdef enum:
     DEPTHWISE_TIME = 2            # times as long as a product takes for as many multiply-adds
@@ -111,27 +111,62 @@ cdef int rows_image_gradient(const Convolution* conv) except -1 nogil:
     return run_planes(&form, image_planes, conv.images * conv.groups, form.y_bytes)
 
 
-cdef void weight_outputs(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
-    # The images of an output channel one after the other, in lanes; then the lanes of each tap
+cdef inline Py_ssize_t taps_at_once(const windows* x) noexcept nogil:
+    # rows of the kernel whose taps are summed together
+    cdef windows piece = x[0]
+    cdef Py_ssize_t pieces = 1
+    while piece.kh > 1 and not depthwise_fits(&piece):
+        pieces += 1
+        piece.kh = ceil_div(x.kh, pieces)
+    return piece.kh
+
+
+cdef windows kernel_rows(const windows* x, Py_ssize_t first, Py_ssize_t count) noexcept nogil:
+    # The windows of some rows of the kernel; rows of the image above the first that they meet are left out.
+    cdef windows piece = x[0]
+    piece.kh, piece.top = count, x.top - first * x.dh
+    if piece.top < 0:
+        piece.x, piece.h, piece.top = piece.x - piece.top * piece.row_stride, piece.h + piece.top, 0
+    return piece
+
+
+cdef bint weight_rows_fit(const Convolution* conv) noexcept nogil:
+    cdef windows piece = kernel_rows(&conv.x, 0, taps_at_once(&conv.x))
+    return conv.x.top >= 0 and conv.x.left >= 0 and depthwise_fits(&piece)
+
+
+cdef void weight_planes(void* context, Py_ssize_t first, Py_ssize_t last, int slot) noexcept nogil:
+    # The images of a pair of channel and output one after the other, in lanes; then the lanes of each tap
     cdef const Planes* form = <const Planes*>context
-    cdef Py_ssize_t size = form.table.itemsize, taps = form.conv.x.kh * form.conv.x.kw, image, output, row
+    cdef const Convolution* conv = &form.conv
+    cdef Py_ssize_t size = form.table.itemsize, taps = conv.x.kh * conv.x.kw, step = taps_at_once(&conv.x), image, pair, row
+    cdef Py_ssize_t output, channel, piece_number, a
     cdef char* band = slot_of(&form.team, slot)
     cdef char* x_copy = band + form.band_bytes
     cdef char* y_copy = x_copy + form.x_bytes
     cdef double* lanes = <double*>(y_copy + form.y_bytes)
     cdef const char* dy
-    cdef windows x
-    for output in range(first, last):
+    cdef windows x, piece
+    for pair in range(first, last):
+        output, channel = pair // conv.channels, pair % conv.channels
         memset(lanes, 0, <size_t>(taps * form.table.lanes) * sizeof(double))
-        for image in range(form.conv.images):
-            x = plane_of_x(form, image, output // form.conv.outputs, x_copy)
+        for image in range(conv.images):
+            x = plane_of_x(form, image, output // conv.outputs * conv.channels + channel, x_copy)
             dy = plane_of_y(form, image, output, y_copy, &row)
-            form.table.depthwise.weight_lanes(&x, dy, row, lanes, band)
-        form.table.depthwise.sum_lanes(taps, lanes, form.conv.w.data + output * taps * size)
+            for piece_number in range(ceil_div(x.kh, step)):
+                a = piece_number * step
+                piece = kernel_rows(&x, a, min(step, x.kh - a))
+                if piece.h > 0:
+                    form.table.depthwise.weight_lanes(&piece, dy, row, lanes + a * x.kw * form.table.lanes, band)
+        form.table.depthwise.sum_lanes(taps, lanes, conv.w.data + pair * taps * size)
 
 
 cdef int rows_weight_gradient(const Convolution* conv) except -1 nogil:
     cdef Planes form
-    set_planes(&form, conv, depthwise_forward_band(&conv.x, conv.table.itemsize))
-    return run_planes(&form, weight_outputs, conv.groups * conv.outputs,
+    cdef Py_ssize_t step = taps_at_once(&conv.x)
+    cdef windows piece = kernel_rows(&conv.x, 0, step), rest = kernel_rows(&conv.x, 0, (conv.x.kh - 1) % step + 1)
+    cdef depthwise_band band = depthwise_forward_band(&piece, conv.table.itemsize)
+    band.elements = max(band.elements, depthwise_forward_band(&rest, conv.table.itemsize).elements)
+    set_planes(&form, conv, band)
+    return run_planes(&form, weight_planes, conv.groups * conv.outputs * conv.channels,
                       form.x_bytes + form.y_bytes + <size_t>(conv.x.kh * conv.x.kw * form.table.lanes) * sizeof(double))

@@ -3,25 +3,36 @@
 #include "parts.h"
 #include "primitives.h"
 
-/* One plane, tap by tap. */
-static void plane_sum_by_taps(const windows *g, const patch_columns *cols, number bias, real *plane)
+INLINE void fill_plane(ptrdiff_t pixels, number bias, real *plane)
 {
-    for (ptrdiff_t p = 0; p < g->h * g->w; p++)
-        plane[p] = bias;
-    const char *tap = cols->x;
-    for (ptrdiff_t a = 0; a < g->kh; a++)
-        for (ptrdiff_t b = 0; b < g->kw; b++, tap += cols->tap) {
-            const interval rows = inside(g->h, a * g->dh - g->top, g->sh, g->oh);
-            const interval valid = inside(g->w, b * g->dw - g->left, g->sw, g->ow);
+    const vreal v = vsplat(bias);
+    ptrdiff_t p = 0;
+    for (; p + LANES <= pixels; p += LANES)
+        vstore(plane + p, v);
+    if (p < pixels)
+        vstore_part(plane + p, v, pixels - p);
+}
+
+/* One plane, tap by tap. Stores to it might change what pointers lead to: both structs are copies. */
+static void plane_sum_by_taps(const windows *at, const patch_columns *columns, number bias, real *plane)
+{
+    const windows g = *at;
+    const patch_columns cols = *columns;
+    fill_plane(g.h * g.w, bias, plane);
+    const char *tap = cols.x;
+    for (ptrdiff_t a = 0; a < g.kh; a++)
+        for (ptrdiff_t b = 0; b < g.kw; b++, tap += cols.tap) {
+            const interval rows = inside(g.h, a * g.dh - g.top, g.sh, g.oh);
+            const interval valid = inside(g.w, b * g.dw - g.left, g.sw, g.ow);
+            const ptrdiff_t count = valid.last - valid.first;
             for (ptrdiff_t i = rows.first; i < rows.last; i++) {
-                const ptrdiff_t to = (i * g->sh + a * g->dh - g->top) * g->w + b * g->dw - g->left;
-                const char *const from = tap + i * g->ow * cols->column;
-                if (g->sw == 1 && cols->column == sizeof(number))
-                    for (ptrdiff_t j = valid.first; j < valid.last; j++)
-                        plane[to + j] += ((const real *)from)[j];
-                else
-                    for (ptrdiff_t j = valid.first; j < valid.last; j++)
-                        plane[to + j * g->sw] += *(const real *)(from + j * cols->column);
+                const char *const from = tap + (i * g.ow + valid.first) * cols.column;
+                real *const to = plane + (i * g.sh + a * g.dh - g.top) * g.w + b * g.dw - g.left + valid.first * g.sw;
+                ptrdiff_t j = 0;
+                for (; g.sw == 1 && cols.column == sizeof(number) && j + LANES <= count; j += LANES)
+                    vstore(to + j, vload(to + j) + vload((const real *)from + j));
+                for (; j < count; j++)
+                    to[j * g.sw] += *(const real *)(from + j * cols.column);
             }
         }
 }
@@ -79,13 +90,18 @@ INLINE vreal phase_sum(const bool many, const windows *g, const patch_columns *c
     return many ? vnarrow(total + vwiden(sum)) : sum;
 }
 
-/* One plane, a vector of pixels of one phase at a time. */
-INLINE void sum_by_phases(const bool many, const windows *g, const patch_columns *cols, number bias, real *plane)
+/* One plane, a vector of pixels of one phase at a time; those that no tap meets are the bias alone. */
+INLINE void sum_by_phases(const bool many, windows copy, patch_columns columns_copy, number bias, real *plane)
 {
+    const windows *const g = &copy;
+    const patch_columns *const cols = &columns_copy;
+    fill_plane(g->h * g->w, bias, plane);
     for (ptrdiff_t first_row = 0; first_row < min_size(g->sh, g->h); first_row++) {
         const phase_taps rows = taps_of(first_row + g->top, g->sh, g->dh, g->kh);
         for (ptrdiff_t first_column = 0; first_column < min_size(g->sw, g->w); first_column++) {
             const phase_taps columns = taps_of(first_column + g->left, g->sw, g->dw, g->kw);
+            if (rows.first == g->kh || columns.first == g->kw)
+                continue;
             for (ptrdiff_t r = first_row; r < g->h; r += g->sh)
                 for (ptrdiff_t s = first_column; s < g->w; s += g->sw * LANES) {
                     const ptrdiff_t count = min_size((g->w - s + g->sw - 1) / g->sw, LANES);
@@ -101,12 +117,12 @@ INLINE void sum_by_phases(const bool many, const windows *g, const patch_columns
 
 static void plane_sum_by_phases(const windows *g, const patch_columns *cols, number bias, real *plane)
 {
-    sum_by_phases(false, g, cols, bias, plane);
+    sum_by_phases(false, *g, *cols, bias, plane);
 }
 
 static void plane_sum_of_many_taps(const windows *g, const patch_columns *cols, number bias, real *plane)
 {
-    sum_by_phases(true, g, cols, bias, plane);
+    sum_by_phases(true, *g, *cols, bias, plane);
 }
 
 /* Pixels of a plane, a vector at a time, as sums of covers of the columns. Where a pixel finds them is the same in every
@@ -153,6 +169,10 @@ INLINE bool add_vector(stretch *v, const windows *g, const patch_columns *cols, 
     for (ptrdiff_t a = 0; a < g->kh; a++) {
         const vint i = at.rows - (integer)(a * g->dh / g->sh);
         const vint row_seen = (at.row_rest == (integer)(a * g->dh % g->sh)) & (i >= 0) & (i < (integer)g->oh);
+        if ((vmask_bits(row_seen) & at.lanes) == 0) {
+            tap += g->kw * cols->tap;
+            continue;
+        }
         for (ptrdiff_t b = 0; b < g->kw; b++, tap += cols->tap) {
             const vint j = at.columns - (integer)(b * g->dw / g->sw);
             const vint seen =
@@ -197,14 +217,33 @@ INLINE bool next_stretch(stretch *v, const windows *g, const patch_columns *cols
     return v->vectors > 0;
 }
 
+/* What is added for a vector of pixels, number by number or by covers, which take the time of COVER_TIME numbers, and of
+ * COVERS_PLAN shared by all planes. To begin a row of windows takes the time of ROW_TIME numbers. */
+enum { COVER_TIME = 4, COVERS_PLAN = 25, ROW_TIME = 10 };
+
+static bool by_stretches(const windows *g, ptrdiff_t planes, ptrdiff_t column)
+{
+    const bool small = g->oh * g->ow < INT32_MAX / 64 && g->h * g->w + g->top + g->left < INT32_MAX / 64;
+    return WIDE_GATHER && planes >= 8 && column == sizeof(number) && small &&
+           (g->ow + ROW_TIME) * LANES * planes > (COVER_TIME * planes + COVERS_PLAN) * g->ow * g->sw;
+}
+
+/* Pixels cost a number each by phases, and a vector as much again. */
+static bool by_phases(const windows *g)
+{
+    const ptrdiff_t rows = min_size(g->kh, g->sh), columns = min_size(g->kw, g->sw);
+    const ptrdiff_t vectors = (g->ow + LANES - 1) / LANES, sums = (g->kh / rows) * (g->kw / columns);
+    return g->sw > 1 && VECTOR_BYTES > 16 && /* vectors that load some of their lanes */
+           rows * columns * (g->ow + vectors * (LANES + COVER_TIME * sums)) < g->kh * g->kw * (g->ow + ROW_TIME);
+}
+
 void NAME(patch_sums)(const windows *g, ptrdiff_t images, ptrdiff_t channels, const patch_columns *cols,
                       const real *bias, char *to, ptrdiff_t to_image, ptrdiff_t to_channel)
 {
     assert(g->h >= 1 && g->w >= 1 && g->top >= 0 && g->left >= 0);
     stretch v = {.pixel = 0};
-    const ptrdiff_t size = sizeof(number), plane = g->h * g->w;
-    const bool small = g->oh * g->ow < INT32_MAX / 64 && plane + g->top + g->left < INT32_MAX / 64;
-    if (WIDE_GATHER && images * channels >= 8 && cols->column == size && small)
+    const ptrdiff_t plane = g->h * g->w;
+    if (by_stretches(g, images * channels, cols->column))
         for (ptrdiff_t first = 0; next_stretch(&v, g, cols); first = v.pixel)
             for (ptrdiff_t n = 0; n < images; n++)
                 for (ptrdiff_t c = 0; c < channels; c++)
@@ -212,14 +251,13 @@ void NAME(patch_sums)(const windows *g, ptrdiff_t images, ptrdiff_t channels, co
                                 (real *)(to + n * to_image + c * to_channel) + first, plane - first);
     if (v.pixel >= plane)
         return;
-    const bool many = g->kh * g->kw > LONGEST_CHAIN;
-    const bool by_phases = g->sw > 1 && VECTOR_BYTES > 16; /* vectors that load some of their lanes */
+    const bool many = g->kh * g->kw > LONGEST_CHAIN, phases = by_phases(g);
     for (ptrdiff_t n = 0; n < images; n++)
         for (ptrdiff_t c = 0; c < channels; c++) {
             patch_columns one = *cols;
             one.x += n * cols->image + c * cols->channel;
             (many ? plane_sum_of_many_taps
-             : by_phases
+             : phases
                  ? plane_sum_by_phases
                  : plane_sum_by_taps)(g, &one, bias ? bias[c] + 0 : 0, (real *)(to + n * to_image + c * to_channel));
         }

@@ -60,6 +60,24 @@ def test_depthwise_and_gradients_of_integers_are_exact(isa, dtype, rng, shape, s
         assert_exact(nk.conv2d_backward(dy, x, w, **options), reference.conv2d_backward, (dy, x, w), **options)
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        (2, 3, 170, 40, 2, (142, 2), 1, 1, (70, 0), 1),  # more taps than are summed at a time
+        (1, 5, 9, 30, 1, (9, 3), 1, 9, (36, 9), 1),  # rows of taps far apart, some beyond the image
+        (3, 2, 9, 99, 1, (6, 6), 4, 1, (2, 2), 1),
+        (2, 4, 10, 33, 2, (3, 3), 3, 5, (5, 5), 2),
+        (2, 1, 20, 59, 2, (4, 2), 6, 2, (3, 1), 1),  # most pixels meet no tap
+    ],
+)
+def test_gradients_of_several_channels_and_large_kernels_are_exact(isa, dtype, rng, case):
+    n, c, h, w, oc, kernel, stride, dilation, padding, groups = case
+    x, k = integers(rng, (n, c, h, w), dtype), integers(rng, (oc, c // groups, *kernel), dtype)
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    dy = integers(rng, nk.conv2d(x, k, **options).shape, dtype)
+    assert_exact(nk.conv2d_backward(dy, x, k, **options), reference.conv2d_backward, (dy, x, k), **options)
+
+
 @pytest.mark.parametrize("shape", SHAPES[1:])
 def test_rounding_is_near_that_of_sums_of_random_signs(isa, dtype, eps, rng, shape):
     x, w, b = operands(rng, 2, shape, dtype)
