@@ -94,5 +94,57 @@ class LayerNormBackward(LayerNorm):
         return lambda: backward(dy, x, gamma.shape, mean, scale, gamma, beta, [True, True, True])
 
 
+class GroupNorm(BatchNorm):
+    """32 groups, or one channel each where there are no more."""
+
+    needs = ("group_norm",)
+
+    def prepare(self, s):
+        super().prepare(s)
+        self.sizes = s.n, s.c, s.h**2, min(s.c, 32)
+        _, self.mean, self.var = nk.group_norm(self.x, self.sizes[-1], self.gamma, self.beta, eps=EPS)
+
+    def npkernels(self):
+        return lambda: nk.group_norm(self.x, self.sizes[-1], self.gamma, self.beta)[0]
+
+    def numpy(self):
+        return lambda: reference.group_norm(self.x, self.sizes[-1], self.gamma, self.beta)[0]
+
+    def torch(self):
+        x, gamma, beta = tensors(self.x, self.gamma, self.beta)
+        return lambda: aten.native_group_norm(x, gamma, beta, *self.sizes, EPS)[0]
+
+
+class GroupNormBackward(GroupNorm):
+    needs = ("group_norm_backward",)
+
+    def npkernels(self):
+        given = self.dy, self.x, self.sizes[-1], self.gamma, self.mean, self.var
+        return lambda: nk.group_norm_backward(*given)
+
+    def numpy(self):
+        given = self.dy, self.x, self.sizes[-1], self.gamma, self.mean, self.var
+        return lambda: reference.group_norm_backward(*given)
+
+    def torch(self):
+        dy, x, gamma, mean = tensors(self.dy, self.x, self.gamma, self.mean)
+        scale = torch.from_numpy(1 / (self.var + self.dtype.type(EPS)) ** 0.5)
+        return lambda: aten.native_group_norm_backward(dy, x, mean, scale, gamma, *self.sizes, [True, True, True])
+
+
+class RmsNorm(LayerNorm):
+    needs = ("rms_norm",)
+
+    def npkernels(self):
+        return lambda: nk.rms_norm(self.x, self.gamma)[0]
+
+    def numpy(self):
+        return lambda: reference.rms_norm(self.x, self.gamma)[0]
+
+    def torch(self):
+        x, gamma = tensors(self.x, self.gamma)
+        return lambda: torch.rms_norm(x, gamma.shape, gamma)
+
+
 def bench_norm(benchmark, contender):
     benchmark(contender)

@@ -34,3 +34,24 @@ def assert_near(got, definition, arguments, terms, eps, **options):
     for one, value, square, count in zip(each(got), wanted, squares, each(terms), strict=True):
         assert one.shape == value.shape
         assert (abs(one - value) <= 3 * eps * np.sqrt(count * square)).all()
+
+
+def wide(*arrays):
+    """In the widest type."""
+    return [a.astype(np.longdouble) for a in arrays]
+
+
+def same_as_differences(loss, *pairs):
+    """Central differences of a loss by arrays that it reads, at up to 40 places of each."""
+    step = 1e-5
+    for array, gradient in pairs:
+        flat = array.reshape(-1)
+        for i in range(0, flat.size, 1 + flat.size // 40):
+            before = flat[i]
+            flat[i] = before + step
+            above = loss()
+            flat[i] = before - step
+            below = loss()
+            flat[i] = before
+            # the third derivatives are moderate: off by some step^2, and by the rounding of the losses
+            assert abs((above - below) / (2 * step) - gradient.reshape(-1)[i]) < 1e-7

@@ -27,9 +27,9 @@ cdef enum:
     FUSED_MOST = 1 << 19     # bytes of x in the channels that a task takes through both passes
     FUSED_BYTES = 1 << 20    # of x, dy and what is written, if it takes several
     FUSED_RUN = 1 << 11      # bytes of x that lie together: shorter runs are better read in the order of memory, twice
-    FLOPS = 8                # of an element in a pass
-    FINISH = 64              # nanoseconds that the sums of a channel take, and
-    FINISH_BLOCK = 4         # for each of its blocks
+    FLOPS = 8                # of an element in a pass: counted
+    FINISH = 64              # nanoseconds that the sums of a channel take (a root, divisions in double: an estimate), and
+    FINISH_BLOCK = 4         # for each of its blocks (two loads, six operations: an estimate)
     TERMS = 4                # numbers that the map has for each channel
     STRIP = 1 << 10          # the most channels of a strip, and
     STRIP_BYTES = 1 << 19    # of x, dy and what is written in it

@@ -30,7 +30,7 @@ cnp.import_array()
 
 cdef enum:
     AHEAD = 1 << 12          # bytes between what is read and what is fetched in long runs
-    FLOPS = 16               # of an element
+    FLOPS = 16               # of an element in all passes: counted, of vectors that stay in registers
     COLUMNS = 512            # of dgamma and dbeta that a task adds up
     TERMS = 4                # that the map has for each channel, at the most
 
@@ -38,7 +38,7 @@ cdef struct Norm:
     const primitives* table
     Blocks blocks            # the sizes of x
     Channels x, dy           # dy: backward
-    Py_ssize_t groups, width # channels of a group
+    Py_ssize_t groups, width    # width: channels of a group
     Py_ssize_t planes        # of a piece, at the most
     Py_ssize_t parts         # of a plane: where there are several, a piece is one of them
     Py_ssize_t pieces        # of a group

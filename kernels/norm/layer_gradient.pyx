@@ -24,10 +24,10 @@ cnp.import_array()
 
 cdef enum:
     ROW_PIECE = 2048         # elements of a row whose sums are taken in the number type: a task where samples are few
-    SHORT_ROWS = 64          # samples whose dgamma and dbeta are
-    MOST_BLOCKS = 64         # of samples
-    BLOCK_ELEMENTS = 1 << 14    # of a block of samples, at least
-    LEAST_ROWS = 8           # of a block: the sums of fewer would be as much memory as the samples
+    SHORT_ROWS = 64          # samples whose dgamma and dbeta are: the length of their chains, not a speed
+    MOST_BLOCKS = 64         # of samples: tasks of as many threads, and a bound of the memory of their sums; not fitted
+    BLOCK_ELEMENTS = 1 << 14    # of a block of samples, at least: 2 to 4 us, which an awake thread is worth (worth.c)
+    LEAST_ROWS = 8           # of a block: its sums, two numbers a column, are a quarter of it then; not fitted
     PIECE = 512              # of dgamma and dbeta
 
 
@@ -41,7 +41,7 @@ cdef inline void add_piece(const Norm* norm, Py_ssize_t column, Py_ssize_t count
     # A piece of a row, from an element of gamma on
     cdef Py_ssize_t at = column * norm.table.itemsize
     norm.table.row_norm.row_gradient_sums(count, dy, x, norm.gamma + at, mean, scale, sums, dgamma + at,
-                                      NULL if dbeta == NULL else dbeta + at)
+                                          NULL if dbeta == NULL else dbeta + at)
 
 
 cdef void backward_row(const Norm* norm, Py_ssize_t row, char* buffer, char* dgamma, char* dbeta) noexcept nogil:
@@ -66,8 +66,8 @@ cdef void backward_row(const Norm* norm, Py_ssize_t row, char* buffer, char* dga
         count = min(norm.d - first, <Py_ssize_t>ROW_PIECE)
         add_piece(norm, column + first, count, dy + first * size, x + first * size, mean, scale, sums, dgamma, dbeta)
         first += count
-    norm.table.row_norm.row_gradient(norm.d, dy, x, norm.gamma + column * size, mean, scale, sums[0] / norm.d, sums[1] / norm.d,
-                                 dx)
+    norm.table.row_norm.row_gradient(norm.d, dy, x, norm.gamma + column * size, mean, scale, sums[0] / norm.d,
+                                     sums[1] / norm.d, dx)
     if unit != 1:
         norm.table.optim.scale(norm.d, dx, unit)
 
@@ -169,20 +169,20 @@ cdef void map_pieces(void* context, Py_ssize_t first, Py_ssize_t last, int slot)
         given(norm, row, &mean, &variance)
         sums = norm.row_sums + 2 * row * norm.pieces
         norm.table.row_norm.row_gradient(count, dy, x, norm.gamma + (row % norm.groups * norm.d + start) * size, mean,
-                                     1 / root_in(1, variance, norm.eps), sums[0] / norm.d, sums[1] / norm.d,
-                                     norm.y + (row * norm.d + start) * size)
+                                         1 / root_in(1, variance, norm.eps), sums[0] / norm.d, sums[1] / norm.d,
+                                         norm.y + (row * norm.d + start) * size)
 
 
 cdef void few_samples(Norm* norm) noexcept nogil:
     # The same sums in the same order as backward_row takes.
     cdef Py_ssize_t row, piece, rows = norm.samples * norm.groups
-    cdef double* sums = norm.row_sums
+    cdef double* sums
     team_run(&norm.team, sum_pieces, norm, norm.groups * norm.pieces, norm.work)
     for row in range(rows):
+        sums = norm.row_sums + 2 * row * norm.pieces
         for piece in range(1, norm.pieces):
             sums[0] += sums[2 * piece]
             sums[1] += sums[2 * piece + 1]
-        sums += 2 * norm.pieces
     team_run(&norm.team, map_pieces, norm, rows * norm.pieces, norm.work)
 
 

@@ -60,8 +60,8 @@ def group_norm(
 
     Notes
     -----
-    Accuracy and range are those of `batch_norm`, whose channels are groups of a sample here. The result of a sample does
-    not depend on the batch.
+    Accuracy and range are those of `batch_norm`, whose channels are groups of a sample here. The result of a sample
+    does not depend on the batch.
 
     References
     ----------
@@ -172,9 +172,7 @@ def _epsilon(eps: Number | None, x: NDArray[Any]) -> float:
     return float(np.finfo(x.dtype).eps) if eps is None else check.number("eps", eps, 0)
 
 
-def rms_norm(
-    x: FloatLike[F], gamma: FloatLike[F], *, eps: Number | None = None
-) -> tuple[NDArray[F], NDArray[F] | F]:
+def rms_norm(x: FloatLike[F], gamma: FloatLike[F], *, eps: Number | None = None) -> tuple[NDArray[F], NDArray[F] | F]:
     """Divides every row of the last axis by the root of its mean square, then scales each column.
 
     Parameters
@@ -202,9 +200,9 @@ def rms_norm(
 
     Notes
     -----
-    Squares are added in double precision, so that `mean_sq` is within 1 eps for float32 and ``(d / 16 + 4) eps`` for
-    float64, and `y` within 4 more. Where squares of the dtype would overflow or vanish, numbers are scaled by a power of
-    2: every finite `x` gives the right `y`.
+    Squares are added in double precision, so that `mean_sq` is within 1 eps for float32 and ``(d / 8 + 4) eps`` for
+    float64, and `y` within 4 more. Where squares of the dtype would overflow or vanish, numbers are scaled by a power
+    of 2: every finite `x` gives the right `y`.
 
     References
     ----------

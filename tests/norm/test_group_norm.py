@@ -1,16 +1,15 @@
-"""group_norm and rms_norm: against the definition, central differences and PyTorch; layouts, threads, batches; errors."""
+"""group_norm and rms_norm: against the definition, differences and PyTorch; layouts, threads, batches; errors."""
 
 import itertools
 
 import numpy as np
 import pytest
-from bounds import doubles
-from test_norm import compare, wide
+from bounds import doubles, same_as_differences, wide
 
 import npkernels as nk
 from npkernels import reference
 
-# (n, c, *spatial) and groups: single elements, tiny planes, bundles of small groups, pieces of several planes, parts of planes
+# (n, c, *spatial) and groups: elements, tiny planes, bundles of groups, pieces of several planes, parts of planes
 GROUPED = [
     ((1, 1), 1),
     ((3, 12), 4),
@@ -110,10 +109,10 @@ def test_gradients_equal_central_differences(isa, rng):
         _, mean, var = nk.group_norm(x, groups, gamma, beta)
         d = nk.group_norm_backward(dy, x, groups, gamma, mean, var)
         loss = lambda a=(x, groups, gamma, beta), dy=dy: (nk.group_norm(*a)[0] * dy).sum()  # noqa: E731
-        compare(loss, (x, d[0]), (gamma, d[1]), (beta, d[2]))
+        same_as_differences(loss, (x, d[0]), (gamma, d[1]), (beta, d[2]))
     x, dy, gamma, _ = problem(rng, np.dtype(np.float64), (4, 6), 6)
     dx, dgamma = nk.rms_norm_backward(dy, x, gamma, nk.rms_norm(x, gamma, eps=0.1)[1], eps=0.1)
-    compare(lambda: (nk.rms_norm(x, gamma, eps=0.1)[0] * dy).sum(), (x, dx), (gamma, dgamma))
+    same_as_differences(lambda: (nk.rms_norm(x, gamma, eps=0.1)[0] * dy).sum(), (x, dx), (gamma, dgamma))
 
 
 @pytest.mark.parametrize(("shape", "groups"), GROUPED[1:])
@@ -153,7 +152,9 @@ def test_group_norm_gives_the_same_bits_for_layouts_threads_and_batches(
         return (y, mean, var, *nk.group_norm_backward(dy, x, groups, gamma, mean, var))
 
     expected = same_for_any_threads(lambda: run(x, dy))
-    for a, b in itertools.chain(zip(layouts(x), layouts(dy), strict=True), [(np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1), dy)]):
+    for a, b in itertools.chain(
+        zip(layouts(x), layouts(dy), strict=True), [(np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1), dy)]
+    ):
         for got, wanted in zip(run(a, b), expected, strict=True):
             assert got.tobytes() == wanted.tobytes()
     for got, wanted in zip(run(x[-1:], dy[-1:])[:4], expected[:4], strict=True):
@@ -253,7 +254,13 @@ ERRORS = [
     (nk.group_norm, (X, 1.5, V, V), {}, TypeError, "groups must be an int"),
     (nk.group_norm, (X, 2, V[:5], V), {}, ValueError, r"gamma must have shape \(6,\), got \(5,\)"),
     (nk.group_norm, (X, 2, V, V), {"eps": -1}, ValueError, "eps must be at least 0, got -1"),
-    (nk.group_norm_backward, (X[:1], X, 3, V, M, M), {}, ValueError, r"dy must have shape \(2, 6, 3\), got \(1, 6, 3\)"),
+    (
+        nk.group_norm_backward,
+        (X[:1], X, 3, V, M, M),
+        {},
+        ValueError,
+        r"dy must have shape \(2, 6, 3\), got \(1, 6, 3\)",
+    ),
     (nk.group_norm_backward, (X, X, 2, V, M, M), {}, ValueError, r"mean must have shape \(2, 2\), got \(2, 3\)"),
     (nk.group_norm_backward, (X, X, 3, V, M, M.astype("f4")), {}, TypeError, "var must be float64 like x, got float32"),
     (nk.rms_norm, (np.array(1.0), V), {}, ValueError, "x must have at least one axis"),

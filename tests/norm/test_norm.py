@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from bounds import doubles
+from bounds import doubles, same_as_differences, wide
 
 import npkernels as nk
 from npkernels import reference
@@ -51,10 +51,6 @@ def chain(isa, dtype, count):
 
 def normal(rng, dtype, *shape):
     return rng.standard_normal(shape).astype(dtype)
-
-
-def wide(*arrays):
-    return [a.astype(np.longdouble) for a in arrays]
 
 
 def problem(rng, dtype, shape, features, offset=3.0):
@@ -174,27 +170,11 @@ def test_gradients_equal_central_differences(isa, rng, shape):
     x, dy, gamma, beta = problem(rng, np.dtype(np.float64), shape, shape[1])
     _, mean, var = nk.batch_norm(x, gamma, beta)
     dx, dgamma, dbeta = nk.batch_norm_backward(dy, x, gamma, mean, var)
-    compare(lambda: (nk.batch_norm(x, gamma, beta)[0] * dy).sum(), (x, dx), (gamma, dgamma), (beta, dbeta))
+    same_as_differences(lambda: (nk.batch_norm(x, gamma, beta)[0] * dy).sum(), (x, dx), (gamma, dgamma), (beta, dbeta))
     gamma, beta = rng.standard_normal((2, shape[-1]))
     _, mean, var = nk.layer_norm(x, gamma, beta)
     dx, dgamma, dbeta = nk.layer_norm_backward(dy, x, gamma, mean, var)
-    compare(lambda: (nk.layer_norm(x, gamma, beta)[0] * dy).sum(), (x, dx), (gamma, dgamma), (beta, dbeta))
-
-
-def compare(loss, *pairs):
-    """Central differences of a loss by arrays that it reads, at up to 40 places of each."""
-    step = 1e-5
-    for array, gradient in pairs:
-        flat = array.reshape(-1)
-        for i in range(0, flat.size, 1 + flat.size // 40):
-            before = flat[i]
-            flat[i] = before + step
-            above = loss()
-            flat[i] = before - step
-            below = loss()
-            flat[i] = before
-            # the third derivatives are moderate: off by some step^2, and by the rounding of the losses
-            assert abs((above - below) / (2 * step) - gradient.reshape(-1)[i]) < 1e-7
+    same_as_differences(lambda: (nk.layer_norm(x, gamma, beta)[0] * dy).sum(), (x, dx), (gamma, dgamma), (beta, dbeta))
 
 
 @pytest.mark.parametrize("shape", [(9, 5), (4, 3, 6), (3, 4, 20, 21)])

@@ -87,14 +87,14 @@ def _epsilon(eps, x):
 
 @quiet
 def rms_norm(x, gamma, *, eps=None):
-    """(y, mean_sq) of x (..., d): y = x / sqrt(mean_sq + eps) gamma, mean_sq the mean of the squares of the last axis."""
+    """(y, mean_sq) of x (..., d): y = x / sqrt(mean_sq + eps) gamma, mean_sq the mean square of the last axis."""
     mean_sq = (x**2).sum(-1) / np.divide(x.shape[-1], 1, dtype=x.dtype)
     return x / np.sqrt(mean_sq + _epsilon(eps, x))[..., None] * gamma, mean_sq
 
 
 @quiet
 def rms_norm_backward(dy, x, gamma, mean_sq, *, eps=None):
-    """(dx, dgamma): the gradients of layer_norm from moments 0 and mean_sq, but that the mean of dy gamma stays in dx."""
+    """(dx, dgamma): the gradients of layer_norm from moments 0 and mean_sq, but dx keeps the mean of dy gamma."""
     scale = 1 / np.sqrt(mean_sq + _epsilon(eps, x))[..., None]
     t, g, rows = x * scale, dy * gamma, tuple(range(x.ndim - 1))
     return (g - t * ((g * t).sum(-1, keepdims=True) / max(1, x.shape[-1]))) * scale, (dy * t).sum(rows)
