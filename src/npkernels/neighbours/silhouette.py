@@ -57,7 +57,7 @@ def silhouette_score(
     >>> import numpy as np
     >>> import npkernels as nk
     >>> nk.silhouette_score(np.array([[0.0], [1.0], [4.0], [5.0]]), np.array([0, 0, 1, 1]))
-    0.7460317460317461
+    0.746031746031746
     """
     x = check.real("x", x)
     check.rank("x", x, 2, "(n, d)")
