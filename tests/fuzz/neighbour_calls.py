@@ -23,12 +23,22 @@ def nearest(rng, dtype):
     return Call(nk.nearest, (x, y, k), {"metric": pick(rng, *METRICS)})
 
 
+def score(x, labels, *, sample_weight=None):
+    """The silhouette, -2 where there are too few clusters: layouts that repeat labels may leave one."""
+    try:
+        return nk.silhouette_score(x, labels, sample_weight=sample_weight)
+    except ValueError as error:
+        if "Number of labels" not in str(error):
+            raise
+        return -2.0
+
+
 def silhouette_score(rng, dtype):
     n = size(rng, 3)
     x = values(rng, (n, min(40, size(rng))), dtype, finite=True)
     labels = rng.permutation(np.append([0, 1], rng.integers(0, 2, n - 2)))
     weights = {"sample_weight": 1 + positive(rng, n, dtype)} if chance(rng, 0.5) else {}
-    return Call(nk.silhouette_score, (x, labels.astype(pick(rng, np.int64, np.int32, np.uint8))), weights)
+    return Call(score, (x, labels.astype(pick(rng, np.int64, np.int32, np.uint8))), weights)
 
 
 CALLS = {draw.__name__: draw for draw in (pairwise_distances, nearest, silhouette_score)}

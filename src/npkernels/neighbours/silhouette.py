@@ -57,7 +57,7 @@ def silhouette_score(
     >>> import numpy as np
     >>> import npkernels as nk
     >>> nk.silhouette_score(np.array([[0.0], [1.0], [4.0], [5.0]]), np.array([0, 0, 1, 1]))
-    0.7460317460317461
+    0.746031746031746
     """
     x = check.real("x", x)
     check.rank("x", x, 2, "(n, d)")
@@ -70,7 +70,7 @@ def silhouette_score(
     clusters = clusters.reshape(-1)
     sizes = np.bincount(clusters, weights[counted])
     if not 2 <= len(sizes) <= weights.sum() - 1:
-        given = f"of {weights.sum():g} samples"
+        given = f"of {weights.sum():g} samples" + (" by sample_weight" if sample_weight is not None else "")
         raise ValueError(f"Number of labels is {len(sizes)}. Valid values are 2 to n_samples - 1 (inclusive), {given}")
     order = np.argsort(clusters, kind="stable")
     clusters, counted = clusters[order].astype(np.int32), counted[order]
