@@ -96,7 +96,7 @@ cdef void put_band(const Walk* w, const sampling* s, Py_ssize_t image, Py_ssize_
     elif w.last:
         for i in range(pixels):
             move(w, s.channels, sums + i * s.channels, dx + ((start + i) * w.channels + channel) * size)
-    elif s.sum_channel == 1 and s.channels > 1:
+    elif s.channels == w.table.lanes:
         w.table.grid_gradient.turn(pixels, sums, dx + (channel * plane + start) * size, plane)
         memset(sums, 0, <size_t>(pixels * s.channels) * sizeof(double))
     else:

@@ -174,8 +174,8 @@ def grid_sample_backward(
     Returns
     -------
     dx : (n, c, h, w) array, dtype of `x`, or None
-        Each pixel is the sum of what the samples took of it, in the order of the grid, in double precision: the error is
-        at most ``8 eps`` times the same sum of ``|dy|`` in float32, ``(m + 8) eps`` of m terms in float64.
+        Each pixel is the sum of what the samples took of it, in the order of the grid, in double precision: the error
+        is at most ``8 eps`` times the same sum of ``|dy|`` in float32, ``(m + 8) eps`` of m terms in float64.
     dgrid : (n, oh, ow, 2) array, dtype of `x`, or None
         0 with mode "nearest", and for a coordinate beyond the image or on its border unless the padding is zeros. The
         error is at most ``(c + 16) eps`` times the sum of the absolute terms.
