@@ -436,6 +436,11 @@ def test_bad_early_stopping(make, error, message):
         make()
 
 
+def test_a_model_is_a_layer(data):
+    with pytest.raises(TypeError, match=r"model must be an nn\.Layer, got function"):
+        fit(lambda x: x, *data)
+
+
 def test_evaluate_checks_its_arguments(network, data):
     x, y = data
     model = network(5, 4, 3)

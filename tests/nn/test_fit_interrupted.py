@@ -157,6 +157,17 @@ def test_a_parameter_that_is_not_finite_is_found_in_its_layer(network, data):
         fit(single, data)
 
 
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+def test_a_layer_whose_activation_is_fused_is_named_itself(data, activation):
+    """Both activations have finite results at minus infinity."""
+    model = nn.Sequential(nn.Dense(5, 4), nn.Activation(activation), head=nn.Dense(4, 3), rng=0)
+    model[0].parameters["bias"][:] = -np.inf
+    model["head"].parameters["bias"][:] = np.nan
+    with pytest.raises(FloatingPointError, match=r"that of layer 0 \(Dense\)"):
+        fit(model, (data[0].astype(np.float32), data[1]))
+    assert "fuses" not in vars(model[1])
+
+
 def test_a_loss_of_finite_outputs_and_an_input_that_is_not_finite(network, data):
     x, y = data
     with pytest.raises(FloatingPointError, match="the loss is inf in epoch 1, batch 1: the outputs of all layers are"):

@@ -50,30 +50,35 @@ class Recipe:
     def step(self, x: Any, y: Any, where: str) -> dict[str, float]:
         """One step of training, and the figures of the batch as it was before. Parameters and buffers are as they were
         if anything is raised."""
-        if self.augment is not None:
-            x = self.augment(x, self.rng)
-        drawn = self.rng.bit_generator.state
         self.buffers.take()
         try:
-            prediction = forward(self.model, x, training=True)
-            value, dprediction = pair(self.loss(prediction, y))
-            figures = {"loss": scalar("loss", value)}
-            if not math.isfinite(figures["loss"]):
-                self.buffers.restore()
-                self.rng.bit_generator.state = drawn
-                first = first_not_finite(self.model, x)
-                raise FloatingPointError(f"the loss is {figures['loss']} in {where}: {first}")
-            figures.update({name: scalar(name, metric(prediction, y)) for name, metric in self.metrics.items()})
-            self.model.backward(dprediction, needs_dx=False)
-            parameters = list(learned(self.model))
-            figures["loss"] += penalty(parameters, self.l1, self.l2)
-            if self.clip_norm is not None:
-                clip_grad_norm([each.gradient for each in parameters], self.clip_norm)
+            with self.model.arena:
+                figures = self.gradients(x, y, where)
         except BaseException:
             self.buffers.restore()
             self.model.forget()
             raise
         self.optimiser.step(self.model)
+        return figures
+
+    def gradients(self, x: Any, y: Any, where: str) -> dict[str, float]:
+        """The figures of a batch, whose gradients are those of the model then."""
+        if self.augment is not None:
+            x = self.augment(x, self.rng)
+        drawn = self.rng.bit_generator.state
+        prediction = forward(self.model, x, training=True)
+        value, dprediction = pair(self.loss(prediction, y))
+        figures = {"loss": scalar("loss", value)}
+        if not math.isfinite(figures["loss"]):
+            self.buffers.restore()
+            self.rng.bit_generator.state = drawn
+            raise FloatingPointError(f"the loss is {figures['loss']} in {where}: {first_not_finite(self.model, x)}")
+        figures.update({name: scalar(name, metric(prediction, y)) for name, metric in self.metrics.items()})
+        self.model.backward(dprediction, needs_dx=False)
+        parameters = list(learned(self.model))
+        figures["loss"] += penalty(parameters, self.l1, self.l2)
+        if self.clip_norm is not None:
+            clip_grad_norm([each.gradient for each in parameters], self.clip_norm)
         return figures
 
 

@@ -8,6 +8,7 @@ from .. import _arguments as check
 from .batches import Samples
 from .epochs import Course, Recipe, mean_figures
 from .history import History
+from .layer import Layer
 from .metrics import generator_of
 from .progress import Progress
 from .stopping import EarlyStopping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from .augment import Augmentation
-    from .layer import Layer
     from .optimiser import Optimiser
     from .schedules import Schedule
 
@@ -127,6 +127,8 @@ def fit(
     >>> history.stopped
     'All 30 epochs are done.'
     """
+    if not isinstance(model, Layer):
+        raise TypeError(f"model must be an nn.Layer, got {type(model).__name__}")
     generator = generator_of(rng)
     shuffle = check.flag("shuffle", shuffle)
     source, held_out = _samples(x, y, validation, generator if shuffle else None)

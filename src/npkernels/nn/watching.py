@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,20 +25,31 @@ def first_not_finite(model: Layer, x: Any) -> str:
     if not all(finite(array) for array in each(x)):
         return "the input has numbers that are not finite"
     found: list[str] = []
-    watched = [(layer, vars(layer).get("forward")) for _, layer in model.layers()]
-    try:
+    with ExitStack() as stack:
         for name, layer in model.layers():
-            layer.forward = _watched(layer.forward, f"{name} ({type(layer).__name__})", found)  # type: ignore[method-assign]
+            watched = _watched(layer.forward, f"{name} ({type(layer).__name__})", found)
+            stack.callback(_shadow(layer, "forward", watched))
+            if hasattr(layer, "fuses"):  # an activation, which hides the result of the layer before it in one kernel
+                stack.callback(_shadow(layer, "fuses", lambda training: False))
         result = forward(model, x, training=True)
-    finally:
-        for layer, own in watched:
-            vars(layer).pop("forward", None)
-            if own is not None:
-                vars(layer)["forward"] = own
     if not found and finite(result):
         return "the outputs of all layers are finite"
     name = found[0] if found else type(model).__name__
     return f"the first output that is not finite is that of layer {name}"
+
+
+def _shadow(layer: Layer, name: str, function: Callable[..., Any]) -> Callable[[], None]:
+    """Puts `function` in the place of a method of one layer, and returns what takes it away again."""
+    attributes = vars(layer)
+    own = attributes.get(name)
+    attributes[name] = function
+
+    def restore() -> None:
+        del attributes[name]
+        if own is not None:
+            attributes[name] = own
+
+    return restore
 
 
 def _watched(function: Callable[..., Any], name: str, found: list[str]) -> Callable[..., Any]:
