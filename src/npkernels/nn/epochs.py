@@ -207,8 +207,7 @@ class Course:
                 first_lr = self.recipe.optimiser.lr
             interrupts.hold()
             try:
-                with self.recipe.model.arena:
-                    figures = self.recipe.step(x, y, f"epoch {epoch + 1}, batch {number + 1}")
+                figures = self.recipe.step(x, y, f"epoch {epoch + 1}, batch {number + 1}")
             finally:
                 interrupts.release()
             means.add(figures, count(x))
