@@ -1,5 +1,7 @@
 """Layers and training on the kernels: objects with state around the functions of `npkernels`."""
 
+import inspect as _inspect
+
 from . import augment as augment
 from .activations import (
     APL as APL,
@@ -25,7 +27,7 @@ from .history import History as History
 from .layer import Layer as Layer
 from .metrics import accuracy as accuracy, train_test_split as train_test_split
 from .minimisation import Minimum as Minimum, minimise as minimise
-from .norm import BatchNorm as BatchNorm, LayerNorm as LayerNorm
+from .norm import BatchNorm as BatchNorm, GroupNorm as GroupNorm, LayerNorm as LayerNorm
 from .optimiser import Optimiser as Optimiser
 from .optimisers import (
     SGD as SGD,
@@ -34,7 +36,12 @@ from .optimisers import (
     AdamW as AdamW,
     RMSProp as RMSProp,
 )
-from .pool import AvgPool2d as AvgPool2d, GlobalAvgPool2d as GlobalAvgPool2d, MaxPool2d as MaxPool2d
+from .pool import (
+    AdaptiveAvgPool2d as AdaptiveAvgPool2d,
+    AvgPool2d as AvgPool2d,
+    GlobalAvgPool2d as GlobalAvgPool2d,
+    MaxPool2d as MaxPool2d,
+)
 from .recurrent import GRU as GRU, LSTM as LSTM, RNN as RNN
 from .schedules import (
     cosine_decay as cosine_decay,
@@ -46,3 +53,9 @@ from .schedules import (
 from .shape import Dropout as Dropout, Flatten as Flatten, GaussianNoise as GaussianNoise, Reshape as Reshape
 from .stopping import EarlyStopping as EarlyStopping
 from .training import evaluate as evaluate, fit as fit
+
+__all__ = ["augment", *(_name for _name, _value in list(globals().items()) if _name[0] != "_" and callable(_value))]
+
+for _value in list(globals().values()):  # pickles name the public place, not the file
+    if _inspect.isclass(_value):
+        _value.__module__ = __name__

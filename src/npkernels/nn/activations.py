@@ -11,20 +11,13 @@ import npkernels as nk
 
 from .. import _arguments as check
 from ..activation.parameterless import FUSED
-from .layer import Layer, Seed, real_dtype, real_input
+from .layer import Layer, Seed, kernel, real_dtype, real_input
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import DTypeLike
 
     from .._typing import Approximate
     from .layer import Array, Shape
-
-
-def _gradient(name: str) -> Callable[..., Any]:
-    function: Callable[..., Any] = getattr(nk, f"{name}_backward")
-    return function
 
 
 class Elementwise(Layer):
@@ -77,7 +70,7 @@ class Activation(Elementwise):
 
     @property
     def _takes_output(self) -> bool:
-        return "from_output" in inspect.signature(_gradient(self.name)).parameters
+        return "from_output" in inspect.signature(kernel(f"{self.name}_backward")).parameters
 
     def fuses(self, training: bool) -> bool:
         """Whether a kernel can apply it to its result."""
@@ -119,7 +112,7 @@ class Activation(Elementwise):
         x, settings = self.kept()
         if not needs_dx:
             return None
-        dx = _gradient(self.name)(dy, x, out=check.empty(x.shape, x.dtype), **settings)
+        dx = kernel(f"{self.name}_backward")(dy, x, out=check.empty(x.shape, x.dtype), **settings)
         return np.asarray(dx[0] if isinstance(dx, tuple) else dx)
 
 
@@ -227,7 +220,9 @@ class _Learned(Elementwise):
 
     def backward(self, dy: Any, *, needs_dx: bool = True) -> Array | None:
         x = self.kept()
-        dx, *gradients = _gradient(self.function)(dy, x, out=check.empty(x.shape, x.dtype), **self._arguments())
+        dx, *gradients = kernel(f"{self.function}_backward")(
+            dy, x, out=check.empty(x.shape, x.dtype), **self._arguments()
+        )
         self.take_gradients(**dict(zip(self.parameters, gradients, strict=True)))
         return np.asarray(dx) if needs_dx else None
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
+import npkernels as nk
+
 from .. import _arguments as check
 from .arena import Arena
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -242,6 +244,14 @@ class Layer:
         --------
         >>> from npkernels import nn
         >>> print(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Dense(144, 2)).summary((1, 8, 8)))
+        name   layer    output shape  parameters  multiply-adds  receptive field
+        ------------------------------------------------------------------------
+        0      Conv2d   (4, 6, 6)             40          1,296            3 x 3
+        1      ReLU     (4, 6, 6)              0              0            3 x 3
+        2      Flatten  (144,)                 0              0
+        3      Dense    (2,)                 290            288
+        ------------------------------------------------------------------------
+        total                                330          1,584
         """
         from .summary import summary
 
@@ -330,6 +340,12 @@ class Fusible(Layer):
 
     def forward(self, x: Any, *, training: bool = False) -> Array:
         return self.fused(x, training=training)
+
+
+def kernel(name: str) -> Callable[..., Any]:
+    """A public function of npkernels."""
+    function: Callable[..., Any] = getattr(nk, name)
+    return function
 
 
 def dtype_of(layer: Layer) -> np.dtype[Any]:

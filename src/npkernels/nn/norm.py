@@ -9,7 +9,7 @@ import numpy as np
 import npkernels as nk
 
 from .. import _arguments as check
-from .layer import Layer, Seed, real_dtype, real_input
+from .layer import Layer, Seed, kernel, real_dtype, real_input
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -173,5 +173,55 @@ class LayerNorm(_Norm):
     def backward(self, dy: Any, *, needs_dx: bool = True) -> Array | None:
         x, mean, var = self.kept()
         dx, dweight, dbias = nk.layer_norm_backward(dy, x, self.parameters["weight"], mean, var, eps=self.eps)
+        self.take_gradients(weight=dweight, bias=dbias)
+        return dx if needs_dx else None
+
+
+class GroupNorm(_Norm):
+    """Mean 0 and variance 1 of every group of channels of a sample, then scale and shift; `torch.nn.GroupNorm`.
+
+    Parameters
+    ----------
+    groups : int
+        Divides `channels`; as many as these: instance normalisation.
+    channels : int
+    eps : float
+        Added to the variance.
+    dtype : float32 or float64
+    rng
+        Has no part: nothing is drawn.
+
+    Attributes
+    ----------
+    parameters : dict
+        "weight", "bias", each (channels,).
+    """
+
+    def __init__(
+        self, groups: int, channels: int, eps: float = 1e-5, *, dtype: DTypeLike = np.float32, rng: Seed = None
+    ):
+        self.groups, self.channels = check.integer("groups", groups, 1), check.integer("channels", channels, 0)
+        if self.channels % self.groups:
+            raise ValueError(f"groups must divide channels, got groups={groups} for {channels}")
+        self._set(self.channels, eps, dtype)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if not shape or shape[0] != self.channels:
+            raise ValueError(f"GroupNorm: each input must have shape ({self.channels}, ...), got {shape}")
+        return shape
+
+    def forward(self, x: Any, *, training: bool = False) -> Array:
+        x = real_input(self, x)
+        self.output_shape(x.shape[1:])
+        y: Array
+        y, mean, var = kernel("group_norm")(x, self.groups, *self._affine, eps=self.eps)
+        self.keep((x, mean, var) if training else None)
+        return y
+
+    def backward(self, dy: Any, *, needs_dx: bool = True) -> Array | None:
+        x, mean, var = self.kept()
+        weight = self.parameters["weight"]
+        dx: Array
+        dx, dweight, dbias = kernel("group_norm_backward")(dy, x, self.groups, weight, mean, var, eps=self.eps)
         self.take_gradients(weight=dweight, bias=dbias)
         return dx if needs_dx else None

@@ -8,7 +8,7 @@ import npkernels as nk
 
 from .. import _arguments as check
 from .conv import image_size, output_size, tuples
-from .layer import Layer, real_input
+from .layer import Layer, kernel, real_input
 
 if TYPE_CHECKING:
     from .._typing import Int2, Padding
@@ -157,3 +157,33 @@ class GlobalAvgPool2d(Layer):
     def backward(self, dy: Any, *, needs_dx: bool = True) -> Array | None:
         size = self.kept()
         return nk.global_avg_pool2d_backward(dy, size) if needs_dx else None
+
+
+class AdaptiveAvgPool2d(Layer):
+    """Means of windows that share out the image; `torch.nn.AdaptiveAvgPool2d`.
+
+    Parameters
+    ----------
+    output_size : int or (int, int)
+        Rows and columns of the result.
+    """
+
+    fresh = True
+
+    def __init__(self, output_size: Int2):
+        self.output_size = check.pair("output_size", output_size, 1)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        image_size(self, shape)
+        return (*shape[:1], *self.output_size)
+
+    def forward(self, x: Any, *, training: bool = False) -> Array:
+        x = real_input(self, x)
+        self.output_shape(x.shape[1:])
+        y: Array = kernel("adaptive_avg_pool2d")(x, self.output_size)
+        self.keep(x.shape[2:] if training else None)
+        return y
+
+    def backward(self, dy: Any, *, needs_dx: bool = True) -> Array | None:
+        size = self.kept()
+        return kernel("adaptive_avg_pool2d_backward")(dy, size) if needs_dx else None
