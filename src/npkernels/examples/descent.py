@@ -77,7 +77,7 @@ def run(seed: int, quick: bool) -> Outcome:
     reached = all(ends[name].stopped == rule for name, rule in EXPECTED.items()) and 2 * steps < plain
     sentence = (
         f"The high rate diverged, the low one was far from the end after {ends['rate too low'].iterations} steps, each "
-        f"rule ended the descent it was set for, and momentum took {steps} steps where the best plain rate took {plain}."
+        f"rule ended what it was set for, and momentum took {steps} steps where the best plain rate took {plain}."
     )
     return Outcome(sentence, reached, lambda figure: draw(figure, ways))
 
