@@ -11,19 +11,36 @@ static void fold(int mean, const char *x, ptrdiff_t row_stride, ptrdiff_t rows, 
         fold_window_rows(MAX, x, row_stride, rows, count, line);
 }
 
+enum { CHAINS = 4 }; /* vectors of a row that are compared at once: a chain of comparisons waits for each of them */
+
+INLINE void fold_some_places(const int vectors, const char *x, ptrdiff_t row_stride, ptrdiff_t rows, ptrdiff_t place,
+                             ptrdiff_t step, ptrdiff_t count, real *line, real *places)
+{
+    best all[CHAINS];
+    for (int v = 0; v < vectors; v++)
+        all[v] = (best){load_some((const real *)x + v * LANES, count), (vbits){0} + (bits)place};
+    for (ptrdiff_t r = 1; r < rows; r++) {
+        const vbits here = (vbits){0} + (bits)(place + r * step);
+        for (int v = 0; v < vectors; v++)
+            all[v] = better(all[v], load_some((const real *)(x + r * row_stride) + v * LANES, count), here);
+    }
+    for (int v = 0; v < vectors; v++) {
+        store_some(line + v * LANES, all[v].value, count);
+        store_some(places + v * LANES, (vreal)all[v].place, count);
+    }
+}
+
 static void fold_places(const char *x, ptrdiff_t row_stride, ptrdiff_t rows, ptrdiff_t place, ptrdiff_t step,
                         ptrdiff_t count, real *line, real *places)
 {
     assert(rows >= 1 && count >= 0);
-    for (ptrdiff_t c = 0; c < count; c += LANES) {
-        const char *const first = (const char *)((const real *)x + c);
-        best all = {load_some((const real *)first, count - c), (vbits){0} + (bits)place};
-        for (ptrdiff_t r = 1; r < rows; r++)
-            all = better(all, load_some((const real *)(first + r * row_stride), count - c),
-                         (vbits){0} + (bits)(place + r * step));
-        store_some(line + c, all.value, count - c);
-        store_some(places + c, (vreal)all.place, count - c);
-    }
+    ptrdiff_t c = 0;
+    for (; c + CHAINS * LANES <= count; c += CHAINS * LANES)
+        fold_some_places(CHAINS, (const char *)((const real *)x + c), row_stride, rows, place, step, LANES, line + c,
+                         places + c);
+    for (; c < count; c += LANES)
+        fold_some_places(1, (const char *)((const real *)x + c), row_stride, rows, place, step, count - c, line + c,
+                         places + c);
 }
 
 INLINE vreal fold_pixels(int op, const real *line, ptrdiff_t pitch, ptrdiff_t pixels)

@@ -8,7 +8,7 @@ cimport numpy as cnp
 
 from npkernels._kernels.axis cimport interval
 from npkernels._kernels.equal_parts cimport (
-    Turn, adaptive_work, is_turned, load_turned, longest, set_turn, set_windows, turned_planes,
+    TURNED_VECTORS, Turn, adaptive_work, is_turned, load_turned, longest, set_turn, set_windows, turned_planes,
 )
 from npkernels._kernels.planes cimport Planes, plane_at, set_planes
 from npkernels._kernels.primitives cimport primitives
@@ -18,8 +18,9 @@ from npkernels._kernels.scalars cimport ceil_div, odd_lines, put, round_to_line,
 cnp.import_array()
 
 cdef enum:
-    LINE_ELEMENTS = 1 << 16                  # of channels that are folded at once: they stay in L2
-    MOST_COLUMNS = 1 << 12                   # of a line that is turned with others: half of L2 holds them
+    # None of these was fitted.
+    LINE_ELEMENTS = 1 << 16                  # of channels that are folded at once: they stay in L2, as in pool.pyx
+    MOST_COLUMNS = 1 << 12                   # of a line that is turned with others: 16 lanes of 4 bytes are a quarter of L2
     FETCHED_BYTES = 1 << 14                  # of a group of planes that is fetched ahead: half of L1
 
 cdef struct Adaptive:
@@ -197,7 +198,7 @@ cdef task_fn choose_form(Adaptive* a, Py_ssize_t* units) noexcept nogil:
     cdef Py_ssize_t lanes = a.table.lanes, size = a.table.itemsize
     cdef size_t vector = lanes * size
     a.gathered, a.band_bytes, a.turned_bytes, a.parts = False, 0, 0, 1
-    if is_turned(a.table, a.h, a.w, a.oh * a.ow):
+    if is_turned(a.table, TURNED_VECTORS, a.h, a.w, a.oh * a.ow):
         set_turn(&a.turn, a.table, &a.x, a.images)
         units[0] = a.turn.count
         a.line_bytes, a.turned_bytes, a.result_bytes = a.w * vector, a.h * a.w * vector, a.oh * a.ow * vector

@@ -8,7 +8,7 @@ from libc.string cimport memcpy
 
 from npkernels._kernels.axis cimport interval
 from npkernels._kernels.equal_parts cimport (
-    Turn, adaptive_work, is_turned, load_turned, most_runs, set_runs, set_turn, set_windows, turned_planes,
+    TURNED_GRADIENTS, Turn, adaptive_work, is_turned, load_turned, most_runs, set_runs, set_turn, set_windows, turned_planes,
 )
 from npkernels._kernels.planes cimport Planes, plane_at, set_planes
 from npkernels._kernels.primitives cimport primitives, run_of_elements
@@ -125,7 +125,7 @@ def backward(
     g.images, g.oh, g.ow = cnp.PyArray_DIMS(dy)[0], cnp.PyArray_DIMS(dy)[2], cnp.PyArray_DIMS(dy)[3]
     g.h, g.w = cnp.PyArray_DIMS(dx)[2], cnp.PyArray_DIMS(dx)[3]
     with nogil:
-        turned = is_turned(g.table, g.h, g.w, g.oh * g.ow)
+        turned = is_turned(g.table, TURNED_GRADIENTS, g.h, g.w, g.oh * g.ow)
         lanes, units = g.table.lanes if turned else 1, g.images * g.dy.channels
         if turned:
             set_turn(&g.turn, g.table, &g.dy, g.images)

