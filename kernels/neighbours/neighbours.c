@@ -45,23 +45,43 @@ static double deviation(ptrdiff_t count, ptrdiff_t d, const char *x, ptrdiff_t r
     return all_lanes(finite) ? (double)largest : NAN;
 }
 
-/* Up to LANES of the rows of a tile, from row i of it on. */
-INLINE void pack_lanes(ptrdiff_t lines, ptrdiff_t i, ptrdiff_t d, const char *y, ptrdiff_t row_stride,
+/* LANES features of `lines` rows, transposed; the same rows of the next tile are fetched. */
+INLINE void load_rows(const int lines, const char *y, ptrdiff_t row_stride, vreal features[LANES])
+{
+    UNROLL for (int i = 0; i < LANES; i++)
+    {
+        features[i] = i < lines ? vload((const real *)(y + i * row_stride)) : (vreal){0};
+        if (i < lines)
+            __builtin_prefetch((const void *)((uintptr_t)y + (uintptr_t)((i + TILE_ROWS) * row_stride)));
+    }
+    transpose(features);
+}
+
+/* Up to LANES of the rows of a tile, from row i of it on; `lines` of them exist. */
+INLINE void pack_lanes(ptrdiff_t lines, const int i, ptrdiff_t d, const char *y, ptrdiff_t row_stride,
                        const real *middle, number scale, int norms, real *packed, real *start)
 {
-    const ptrdiff_t width = min_size(TILE_ROWS - i, LANES);
-    vwide squares = {0};
+    const int width = TILE_ROWS - i < LANES ? TILE_ROWS - i : LANES;
+    vdouble_sum squares = {0};
     for (ptrdiff_t p = 0; p < d; p += LANES) {
         const ptrdiff_t count = min_size(d - p, LANES);
         vreal features[LANES];
-        load_transposed(features, y + p * (ptrdiff_t)sizeof(number), row_stride, lines, count);
-        for (ptrdiff_t q = 0; q < count; q++) {
-            const vreal value = first_lanes((features[q] - vsplat(middle[p + q])) * scale, lines, 0);
+        if (lines == width && count == LANES)
+            load_rows(width, y + p * (ptrdiff_t)sizeof(number), row_stride, features);
+        else
+            load_transposed(features, y + p * (ptrdiff_t)sizeof(number), row_stride, lines, count);
+        UNROLL for (int q = 0; q < LANES; q++) if (q < count)
+        {
+            vreal value = (features[q] - vsplat(middle[p + q])) * scale;
+            if (lines < width)
+                value = first_lanes(value, lines, 0);
             vstore_part(packed + (p + q) * TILE_ROWS + i, value, width);
-            squares = vfma_wide(vwiden(value), vwiden(value), squares);
+            add_square_to(&squares, value);
         }
     }
-    const vreal begin = norms ? vnarrow(squares * -0.5) : (vreal){0};
+    vwide norm;
+    memcpy(&norm, squares.part, sizeof norm);
+    const vreal begin = norms ? vnarrow(norm * -0.5) : (vreal){0};
     vstore_part(start + i, first_lanes(begin, lines, -INFINITY), width);
 }
 
@@ -70,7 +90,7 @@ static void pack(ptrdiff_t count, ptrdiff_t d, const char *y, ptrdiff_t row_stri
 {
     assert(count >= 0 && d >= 0);
     for (ptrdiff_t j = 0; j < count; j += TILE_ROWS, packed += TILE_ROWS * d, start += TILE_ROWS)
-        for (ptrdiff_t i = 0; i < TILE_ROWS; i += LANES)
+        UNROLL for (int i = 0; i < TILE_ROWS; i += LANES)
             pack_lanes(max_size(0, min_size(min_size(count - j, TILE_ROWS) - i, LANES)), i, d, y + (j + i) * row_stride,
                        row_stride, middle, *scale, norms, packed, start);
 }
