@@ -40,7 +40,7 @@ def vgg(channels, width):
 
 
 def resnet(blocks):
-    """ResNet of 6 blocks + 2 layers (He et al., 2015, section 4.2), with 1x1 convolutions as shortcuts where shapes change."""
+    """6 blocks + 2 layers (He et al., 2015, section 4.2), with 1x1 convolutions as shortcuts where shapes change."""
     layers, before = [conv(3, 16, bias=False), ("BatchNorm", (16,)), ("ReLU",)], 16
     for count in (16, 32, 64):
         for block in range(blocks):

@@ -54,6 +54,9 @@ def test_a_rate_too_high_ends_where_numbers_were_finite():
     assert result.stopped == "not_finite"
     assert np.isfinite(result.x).all()
     assert result.x.dtype == np.float32
+    double = nn.minimise(bowl(1.0), np.array([1.0]), lr=3.0, max_iter=10_000)
+    assert double.stopped == "not_finite"
+    assert double.value > 1e300
     there = nn.minimise(bowl(1.0), np.array([3.0]), lr=2.0, max_iter=5)  # from side to side
     assert there.value == 4.5
 

@@ -186,7 +186,8 @@ def _finite(point: _Point) -> bool:
 
 
 def _dot(a: Array, b: Array) -> float:
-    return float(np.multiply(a, b, dtype=np.float64).sum())
+    with np.errstate(over="ignore"):  # of a length beyond all numbers, infinity says enough
+        return float(np.multiply(a, b, dtype=np.float64).sum())
 
 
 def _length(a: Array) -> float:
