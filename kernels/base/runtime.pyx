@@ -94,7 +94,7 @@ cdef void team_run(const Team* team, task_fn f, void* context, Py_ssize_t count,
     cdef int threads = 1 if team.threads == 1 else threads_worth(work, count, team.threads)
     if count == 0:
         return
-    c_parallel_for(f, context, count, grain_worth(work, count, threads), threads)
+    c_parallel_for(f, context, count, count if threads == 1 else grain_worth(work, count, threads), threads)
     if threads == 1:
         threads_missed(work)
 

@@ -163,6 +163,8 @@ cdef interval rows_alike(const Narrow* narrow) noexcept nogil:
 cdef inline double widest(const Narrow* narrow) noexcept nogil:
     # The row of x up to which lanes were faster than rows, in vectors: short for maxima and averages, long where rows give the
     # result number by number.
+    if narrow.backward and narrow.g.sw == 2 and narrow.g.kw <= 2:        # rows are two vectors shuffled into one another
+        return 1.5
     if narrow.backward or narrow.places != NULL:
         return 4 if narrow.g.sw > 2 else 2 if narrow.backward else 1
     return 0.5

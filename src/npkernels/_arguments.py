@@ -189,14 +189,14 @@ def overlapping(arrays: Sequence[NDArray[Any]]) -> tuple[int, int] | None:
     return None
 
 
-# Where results get their memory: nn/arena.py puts its own here, which uses that of the training step before again.
-allocate: Callable[[tuple[int, ...], DTypeLike], NDArray[Any]] = np.empty
+# What results get their memory from, if not numpy.empty: nn/arena.py, which uses that of the step before again.
+allocate: Callable[[tuple[int, ...], DTypeLike], NDArray[Any]] | None = None
 
 
 def empty(wanted: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """A new array; sizes whose product overflows are an error of the caller's values, not of memory."""
     try:
-        return allocate(wanted, dtype)
+        return np.empty(wanted, dtype) if allocate is None else allocate(wanted, dtype)
     except ValueError:
         raise ValueError(f"the result would have shape {tuple(wanted)}, whose size overflows") from None
 

@@ -60,10 +60,6 @@ def sigmoid_focal_loss(
     ----------
     .. [1] T.-Y. Lin et al., "Focal loss for dense object detection", ICCV 2017.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> nk.sigmoid_focal_loss(np.array([0.0, 4.0]), np.array([1.0, 1.0])).round(6)
     array([4.3322e-02, 1.0000e-06])
     """
@@ -94,10 +90,6 @@ def sigmoid_focal_loss_with_grad(
 ) -> tuple[F | NDArray[F], NDArray[F]]:
     """`sigmoid_focal_loss` and its gradient by the logits in one pass.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> nk.sigmoid_focal_loss_with_grad(np.array([0.0]), np.array([1.0]), alpha=-1, gamma=0)[1]
     array([-0.5])
     """

@@ -8,40 +8,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _arguments as check
+from ._docs import documented
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-    from ._typing import Function, Int, NDArray
+    from ._typing import Int, NDArray
 
 __all__ = ["he_normal", "he_uniform", "lecun_normal", "orthogonal", "xavier_normal", "xavier_uniform"]
 
 ARGUMENTS = """
-    Parameters
-    ----------
-    shape : tuple of int
-        (out, in) of a dense layer, (oc, c, *kernel*) of a convolution: at least two axes.
-    rng : numpy.random.Generator
-    dtype : float32 or float64
+Parameters
+----------
+shape : tuple of int
+    (out, in) of a dense layer, (oc, c, *kernel*) of a convolution: at least two axes.
+rng : numpy.random.Generator
+dtype : float32 or float64
 
-    Returns
-    -------
-    w : array of `shape` and `dtype`
+Returns
+-------
+w : array of `shape` and `dtype`
 
-    Raises
-    ------
-    TypeError
-        If `rng` is no Generator, `shape` is no tuple of ints, or `dtype` is another one.
-    ValueError
-        If `shape` has less than two axes or a negative size.
+Raises
+------
+TypeError
+    If `rng` is no Generator, `shape` is no tuple of ints, or `dtype` is another one.
+ValueError
+    If `shape` has less than two axes or a negative size.
 """
-
-
-def _documented(function: Function) -> Function:
-    if function.__doc__ is not None:
-        summary, _, rest = function.__doc__.partition("\n\n")
-        function.__doc__ = f"{summary}\n{ARGUMENTS}\n{rest}"
-    return function
 
 
 def _checked(shape, rng, dtype):
@@ -78,7 +72,7 @@ def _normal(shape, rng, dtype, deviation):
     return w
 
 
-@_documented
+@documented(ARGUMENTS)
 def he_uniform(
     shape: tuple[Int, ...] | list[int], rng: np.random.Generator, dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
@@ -88,10 +82,6 @@ def he_uniform(
     ----------
     .. [1] K. He et al., "Delving deep into rectifiers", ICCV 2015.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> bool((abs(nk.init.he_uniform((4, 6), np.random.default_rng(0))) <= 1).all())
     True
     """
@@ -99,7 +89,7 @@ def he_uniform(
     return _uniform(shape, rng, dtype, math.sqrt(6 / fan_in))
 
 
-@_documented
+@documented(ARGUMENTS)
 def he_normal(
     shape: tuple[Int, ...] | list[int], rng: np.random.Generator, dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
@@ -109,10 +99,6 @@ def he_normal(
     ----------
     .. [1] K. He et al., "Delving deep into rectifiers", ICCV 2015.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> nk.init.he_normal((64, 3, 7, 7), np.random.default_rng(0)).std().round(2)
     np.float32(0.12)
     """
@@ -120,7 +106,7 @@ def he_normal(
     return _normal(shape, rng, dtype, math.sqrt(2 / fan_in))
 
 
-@_documented
+@documented(ARGUMENTS)
 def xavier_uniform(
     shape: tuple[Int, ...] | list[int], rng: np.random.Generator, dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
@@ -131,10 +117,6 @@ def xavier_uniform(
     .. [1] X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
        AISTATS 2010.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> bool((abs(nk.init.xavier_uniform((2, 4), np.random.default_rng(0))) <= 1).all())
     True
     """
@@ -142,7 +124,7 @@ def xavier_uniform(
     return _uniform(shape, rng, dtype, math.sqrt(6 / (fan_in + fan_out)))
 
 
-@_documented
+@documented(ARGUMENTS)
 def xavier_normal(
     shape: tuple[Int, ...] | list[int], rng: np.random.Generator, dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
@@ -153,10 +135,6 @@ def xavier_normal(
     .. [1] X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
        AISTATS 2010.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> nk.init.xavier_normal((100, 100), np.random.default_rng(0)).std().round(2)
     np.float32(0.1)
     """
@@ -164,7 +142,7 @@ def xavier_normal(
     return _normal(shape, rng, dtype, math.sqrt(2 / (fan_in + fan_out)))
 
 
-@_documented
+@documented(ARGUMENTS)
 def lecun_normal(
     shape: tuple[Int, ...] | list[int], rng: np.random.Generator, dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
@@ -174,10 +152,6 @@ def lecun_normal(
     ----------
     .. [1] Y. LeCun et al., "Efficient backprop", Neural networks: tricks of the trade, 1998.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> nk.init.lecun_normal((100, 100), np.random.default_rng(0)).std().round(2)
     np.float32(0.1)
     """
@@ -185,7 +159,7 @@ def lecun_normal(
     return _normal(shape, rng, dtype, math.sqrt(1 / fan_in))
 
 
-@_documented
+@documented(ARGUMENTS)
 def orthogonal(
     shape: tuple[Int, ...] | list[int], rng: np.random.Generator, dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
@@ -198,10 +172,6 @@ def orthogonal(
     .. [2] F. Mezzadri, "How to generate random matrices from the classical compact groups", Notices of the AMS 54,
        2007: the signs.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> w = nk.init.orthogonal((2, 3), np.random.default_rng(0), np.float64)
     >>> bool(np.allclose(w @ w.T, np.eye(2)))
     True

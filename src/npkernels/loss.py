@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
-from . import _arguments as check
+from . import _arguments as check, _docs
 from ._kernels import loss as _loss
 
 if TYPE_CHECKING:
@@ -20,31 +20,31 @@ kernel = _loss.loss
 
 # What the documentation of every function below shares.
 ARGUMENTS = """
-    Parameters
-    ----------
-    {x} : array of float32 or float64
-        Any rank, any strides.
-    {y} : array of the shape and dtype of `{x}`
-        Any strides.{parameters}
-    reduction : {choices}
-        The mean over all elements{batchmean}, the sum, or the loss of each element.
+Parameters
+----------
+{x} : array of float32 or float64
+    Any rank, any strides.
+{y} : array of the shape and dtype of `{x}`
+    Any strides.{parameters}
+reduction : {choices}
+    The mean over all elements{batchmean}, the sum, or the loss of each element.
 
-    Returns
-    -------
-    loss : NumPy scalar, or array of the shape of `{x}` for "none"; dtype of `{x}`
-        Sums are taken in double precision: their error is that of the losses of the elements, however many. The mean of
-        no element is NaN.{gradient}
+Returns
+-------
+loss : NumPy scalar, or array of the shape of `{x}` for "none"; dtype of `{x}`
+    Sums are taken in double precision: their error is that of the losses of the elements, however many. The mean of
+    no element is NaN.{gradient}
 
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or differs in dtype from `{x}`.
-    ValueError
-        If a shape does not match, or an option is not one of those above.
+Raises
+------
+TypeError
+    If an array is not float32 or float64, or differs in dtype from `{x}`.
+ValueError
+    If a shape does not match, or an option is not one of those above.
 """
 GRADIENT = """
-    d{x} : array of the shape and dtype of `{x}`
-        Gradient of the reduced loss; of the sum for "none"."""
+d{x} : array of the shape and dtype of `{x}`
+    Gradient of the reduced loss; of the sum for "none"."""
 
 
 def documented(
@@ -53,22 +53,16 @@ def documented(
     reductions: tuple[str, ...] = REDUCTIONS,
     gradient: bool = False,
 ) -> Callable[[Function], Function]:
-    """Completes a docstring with the sections that all losses share, behind its first paragraph."""
-
-    def complete(function):
-        if function.__doc__ is None:
-            return function
-        text = ARGUMENTS.replace("{gradient}", GRADIENT if gradient else "")
-        batchmean = ", the sum over the length of the first axis" if "batchmean" in reductions else ""
-        text = text.replace("{batchmean}", batchmean)
-        text = text.replace("{parameters}", "".join(f"\n    {line}" for line in parameters))
-        text = text.replace("{choices}", "{" + ", ".join(f'"{name}"' for name in reductions) + "}")
-        text = text.replace("{x}", names[0]).replace("{y}", names[1])
-        summary, _, rest = function.__doc__.partition("\n\n")
-        function.__doc__ = f"{summary}\n{text}\n{rest}"
-        return function
-
-    return complete
+    """Completes a docstring with the sections that all losses share."""
+    return _docs.documented(
+        ARGUMENTS,
+        gradient=GRADIENT if gradient else "",
+        batchmean=", the sum over the length of the first axis" if "batchmean" in reductions else "",
+        parameters="".join(f"\n{line}" for line in parameters),
+        choices="{" + ", ".join(f'"{name}"' for name in reductions) + "}",
+        x=names[0],
+        y=names[1],
+    )
 
 
 def loss_of(
@@ -159,10 +153,6 @@ def binary_cross_entropy_with_logits(
     ``-pos_weight y ln(s) - (1 - y) ln(1 - s)`` with ``s = 1 / (1 + e^-x)``, computed without a difference of large
     numbers: finite for all finite logits.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> nk.binary_cross_entropy_with_logits(np.array([0.0, 1e4, -1e4]), np.array([1.0, 1.0, 1.0]), reduction="none")
     array([6.93147181e-01, 0.00000000e+00, 1.00000000e+04])
     """
@@ -187,10 +177,6 @@ def binary_cross_entropy_with_logits_with_grad(
 ) -> tuple[F | NDArray[F], NDArray[F]]:
     """`binary_cross_entropy_with_logits` and its gradient, without pos_weight ``s - y``, in one pass.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> nk.binary_cross_entropy_with_logits_with_grad(np.zeros(2), np.array([1.0, 0.0]))[1]
     array([-0.25,  0.25])
     """
@@ -205,10 +191,6 @@ def mse_loss(prediction: FloatLike[F], target: FloatLike[F], *, reduction: Liter
 def mse_loss(prediction: FloatLike[F], target: FloatLike[F], *, reduction: Reduction = "mean") -> F | NDArray[F]:
     """Squared difference.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> float(nk.mse_loss(np.array([1.0, 2.0]), np.array([1.0, 5.0])))
     4.5
     """
@@ -229,10 +211,6 @@ def mse_loss_with_grad(
 ) -> tuple[F | NDArray[F], NDArray[F]]:
     """`mse_loss` and its gradient, twice the difference, in one pass.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> nk.mse_loss_with_grad(np.array([1.0, 2.0]), np.array([1.0, 5.0]))[1]
     array([ 0., -3.])
     """
@@ -247,10 +225,6 @@ def l1_loss(prediction: FloatLike[F], target: FloatLike[F], *, reduction: Litera
 def l1_loss(prediction: FloatLike[F], target: FloatLike[F], *, reduction: Reduction = "mean") -> F | NDArray[F]:
     """Absolute difference.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> float(nk.l1_loss(np.array([1.0, 2.0]), np.array([1.0, 5.0])))
     1.5
     """
@@ -271,10 +245,6 @@ def l1_loss_with_grad(
 ) -> tuple[F | NDArray[F], NDArray[F]]:
     """`l1_loss` and its gradient, the sign of the difference, in one pass.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> nk.l1_loss_with_grad(np.array([1.0, 2.0]), np.array([1.0, 5.0]))[1]
     array([ 0. , -0.5])
     """
@@ -302,10 +272,6 @@ def huber_loss(
     ----------
     .. [1] P. J. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35(1), 1964.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> nk.huber_loss(np.array([1.0, 2.0]), np.array([0.5, 5.0]), reduction="none")
     array([0.125, 2.5  ])
     """
@@ -326,10 +292,6 @@ def huber_loss_with_grad(
 ) -> tuple[F | NDArray[F], NDArray[F]]:
     """`huber_loss` and its gradient, the difference limited to [-delta, delta], in one pass.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> nk.huber_loss_with_grad(np.array([1.0, 2.0]), np.array([0.5, 5.0]), reduction="sum")[1]
     array([ 0.5, -1. ])
     """
@@ -352,10 +314,6 @@ def kl_div(log_q: FloatLike[F], p: FloatLike[F], *, reduction: KlReduced | Liter
     As PyTorch's ``kl_div(input=log_q, target=p)``: the divergence of whole distributions is the "sum", or "batchmean",
     while the "mean" divides by the number of elements.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> float(nk.kl_div(np.log([0.25, 0.75]), np.array([0.0, 1.0]), reduction="sum").round(6))
     0.287682
     """
@@ -374,10 +332,6 @@ def kl_div_with_grad(
 ) -> tuple[F | NDArray[F], NDArray[F]]:
     """`kl_div` and its gradient by `log_q`, -p, in one pass.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> nk.kl_div_with_grad(np.log([0.25, 0.75]), np.array([0.5, 0.5]), reduction="sum")[1]
     array([-0.5, -0.5])
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import _arguments as check
+from . import _arguments as check, _docs
 from ._kernels import optim as _optim
 
 if TYPE_CHECKING:
@@ -18,50 +18,41 @@ plain, take_step = _optim.plain, _optim.step
 
 # What the documentation of every step shares.
 ARGUMENTS = """
-    Parameters
-    ----------
-    p : array of float32 or float64
-        The values to improve; writeable, any strides. Updated.
-    g : array of the shape and dtype of `p`
-        Gradient of the loss with respect to `p`.
+Parameters
+----------
+p : array of float32 or float64
+    The values to improve; writeable, any strides. Updated.
+g : array of the shape and dtype of `p`
+    Gradient of the loss with respect to `p`.
 {parameters}
-    weight_decay : float
-        {decay}, not negative.
+weight_decay : float
+    {decay}, not negative.
 
-    Raises
-    ------
-    TypeError
-        If an argument is not an array of float32 or float64, or differs in dtype from `p`.
-    ValueError
-        If a shape differs from that of `p`, an array to be updated is read-only, two arrays overlap, or a number is out
-        of range.
-
+Raises
+------
+TypeError
+    If an argument is not an array of float32 or float64, or differs in dtype from `p`.
+ValueError
+    If a shape differs from that of `p`, an array to be updated is read-only, two arrays overlap, or a number is out
+    of range.
 """
-LR = "    lr : float\n        Length of the step, not negative."
+LR = "lr : float\n    Length of the step, not negative."
 PENALTY = "Factor of the penalty ``weight_decay |p|^2 / 2``"
 
 
 def documented(*parameters: str, decay: str = PENALTY) -> Callable[[Function], Function]:
-    """Completes a docstring with the sections that all steps share, behind its first paragraph."""
-
-    def complete(function):
-        if function.__doc__ is not None:
-            summary, _, rest = function.__doc__.partition("\n\n")
-            text = ARGUMENTS.replace("{parameters}", "\n".join(parameters)).replace("{decay}", decay)
-            function.__doc__ = f"{summary}\n{text}{rest}"
-        return function
-
-    return complete
+    """Completes a docstring with the sections that all steps share."""
+    return _docs.documented(ARGUMENTS, parameters="\n".join(parameters), decay=decay)
 
 
 def state(name, text):
     """The lines of a docstring on an array of state."""
-    return f"    {name} : array of the shape and dtype of `p`\n        {text} Zeros before the first step. Updated."
+    return f"{name} : array of the shape and dtype of `p`\n    {text} Zeros before the first step. Updated."
 
 
 def factor(name, text):
     """The lines of a docstring on a number."""
-    return f"    {name} : float\n        {text}"
+    return f"{name} : float\n    {text}"
 
 
 def _arrays(p, g, **state):
@@ -90,10 +81,6 @@ def sgd_step(p: NDArray[F], g: NDArray[F], *, lr: Number, weight_decay: Number =
     -----
     As `torch.optim.SGD` without momentum: ``p -= lr (g + weight_decay p)``.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> p = np.array([1.0, 2.0])
     >>> nk.sgd_step(p, np.array([1.0, -1.0]), lr=0.5)
     >>> p
@@ -110,7 +97,7 @@ def sgd_step(p: NDArray[F], g: NDArray[F], *, lr: Number, weight_decay: Number =
     state("velocity", "Running sum of the gradients."),
     LR,
     factor("momentum", "The part of the velocity that survives a step, not negative."),
-    "    nesterov : bool\n        Take the gradient one step ahead.",
+    "nesterov : bool\n    Take the gradient one step ahead.",
 )
 def momentum_step(
     p: NDArray[F],
@@ -134,10 +121,6 @@ def momentum_step(
     .. [1] I. Sutskever, J. Martens, G. Dahl and G. Hinton, "On the importance of initialization and momentum in deep
        learning", ICML 2013.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> p, velocity = np.array([1.0, 2.0]), np.zeros(2)
     >>> nk.momentum_step(p, np.array([1.0, -1.0]), velocity, lr=0.5)
     >>> p
@@ -171,10 +154,6 @@ def adagrad_step(
     .. [1] J. Duchi, E. Hazan and Y. Singer, "Adaptive subgradient methods for online learning and stochastic
        optimization", JMLR 12, 2011.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> p, sum_sq = np.array([1.0, 2.0]), np.zeros(2)
     >>> nk.adagrad_step(p, np.array([4.0, -0.5]), sum_sq, lr=0.5)
     >>> p
@@ -216,10 +195,6 @@ def rmsprop_step(
     .. [1] T. Tieleman and G. Hinton, "Divide the gradient by a running average of its recent magnitude", Neural
        Networks for Machine Learning, lecture 6.5, 2012.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> p, mean_sq = np.array([1.0, 2.0]), np.zeros(2)
     >>> nk.rmsprop_step(p, np.array([4.0, -0.5]), mean_sq, lr=0.5, alpha=0.75)
     >>> p.round(6)
@@ -237,7 +212,7 @@ def rmsprop_step(
 ADAM_ARGUMENTS = (
     state("m", "Running mean of the gradients."),
     state("v", "Running mean of the squared gradients."),
-    "    step : int\n        The number of this step, from 1 on.",
+    "step : int\n    The number of this step, from 1 on.",
     LR,
     factor("beta1", "The part of `m` that survives a step, in [0, 1)."),
     factor("beta2", "The part of `v` that survives a step, in [0, 1)."),
@@ -271,10 +246,6 @@ def adam_step(
     ----------
     .. [1] D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> p, m, v = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2)
     >>> nk.adam_step(p, np.array([4.0, -0.5]), m, v, step=1, lr=0.5)
     >>> p.round(6)
@@ -307,10 +278,6 @@ def adamw_step(
     ----------
     .. [1] I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> p, m, v = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2)
     >>> nk.adamw_step(p, np.array([4.0, -0.5]), m, v, step=1, lr=0.5, weight_decay=0.5)
     >>> p.round(6)

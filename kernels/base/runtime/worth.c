@@ -36,8 +36,10 @@ static double now(void)
 
 int threads_worth(double ns, ptrdiff_t tasks, int most)
 {
+    if (ns < 2 * AWAKE && !always)
+        return 1;
     double threads = ns / PARKED;
-    if (ns >= 2 * AWAKE && ns < PARKED * most) {
+    if (ns < PARKED * most) {
         double awake = threads_awake() + 1;
         if (awake < most && now() - missed < SPIN)
             awake = most;

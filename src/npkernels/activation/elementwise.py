@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, overload
 
-from .. import _arguments as check
+from .. import _arguments as check, _docs
 from .._kernels.activation import FUNCTIONS, backward as run_backward, forward as run_forward, forward_plain
 
 if TYPE_CHECKING:
@@ -61,35 +60,22 @@ TypeError
 ValueError
     If a shape differs from that of `x`, or `out` is read-only, not C-contiguous or overlaps an input{value_errors}.
 """
-EXAMPLES = """
-Examples
---------
->>> import numpy as np
->>> import npkernels as nk
-"""
 ULP = "2 ULP (float32) and 4 ULP (float64)"
 ULP_COMPOSED = "4 ULP (float32) and 8 ULP (float64)"
 
 
-def documentation(text, gradient, parameters="", results="", ulp=ULP, type_errors="", value_errors=""):
-    """`text`, a paragraph, what follows it, and doctests, with the sections that all functions share between them."""
-    summary, _, rest = inspect.cleandoc(text).partition("\n\n")
-    before, _, examples = f"\n{rest}".partition("\n>>> ")
-    arguments = GRADIENT_ARGUMENTS if gradient else ARGUMENTS
-    shared = arguments.format(parameters=parameters and f"\n{parameters}", results=results and f"\n{results}", ulp=ulp)
-    errors = ERRORS.format(type_errors=type_errors, value_errors=value_errors)
-    return f"{summary}\n{shared}{errors}{before}{EXAMPLES}>>> {examples}\n"
+def sections(gradient=False, parameters="", results="", ulp=ULP, type_errors="", value_errors=""):
+    """The sections that all functions, or all gradients, share."""
+    shared = (GRADIENT_ARGUMENTS if gradient else ARGUMENTS) + ERRORS
+    parameters, results = parameters and f"\n{parameters}", results and f"\n{results}"
+    return shared.format(
+        parameters=parameters, results=results, ulp=ulp, type_errors=type_errors, value_errors=value_errors
+    )
 
 
 def documented(gradient: bool = False, **parts: str) -> Callable[[Function], Function]:
-    """Completes the docstring of a function in that way."""
-
-    def complete(function):
-        if function.__doc__ is not None:
-            function.__doc__ = documentation(function.__doc__, gradient, **parts)
-        return function
-
-    return complete
+    """Completes the docstring of a function with them."""
+    return _docs.documented(sections(gradient, **parts))
 
 
 def forward(function, x, out, parameters=None):
@@ -186,7 +172,7 @@ def plain(module, name, summary, gradient, example, *, value=None, parameters=No
     )
     for function, name, text in texts:
         ulp, extra = ULP_COMPOSED if composed else ULP, output if function is f_backward and output else ""
-        function.__doc__ = documentation(text, function is f_backward, parameters=extra, ulp=ulp)
+        function.__doc__ = _docs.completed(text, sections(function is f_backward, extra, ulp=ulp))
         function.__name__ = function.__qualname__ = name
         function.__module__ = module
     return f, f_backward

@@ -61,16 +61,9 @@ class Activation(Elementwise):
             if parameter.default is parameter.empty and key not in parameters:
                 raise TypeError(f"Activation: {name} must have the parameter {key}")
         self.rng = np.random.default_rng()
-
-    @property
-    def by_output(self) -> bool:
-        """Whether the gradient follows from the result, so that x need not be kept."""
-        # the slope below 0 must be known from the sign of the result
-        return self._takes_output and all(self.settings.get(key, 0) >= 0 for key in ("slope", "alpha", "beta"))
-
-    @property
-    def _takes_output(self) -> bool:
-        return "from_output" in inspect.signature(kernel(f"{self.name}_backward")).parameters
+        # Whether the gradient follows from the result, so that x need not be kept: the sign of x must show in it.
+        takes_output = "from_output" in inspect.signature(kernel(f"{name}_backward")).parameters
+        self.by_output = takes_output and all(parameters.get(key, 0) >= 0 for key in ("slope", "alpha", "beta"))
 
     def fuses(self, training: bool) -> bool:
         """Whether a kernel can apply it to its result."""

@@ -13,7 +13,7 @@ import npkernels as nk
 
 from .. import _arguments as check
 from .dense import needs
-from .layer import Fusible, Layer, Seed, draw_uniform, real_dtype, real_input
+from .layer import Fusible, Layer, Seed, draw_uniform, kernel, real_dtype, real_input
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -39,6 +39,7 @@ def image_size(layer: Layer, shape: Shape, channels: int | str = "c") -> tuple[i
 class _Convolution(Layer):
     """The parameters that all convolutions share, of a kernel with one axis or two."""
 
+    operation: ClassVar[str]
     axes: ClassVar[int] = 2
     transposed: ClassVar[bool] = False
     fresh = True
@@ -64,10 +65,21 @@ class _Convolution(Layer):
         for array in self.parameters.values():
             draw_uniform(rng, array, 1 / math.sqrt(max(1, fan_in)))
 
-    def _input(self, x: Any) -> tuple[Array, Array]:
-        """The input, and memory for the result."""
+    def _run(self, x: Any, training: bool, **options: Any) -> Array:
+        """The result of the kernel."""
         x = real_input(self, x)
-        return x, check.empty((*x.shape[:1], *self.output_shape(x.shape[1:])), x.dtype)
+        out = check.empty((*x.shape[:1], *self.output_shape(x.shape[1:])), x.dtype)
+        weight, bias = self.parameters["weight"], self.parameters.get("bias")
+        y: Array = kernel(self.operation)(x, weight, bias, out=out, **options, **self.geometry)
+        self.keep(x if training else None)
+        return y
+
+    def backward(self, dy: Any, *, needs_dx: bool = True) -> Array | None:
+        x, gradient, wanted = self.kept(), kernel(f"{self.operation}_backward"), needs(self, needs_dx)
+        dx: Array | None
+        dx, dw, db = gradient(dy, x, self.parameters["weight"], needs=wanted, **self.geometry)
+        self.take_gradients(weight=dw, bias=db)
+        return dx
 
     def multiply_adds(self, shape: Shape) -> int:
         pixels = math.prod((shape if self.transposed else self.output_shape(shape))[1:])
@@ -82,7 +94,12 @@ class _Convolution(Layer):
         return (spans, stride) if self.axes == 2 else ((*spans, 1), (stride[0], 1))
 
 
-class Conv2d(_Convolution, Fusible):
+class _Fusible(_Convolution, Fusible):
+    def fused(self, x: Any, *, training: bool = False, activation: Fused | None = None) -> Array:
+        return self._run(x, training, activation=activation)
+
+
+class Conv2d(_Fusible):
     """Two-dimensional convolution of images (n, c, h, w); `torch.nn.Conv2d`.
 
     Parameters
@@ -110,6 +127,8 @@ class Conv2d(_Convolution, Fusible):
     (8, 16, 16)
     """
 
+    operation = "conv2d"
+
     def __init__(
         self,
         in_channels: int,
@@ -136,22 +155,8 @@ class Conv2d(_Convolution, Fusible):
         steps = {"stride": self.geometry["stride"], "dilation": self.geometry["dilation"]}
         return (self.out_channels, *output_size(size, self.kernel_size, padding=pads, **steps))
 
-    def fused(self, x: Any, *, training: bool = False, activation: Fused | None = None) -> Array:
-        x, out = self._input(x)
-        weight, bias = self.parameters["weight"], self.parameters.get("bias")
-        y: Array = nk.conv2d(x, weight, bias, activation=activation, out=out, **self.geometry)
-        self.keep(x if training else None)
-        return y
 
-    def backward(self, dy: Any, *, needs_dx: bool = True) -> Array | None:
-        x = self.kept()
-        weight = self.parameters["weight"]
-        dx, dw, db = nk.conv2d_backward(dy, x, weight, needs=needs(self, needs_dx), **self.geometry)
-        self.take_gradients(weight=dw, bias=db)
-        return dx
-
-
-class Conv1d(_Convolution, Fusible):
+class Conv1d(_Fusible):
     """One-dimensional convolution of signals (n, c, l); `torch.nn.Conv1d`.
 
     Parameters
@@ -168,6 +173,7 @@ class Conv1d(_Convolution, Fusible):
     (8, 100)
     """
 
+    operation = "conv1d"
     axes = 1
 
     def __init__(
@@ -199,20 +205,6 @@ class Conv1d(_Convolution, Fusible):
         )
         return (self.out_channels, line[1])
 
-    def fused(self, x: Any, *, training: bool = False, activation: Fused | None = None) -> Array:
-        x, out = self._input(x)
-        weight, bias = self.parameters["weight"], self.parameters.get("bias")
-        y: Array = nk.conv1d(x, weight, bias, activation=activation, out=out, **self.geometry)
-        self.keep(x if training else None)
-        return y
-
-    def backward(self, dy: Any, *, needs_dx: bool = True) -> Array | None:
-        x = self.kept()
-        weight = self.parameters["weight"]
-        dx, dw, db = nk.conv1d_backward(dy, x, weight, needs=needs(self, needs_dx), **self.geometry)
-        self.take_gradients(weight=dw, bias=db)
-        return dx
-
 
 class ConvTranspose2d(_Convolution):
     """Transposed two-dimensional convolution of images (n, c, h, w); `torch.nn.ConvTranspose2d`.
@@ -240,6 +232,7 @@ class ConvTranspose2d(_Convolution):
     (4, 32, 32)
     """
 
+    operation = "conv_transpose2d"
     transposed = True
 
     def __init__(
@@ -280,16 +273,4 @@ class ConvTranspose2d(_Convolution):
         return (self.out_channels, *sizes)
 
     def forward(self, x: Any, *, training: bool = False) -> Array:
-        x, out = self._input(x)
-        y: Array = nk.conv_transpose2d(
-            x, self.parameters["weight"], self.parameters.get("bias"), out=out, **self.geometry
-        )
-        self.keep(x if training else None)
-        return y
-
-    def backward(self, dy: Any, *, needs_dx: bool = True) -> Array | None:
-        x = self.kept()
-        weight = self.parameters["weight"]
-        dx, dw, db = nk.conv_transpose2d_backward(dy, x, weight, needs=needs(self, needs_dx), **self.geometry)
-        self.take_gradients(weight=dw, bias=db)
-        return dx
+        return self._run(x, training)

@@ -5,11 +5,100 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _arguments as check
+from .._docs import documented
 from .passes import GRU, LSTM, NEEDS, RNN, Array, Tape, backward, forward
 
 Pair = tuple[Array, Array]
 
+FORWARD = """
+Parameters
+----------
+x : (n, t, d) array of float32 or float64
+    n sequences of t steps; any strides, also a view of a time-major array.
+w_ih : ({rows}, d) array, dtype of `x`
+w_hh : ({rows}, h) array, dtype of `x`
+b_ih, b_hh : ({rows},) arrays, dtype of `x`, optional{options}
+state : {state}, dtype of `x`, optional
+    {names} before the first step; zeros if None.
+lengths : (n,) integers in [0, t], optional
+    Steps of each sequence; beyond, y is 0 and the state stays.
+reverse : bool
+    From the last step of each sequence to its first, as the second direction of a bidirectional layer.
+training : bool
+    Whether to return a tape for the gradient.
 
+Returns
+-------
+y : (n, t, h) array, dtype of `x`
+    h of every step, at the place of the step in `x`.
+state : {state}
+    {names} after the last step of each sequence.
+tape : Tape or None
+    {numbers} + d numbers for each step of each sequence (of its own length), rows rounded up to cache lines: the gates,
+    x and the states before the steps; `tape.nbytes`. It refers to `w_ih` and `w_hh`, which must not change until the
+    gradient is taken.
+
+Raises
+------
+TypeError
+    If a dtype is not float32 or float64, or differs from that of `x`; if `lengths` are
+    no integers{errors}.
+ValueError
+    If a shape does not match or a length is out of range; the message names argument, wanted and given value.
+
+Notes
+-----
+The sum of a gate is one chain of multiply-adds, first over d, then over h, which begins with the bias; a longer one
+than 8192 is blocks that are added in order. Its error is at most ``(min(d + h, 8192) + (d + h) / 4096 + 4) eps
+(|x| @ |w_ih|.T + |h'| @ |w_hh|.T + |b|)``; s and tanh are within 2 ULP. A sequence's result does not depend on the
+others, to the last bit.
+"""
+BACKWARD = """
+Parameters
+----------
+dy : (n, t, h) array of the dtype of the weights, or None
+    Gradient of the loss with respect to y, any strides; what lies beyond a length has no part. None: zeros.
+tape : Tape
+    What ``{name}(..., training=True)`` returned; it may be used again.
+dstate : {state}, optional
+    Gradient with respect to the state returned{halves}. Where a long sequence goes through several calls, it
+    is what the next call's gradient gives as `dstate`; None cuts the gradient there.
+needs : tuple of "x", "state", "w_ih", "w_hh", "b"
+    Which gradients to compute.
+
+Returns
+-------
+dx : (n, t, d) array or None
+    0 beyond a length.
+dstate : {state} or None
+    Gradient with respect to the first state, also where that was None.
+dw_ih, dw_hh : ({rows}, d) and ({rows}, h) arrays or None
+db_ih, db_hh : ({rows},) arrays or None
+    None for a bias that was not given. None in place of all that `needs` leaves out.
+
+Raises
+------
+TypeError
+    If the tape is not that of `{name}`, a dtype differs from that of the weights, `needs` is no tuple.
+ValueError
+    If a shape does not match, or `needs` holds an unknown name.
+
+Notes
+-----
+Sums over all steps of all sequences are in a fixed order; more than 8192 terms are blocks, added in double
+precision. The bits of dx and dstate of a sequence do not depend on the others.
+
+References
+----------
+.. [1] P. J. Werbos, "Backpropagation through time: what it does and how to do it", Proc. IEEE 78(10), 1990.
+"""
+ACTIVATION = '\nactivation : {"tanh", "relu"}'
+LSTM_PARTS = {"rows": "4h", "state": "pair of (n, h) arrays"}
+GRU_PARTS = {"rows": "3h", "state": "(n, h) array"}
+RNN_PARTS = {"rows": "h", "state": "(n, h) array"}
+
+
+@documented(FORWARD, **LSTM_PARTS, names="(h, c)", options="", numbers="6h", errors=" or `state` is no pair")
 def lstm(
     x: Array,
     w_ih: Array,
@@ -27,57 +116,10 @@ def lstm(
     With s the logistic function, and gates of h rows each in the order i, f, g, o:
     ``i, f, o = s(W x + U h' + b)``, ``g = tanh(W x + U h' + b)``, ``c = f c' + i g``, ``h = o tanh(c)``.
 
-    Parameters
-    ----------
-    x : (n, t, d) array of float32 or float64
-        n sequences of t steps; any strides, also a view of a time-major array.
-    w_ih : (4h, d) array, dtype of `x`
-    w_hh : (4h, h) array, dtype of `x`
-    b_ih, b_hh : (4h,) arrays, dtype of `x`, optional
-        Their sum is the bias.
-    state : pair of (n, h) arrays, dtype of `x`, optional
-        (h0, c0) before the first step; zeros if None.
-    lengths : (n,) integers in [0, t], optional
-        Steps of each sequence; beyond, y is 0 and the state stays.
-    reverse : bool
-        From the last step of each sequence to its first, as the second direction of a bidirectional layer.
-    training : bool
-        Whether to return a tape for `lstm_backward`.
-
-    Returns
-    -------
-    y : (n, t, h) array, dtype of `x`
-        h of every step, at the place of the step in `x`.
-    state : pair of (n, h) arrays
-        (h, c) after the last step of each sequence.
-    tape : Tape or None
-        6h + d numbers for each step of each sequence (of its own length), rows rounded up to cache lines: the gates, x
-        and the states before the steps; `tape.nbytes`. It refers to `w_ih` and `w_hh`, which must not change until the
-        gradient is taken.
-
-    Raises
-    ------
-    TypeError
-        If a dtype is not float32 or float64, or differs from that of `x`; if `lengths` are no integers or `state`
-        is no pair.
-    ValueError
-        If a shape does not match or a length is out of range; the message names argument, wanted and given value.
-
-    Notes
-    -----
-    The sum of a gate is one chain of multiply-adds, first over d, then over h, which begins with the bias; a longer one
-    than 8192 is blocks that are added in order. Its error is at most ``(min(d + h, 8192) + (d + h) / 4096 + 4) eps
-    (|x| @ |w_ih|.T + |h'| @ |w_hh|.T + |b|)``; s and tanh are within 2 ULP. A sequence's result does not depend on the
-    others, to the last bit.
-
     References
     ----------
     .. [1] S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9(8), 1997.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> y, (h, c), _ = nk.lstm(np.ones((2, 3, 1)), np.ones((4, 1)), np.ones((4, 1)), lengths=[3, 1])
     >>> y.round(3)[:, :, 0]
     array([[0.37 , 0.651, 0.789],
@@ -88,6 +130,7 @@ def lstm(
     return forward(LSTM, x, w_ih, w_hh, b_ih, b_hh, state, lengths, reverse, training)
 
 
+@documented(FORWARD, **GRU_PARTS, names="h", options="", numbers="5h", errors="")
 def gru(
     x: Array,
     w_ih: Array,
@@ -105,51 +148,11 @@ def gru(
     With s the logistic function, and gates of h rows each in the order r, z, n:
     ``r, z = s(W x + b_ih + U h' + b_hh)``, ``n = tanh(W x + b_ih + r (U h' + b_hh))``, ``h = n + z (h' - n)``.
 
-    Parameters
-    ----------
-    x : (n, t, d) array of float32 or float64
-        n sequences of t steps; any strides, also a view of a time-major array.
-    w_ih : (3h, d) array, dtype of `x`
-    w_hh : (3h, h) array, dtype of `x`
-    b_ih, b_hh : (3h,) arrays, dtype of `x`, optional
-    state : (n, h) array, dtype of `x`, optional
-        h before the first step; zeros if None.
-    lengths : (n,) integers in [0, t], optional
-        Steps of each sequence; beyond, y is 0 and the state stays.
-    reverse : bool
-        From the last step of each sequence to its first, as the second direction of a bidirectional layer.
-    training : bool
-        Whether to return a tape for `gru_backward`.
-
-    Returns
-    -------
-    y : (n, t, h) array, dtype of `x`
-        h of every step, at the place of the step in `x`.
-    state : (n, h) array
-        h after the last step of each sequence.
-    tape : Tape or None
-        As that of `lstm`: 5h + d numbers a step.
-
-    Raises
-    ------
-    TypeError
-        If a dtype is not float32 or float64, or differs from that of `x`; if `lengths` are no integers.
-    ValueError
-        If a shape does not match or a length is out of range; the message names argument, wanted and given value.
-
-    Notes
-    -----
-    Sums and bits as in `lstm`.
-
     References
     ----------
     .. [1] K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine
        translation", EMNLP 2014; the reset gate as in `torch.nn.GRU`.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> y, h, _ = nk.gru(np.ones((1, 3, 1)), np.ones((3, 1)), np.ones((3, 1)))
     >>> y.round(3)[0, :, 0]
     array([0.205, 0.347, 0.452])
@@ -157,6 +160,7 @@ def gru(
     return forward(GRU, x, w_ih, w_hh, b_ih, b_hh, state, lengths, reverse, training)
 
 
+@documented(FORWARD, **RNN_PARTS, names="h", options=ACTIVATION, numbers="2h", errors="")
 def rnn(
     x: Array,
     w_ih: Array,
@@ -172,51 +176,10 @@ def rnn(
 ) -> tuple[Array, Array, Tape | None]:
     """A layer whose state goes back into it: ``h = tanh(x W' + b_ih + h' U' + b_hh)`` at every step.
 
-    Parameters
-    ----------
-    x : (n, t, d) array of float32 or float64
-        n sequences of t steps; any strides, also a view of a time-major array.
-    w_ih : (h, d) array, dtype of `x`
-    w_hh : (h, h) array, dtype of `x`
-    b_ih, b_hh : (h,) arrays, dtype of `x`, optional
-    activation : {"tanh", "relu"}
-    state : (n, h) array, dtype of `x`, optional
-        h before the first step; zeros if None.
-    lengths : (n,) integers in [0, t], optional
-        Steps of each sequence; beyond, y is 0 and the state stays.
-    reverse : bool
-        From the last step of each sequence to its first, as the second direction of a bidirectional layer.
-    training : bool
-        Whether to return a tape for `rnn_backward`.
-
-    Returns
-    -------
-    y : (n, t, h) array, dtype of `x`
-        h of every step, at the place of the step in `x`.
-    state : (n, h) array
-        h after the last step of each sequence.
-    tape : Tape or None
-        As that of `lstm`: 2h + d numbers a step.
-
-    Raises
-    ------
-    TypeError
-        If a dtype is not float32 or float64, or differs from that of `x`; if `lengths` are no integers.
-    ValueError
-        If a shape does not match or a length is out of range; the message names argument, wanted and given value.
-
-    Notes
-    -----
-    Sums and bits as in `lstm`.
-
     References
     ----------
     .. [1] J. L. Elman, "Finding structure in time", Cognitive Science 14(2), 1990.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> y, h, _ = nk.rnn(np.ones((1, 3, 1)), np.ones((1, 1)), np.ones((1, 1)), activation="relu")
     >>> y[0, :, 0], h[0]
     (array([1., 2., 3.]), array([3.]))
@@ -225,6 +188,7 @@ def rnn(
     return forward(cell, x, w_ih, w_hh, b_ih, b_hh, state, lengths, reverse, training)
 
 
+@documented(BACKWARD, **LSTM_PARTS, name="lstm", halves=", (dh, dc); either may be None")
 def lstm_backward(
     dy: Array | None,
     tape: Tape,
@@ -234,48 +198,6 @@ def lstm_backward(
 ) -> tuple[Array | None, Pair | None, Array | None, Array | None, Array | None, Array | None]:
     """Gradients of `lstm`, through all steps of its call.
 
-    Parameters
-    ----------
-    dy : (n, t, h) array of the dtype of the weights, or None
-        Gradient of the loss with respect to y, any strides; what lies beyond a length has no part. None: zeros.
-    tape : Tape
-        What ``lstm(..., training=True)`` returned; it may be used again.
-    dstate : pair of (n, h) arrays, optional
-        Gradient with respect to the state returned, (dh, dc); either may be None. Where a long sequence goes through
-        several calls, it is what the next call's gradient gives as `dstate`; None cuts the gradient there.
-    needs : tuple of "x", "state", "w_ih", "w_hh", "b"
-        Which gradients to compute.
-
-    Returns
-    -------
-    dx : (n, t, d) array or None
-        0 beyond a length.
-    dstate : pair of (n, h) arrays or None
-        Gradient with respect to the first state, also where that was None.
-    dw_ih, dw_hh : (4h, d) and (4h, h) arrays or None
-    db_ih, db_hh : (4h,) arrays or None
-        None for a bias that was not given. None in place of all that `needs` leaves out.
-
-    Raises
-    ------
-    TypeError
-        If the tape is not that of an `lstm`, a dtype differs from that of the weights, `needs` is no tuple.
-    ValueError
-        If a shape does not match, or `needs` holds an unknown name.
-
-    Notes
-    -----
-    Sums over all steps of all sequences are in a fixed order; more than 8192 terms are blocks, added in double
-    precision. The bits of dx and dstate of a sequence do not depend on the others.
-
-    References
-    ----------
-    .. [1] P. J. Werbos, "Backpropagation through time: what it does and how to do it", Proc. IEEE 78(10), 1990.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> y, _, tape = nk.lstm(np.ones((1, 2, 1)), np.ones((4, 1)), np.ones((4, 1)), training=True)
     >>> dx, *_ = nk.lstm_backward(np.ones_like(y), tape)
     >>> dx.round(3)[0, :, 0]
@@ -284,44 +206,12 @@ def lstm_backward(
     return backward((LSTM,), dy, tape, dstate, needs)
 
 
+@documented(BACKWARD, **GRU_PARTS, name="gru", halves="")
 def gru_backward(
     dy: Array | None, tape: Tape, *, dstate: Array | None = None, needs: tuple[str, ...] = NEEDS
 ) -> tuple[Array | None, ...]:
     """Gradients of `gru`, through all steps of its call.
 
-    Parameters
-    ----------
-    dy : (n, t, h) array of the dtype of the weights, or None
-        Gradient of the loss with respect to y, any strides; what lies beyond a length has no part. None: zeros.
-    tape : Tape
-        What ``gru(..., training=True)`` returned; it may be used again.
-    dstate : (n, h) array, optional
-        Gradient with respect to the state returned.
-    needs : tuple of "x", "state", "w_ih", "w_hh", "b"
-        Which gradients to compute.
-
-    Returns
-    -------
-    dx, dstate, dw_ih, dw_hh, db_ih, db_hh : arrays or None
-        As of `lstm_backward`, with (n, h) for the state and 3h for 4h.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `lstm_backward`.
-
-    Notes
-    -----
-    Sums and bits as in `lstm_backward`.
-
-    References
-    ----------
-    .. [1] P. J. Werbos, "Backpropagation through time: what it does and how to do it", Proc. IEEE 78(10), 1990.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> y, _, tape = nk.gru(np.ones((1, 2, 1)), np.ones((3, 1)), np.ones((3, 1)), training=True)
     >>> dx, *_ = nk.gru_backward(np.ones_like(y), tape)
     >>> dx.round(3)[0, :, 0]
@@ -330,44 +220,12 @@ def gru_backward(
     return backward((GRU,), dy, tape, dstate, needs)
 
 
+@documented(BACKWARD, **RNN_PARTS, name="rnn", halves="")
 def rnn_backward(
     dy: Array | None, tape: Tape, *, dstate: Array | None = None, needs: tuple[str, ...] = NEEDS
 ) -> tuple[Array | None, ...]:
     """Gradients of `rnn`, through all steps of its call.
 
-    Parameters
-    ----------
-    dy : (n, t, h) array of the dtype of the weights, or None
-        Gradient of the loss with respect to y, any strides; what lies beyond a length has no part. None: zeros.
-    tape : Tape
-        What ``rnn(..., training=True)`` returned; it may be used again.
-    dstate : (n, h) array, optional
-        Gradient with respect to the state returned.
-    needs : tuple of "x", "state", "w_ih", "w_hh", "b"
-        Which gradients to compute.
-
-    Returns
-    -------
-    dx, dstate, dw_ih, dw_hh, db_ih, db_hh : arrays or None
-        As of `lstm_backward`, with (n, h) for the state and h for 4h.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `lstm_backward`.
-
-    Notes
-    -----
-    Sums and bits as in `lstm_backward`.
-
-    References
-    ----------
-    .. [1] P. J. Werbos, "Backpropagation through time: what it does and how to do it", Proc. IEEE 78(10), 1990.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import npkernels as nk
     >>> y, _, tape = nk.rnn(np.ones((1, 2, 1)), np.ones((1, 1)), np.ones((1, 1)), activation="relu", training=True)
     >>> dx, *_ = nk.rnn_backward(np.ones_like(y), tape)
     >>> dx[0, :, 0]
