@@ -43,6 +43,14 @@ def bowl(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
     return float((CURVATURE * x**2).sum() / 2), CURVATURE * x
 
 
+def way(start: NDArray[np.float64], options: dict[str, Any], steps: int) -> Path:
+    """The places after each step, taken one by one."""
+    path = [start]
+    for _ in range(steps):
+        path.append(nn.minimise(bowl, path[-1], **options).x)
+    return path
+
+
 def with_momentum(start: NDArray[np.float64], tolerance: float) -> Path:
     """The way of steps with momentum until the gradient is below; the best rate and momentum for this bowl (Polyak)."""
     low, high = map(math.sqrt, (CURVATURE.min(), CURVATURE.max()))
@@ -62,15 +70,11 @@ def run(seed: int, quick: bool) -> Outcome:
     ends: dict[str, nn.Minimum] = {}
     print(f"{'':24} {'steps':>6}  {'value':>9}  ended by")
     for name, options in TRIES.items():
-        seen: Path = []
-
-        def watched(x: NDArray[np.float64], seen: Path = seen) -> tuple[float, NDArray[np.float64]]:
-            seen.append(x.copy())
-            return bowl(x)
-
-        end = nn.minimise(watched, start, **options)
+        end = nn.minimise(bowl, start, **options)
         print(f"{name:24} {end.iterations:6}  {end.value:9.2g}  {end.stopped}")
-        ways[name], ends[name] = seen, end
+        ends[name] = end
+        if name not in ("ends by a short step", "ends by a value at rest"):
+            ways[name] = way(start, {**options, "max_iter": 1}, min(end.iterations, 200))
     ways["momentum"] = with_momentum(start, 1e-6)
     steps, plain = len(ways["momentum"]) - 1, ends["best fixed rate"].iterations
     print(f"{'momentum':24} {steps:6}  {bowl(ways['momentum'][-1])[0]:9.2g}  tol_grad")
@@ -87,11 +91,11 @@ def draw(figure: Any, ways: dict[str, Path]) -> None:
     left, right = figure.subplots(1, 2)
     across, up = np.meshgrid(np.linspace(-9, 9, 200), np.linspace(-2, 2, 200))
     left.contour(across, up, (CURVATURE[0] * across**2 + CURVATURE[1] * up**2) / 2, 20, colors="0.8", linewidths=0.6)
-    for name in ("rate too high", "rate too low", "best fixed rate", "line search", "momentum"):
-        points = np.array(ways[name][:60])
+    for place, (name, path) in enumerate(ways.items()):
+        points, colour = np.array(path), f"C{place}"
         if name != "rate too high":
-            left.plot(*points.T, ".-", linewidth=0.8, markersize=3, label=name)
-        right.semilogy([max(bowl(point)[0], 1e-16) for point in ways[name][:200]], label=name)
+            left.plot(*points.T, ".-", linewidth=0.8, markersize=3, color=colour, label=name)
+        right.semilogy([max(bowl(point)[0], 1e-16) for point in path[:200]], color=colour, label=name)
     left.set(xlim=(-9, 9), ylim=(-2, 2), title="ways down an ill-conditioned bowl")
     right.set(xlabel="step", title="value", ylim=(1e-14, 1e4))
     right.legend()

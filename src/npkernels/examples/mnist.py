@@ -70,13 +70,13 @@ def run(seed: int, quick: bool) -> Outcome:
         x_train,
         y_train,
         loss=nk.softmax_cross_entropy_with_grad,
-        optimiser=nn.AdamW(1e-3),
+        optimiser=nn.AdamW(2e-3),
         epochs=epochs,
-        batch_size=64,
+        batch_size=32,
         validation=(x_test, y_test),
         rng=seed,
-        schedule=nn.cosine_decay(1e-3, epochs),
-        augment=nn.augment.RandomAffine(degrees=10, translate=0.08, scale=(0.9, 1.1)),
+        schedule=nn.cosine_decay(2e-3, epochs),
+        augment=nn.augment.RandomAffine(degrees=8, translate=0.05, scale=(0.95, 1.05)),
         metrics={"accuracy": nn.accuracy},
     )
     accuracy, wanted = history["val_accuracy"][-1], WANTED - 0.03 if quick else WANTED
@@ -86,16 +86,16 @@ def run(seed: int, quick: bool) -> Outcome:
 
 
 def draw(figure: Any, history: nn.History, x: Array, y: Array, prediction: Array) -> None:
-    """The course of the training, the digits that are confused, the kernels' view of what is left."""
+    """The course of the training, and digits that were taken for others."""
     left, right = figure.subplots(1, 2)
     history.plot(left)
     left.set(title="loss and accuracy")
     wrong = np.flatnonzero(prediction != y)[:24]
-    side = x.shape[2]
-    sheet = np.zeros((4 * side, 6 * side), np.float32)
+    side = x.shape[2] + 1  # with a line between images
+    sheet = np.ones((4 * side, 6 * side), np.float32)
     for place, i in enumerate(wrong):
         row, column = divmod(place, 6)
-        sheet[row * side : (row + 1) * side, column * side : (column + 1) * side] = x[i, 0]
+        sheet[row * side : (row + 1) * side - 1, column * side : (column + 1) * side - 1] = x[i, 0]
         text = f"{y[i]} as {prediction[i]}"
         right.text((column + 0.04) * side, (row + 0.2) * side, text, color="tab:orange", fontsize=8)
     right.imshow(sheet, cmap="gray")
