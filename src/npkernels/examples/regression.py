@@ -99,7 +99,7 @@ def run(seed: int, quick: bool) -> Outcome:
     reached = worst < CLOSE and gap < CLOSE and errors[1][1] > errors[best][1] < errors[max(DEGREES)][1]
     sentence = (
         f"Descent came within {max(worst, gap):.0e} of the closed form and of the logistic optimum; of degrees 1 to "
-        f"{max(DEGREES)} the {best}th is best on held-out points: {errors[1][1]:.3f}, {errors[best][1]:.3f}, "
+        f"{max(DEGREES)} it is {best} that is best on held-out points: {errors[1][1]:.3f}, {errors[best][1]:.3f}, "
         f"{errors[max(DEGREES)][1]:.3f} for the first, the best and the last."
     )
     return Outcome(sentence, reached, lambda figure: draw(figure, x, y, fits, errors, best, points, classes, border))

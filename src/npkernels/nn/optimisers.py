@@ -236,21 +236,10 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    lr : float
-        Length of a step, not negative.
-    beta1, beta2 : float
-        The parts of the two means that survive a step, in [0, 1).
-    eps : float
-        Added to the root, not negative.
+    lr, beta1, beta2, eps : float
+        As of `Adam`, with its errors.
     weight_decay : float
         The part ``lr weight_decay`` of a parameter is taken away before the step, not negative.
-
-    Raises
-    ------
-    TypeError
-        If an argument is no number.
-    ValueError
-        If a number is out of range.
 
     Examples
     --------
