@@ -66,7 +66,8 @@ def conv2d_backward(
         As in `conv2d`.
     algorithm : {"auto", "direct", "winograd"}
         Of `dx` and `dw`; "winograd" as in `conv2d`. "auto" takes it for `dx` where that is a convolution of `dy` for
-        which `conv2d` would take it, and for `dw` from 16 channels on both sides of a group and 8 tiles on.
+        which `conv2d` would take it and no other form costs less, and for `dw` from 16 channels on both sides of a
+        group and 8 tiles on.
     needs : tuple of "x", "w", "b"
         Which gradients to compute.
 
