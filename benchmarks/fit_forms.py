@@ -28,7 +28,7 @@ class Layer:
             n, c, oc, h, w = (int(2 ** rng.uniform(0, most)) for most in (6, 9, 9, 8.5, 8.5))
             kh, kw = (int(rng.choice([1, 1, 2, 3, 3, 3, 4, 5, 7, 11])) for _ in range(2))
             kw = kh if rng.random() < 0.8 else kw
-            stride, dilation = int(rng.choice([1, 1, 1, 2, 2, 3])), int(rng.choice([1, 1, 1, 1, 2, 4]))
+            stride, dilation = int(rng.choice([1, 1, 1, 2, 2, 3, 5, 7])), int(rng.choice([1, 1, 1, 1, 2, 4]))
             padding = int(rng.integers(0, (max(kh, kw) - 1) * dilation // 2 + 1))
             self.groups = c if depthwise else 1
             shapes = (n, c, h, w), (c if depthwise else oc, 1 if depthwise else c, kh, kw)

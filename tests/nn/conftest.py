@@ -86,3 +86,10 @@ def bits():
         ]
 
     return of
+
+
+@pytest.fixture
+def data(rng):
+    """Three classes of points that a small network tells apart: x (90, 5), y (90,)."""
+    y = np.arange(90) % 3
+    return rng.standard_normal((90, 5)) + 2 * np.eye(3, 5)[y], y

@@ -9,7 +9,7 @@ import numpy as np
 import npkernels as nk
 
 from .. import _arguments as check
-from .layer import Layer, Seed, kernel, real_dtype, real_input
+from .layer import Layer, Seed, real_dtype, real_input
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -213,15 +213,13 @@ class GroupNorm(_Norm):
     def forward(self, x: Any, *, training: bool = False) -> Array:
         x = real_input(self, x)
         self.output_shape(x.shape[1:])
-        y: Array
-        y, mean, var = kernel("group_norm")(x, self.groups, *self._affine, eps=self.eps)
+        y, mean, var = nk.group_norm(x, self.groups, *self._affine, eps=self.eps)
         self.keep((x, mean, var) if training else None)
         return y
 
     def backward(self, dy: Any, *, needs_dx: bool = True) -> Array | None:
         x, mean, var = self.kept()
         weight = self.parameters["weight"]
-        dx: Array
-        dx, dweight, dbias = kernel("group_norm_backward")(dy, x, self.groups, weight, mean, var, eps=self.eps)
+        dx, dweight, dbias = nk.group_norm_backward(dy, x, self.groups, weight, mean, var, eps=self.eps)
         self.take_gradients(weight=dweight, bias=dbias)
         return dx if needs_dx else None

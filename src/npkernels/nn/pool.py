@@ -8,7 +8,7 @@ import npkernels as nk
 
 from .. import _arguments as check
 from .conv import image_size, output_size, tuples
-from .layer import Layer, kernel, real_input
+from .layer import Layer, real_input
 
 if TYPE_CHECKING:
     from .._typing import Int2, Padding
@@ -180,10 +180,10 @@ class AdaptiveAvgPool2d(Layer):
     def forward(self, x: Any, *, training: bool = False) -> Array:
         x = real_input(self, x)
         self.output_shape(x.shape[1:])
-        y: Array = kernel("adaptive_avg_pool2d")(x, self.output_size)
+        y = nk.adaptive_avg_pool2d(x, self.output_size)
         self.keep(x.shape[2:] if training else None)
         return y
 
     def backward(self, dy: Any, *, needs_dx: bool = True) -> Array | None:
         size = self.kept()
-        return kernel("adaptive_avg_pool2d_backward")(dy, size) if needs_dx else None
+        return nk.adaptive_avg_pool2d_backward(dy, size) if needs_dx else None
