@@ -4,6 +4,7 @@
 #include "transpose.h"
 #include "vmath.h"
 
+#include <float.h>
 #include <math.h>
 
 static const number LOG2_E = (number)0x1.71547652b82fep0;
@@ -15,11 +16,20 @@ static void scale(ptrdiff_t count, double factor, real *x)
         store_some(x + j, load_some(x + j, count - j) * (number)factor, count - j);
 }
 
+/* What is added to a score, so that it stays finite in units of log 2: keys that all have the least finite number, as masks
+ * are often written, are seen alike. Beside numbers half as large no score counts. */
+INLINE vreal added_to_scores(vreal x)
+{
+    const number largest = (number)(REAL_BITS == 32 ? FLT_MAX : DBL_MAX);
+    const vreal inside = vmin(vmax(x, vsplat(-largest / 2)), vsplat(largest / 2));
+    return vselect(vabs(x) <= largest, inside, x);
+}
+
 static void mask(ptrdiff_t keys, ptrdiff_t vectors, const real *added, const real *bounds, ptrdiff_t diagonal, real *s)
 {
     const ptrdiff_t width = vectors * LANES;
     for (ptrdiff_t j = 0; added && j < keys * width; j += LANES)
-        vstore(s + j, vfma(vload(added + j), vsplat(LOG2_E), vload(s + j)));
+        vstore(s + j, vfma(added_to_scores(vload(added + j)), vsplat(LOG2_E), vload(s + j)));
     for (ptrdiff_t j = 0; bounds && j < keys * width; j += LANES)
         vstore(s + j, vmin(vload(s + j), vload(bounds + j))); /* of a NaN the bound */
     for (ptrdiff_t p = max_size(0, diagonal + 1); p < keys; p++)
@@ -174,7 +184,7 @@ static double row_weights(ptrdiff_t count, const char *added, const char *seen, 
 {
     assert(count >= 1);
     for (ptrdiff_t p = 0; added && p < count; p++)
-        s[p] += LOG2_E * *(const real *)(added + p * stride);
+        s[p] += LOG2_E * added_to_scores(vsplat(*(const real *)(added + p * stride)))[0];
     for (ptrdiff_t p = 0; seen && p < count; p++)
         s[p] = *(const uint8_t *)(seen + p * stride) ? s[p] : -INFINITY;
     vreal largest = vsplat(*most), total = {0};

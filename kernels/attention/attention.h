@@ -22,7 +22,7 @@ typedef struct {
 typedef struct {
     /* x[j] *= factor */
     void (*scale)(ptrdiff_t count, double factor, real *x);
-    /* s += added / log 2; added as s, or NULL. s = min(s, bound) of every number; bounds are inf and -inf, as s, or NULL.
+    /* s += added / log 2, finite where added is; as s, or NULL. s = min(s, bound) of every number; bounds are inf and -inf, as s, or NULL.
      * s = -inf of the queries i < p - diagonal, that come before key p. */
     void (*mask)(ptrdiff_t keys, ptrdiff_t vectors, const real *added, const real *bounds, ptrdiff_t diagonal, real *s);
     /* bounds[p * W + i] = inf where the byte at x[p * key_stride + i * query_stride] is not 0, else -inf; i < queries */

@@ -238,3 +238,18 @@ def test_errors_name_the_argument(call, error, message):
         return
     with pytest.raises(error, match=message):
         call(np.ones((4, 3)))
+
+
+@pytest.mark.parametrize("lq", [1, 3, 20])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_masks_of_the_largest_numbers(isa, dtype, rng, lq, sign):
+    """A row that is hidden by the least finite number sees all keys alike, as in PyTorch; one by -inf sees none."""
+    q, k, v = (rng.standard_normal((2, n, 5)).astype(dtype) for n in (lq, 37, 37))
+    mask = np.zeros((lq, 37), dtype)
+    mask[0] = sign * np.finfo(dtype).max
+    y, tape = nk.attention(q, k, v, mask=mask, training=True)
+    dq, _, dv = nk.attention_backward(np.ones_like(y), tape)
+    np.testing.assert_allclose(y[:, 0], v.mean(1), rtol=0, atol=40 * np.finfo(dtype).eps)
+    assert np.isfinite(dq).all() and np.isfinite(dv).all()
+    wanted, _ = reference.attention(q[:, 1:], k, v)
+    np.testing.assert_allclose(y[:, 1:], wanted, rtol=0, atol=100 * np.finfo(dtype).eps)
