@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def conv1d(
     b: FloatLike[F] | None = None,
     *,
     stride: Int = 1,
-    padding: Padding1 = 0,
+    padding: Padding1 | Literal["valid", "same"] = 0,
     dilation: Int = 1,
     groups: Int = 1,
     activation: Activation | None = None,
@@ -130,7 +130,7 @@ def conv1d_backward(
     w: FloatLike[F],
     *,
     stride: Int = ...,
-    padding: Padding1 = ...,
+    padding: Padding1 | Literal["valid", "same"] = ...,
     dilation: Int = ...,
     groups: Int = ...,
 ) -> tuple[NDArray[F], NDArray[F], NDArray[F]]: ...
@@ -141,7 +141,7 @@ def conv1d_backward(
     w: FloatLike[F],
     *,
     stride: Int = ...,
-    padding: Padding1 = ...,
+    padding: Padding1 | Literal["valid", "same"] = ...,
     dilation: Int = ...,
     groups: Int = ...,
     needs: Needs,
@@ -152,7 +152,7 @@ def conv1d_backward(
     w: FloatLike[F],
     *,
     stride: Int = 1,
-    padding: Padding1 = 0,
+    padding: Padding1 | Literal["valid", "same"] = 0,
     dilation: Int = 1,
     groups: Int = 1,
     needs: Needs = ("x", "w", "b"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 from .. import _arguments as check
 from .._docs import documented
-from .passes import GRU, LSTM, NEEDS, RNN, Array, Tape, backward, forward
+from .passes import GRU, LSTM, NEEDS, RNN, Tape, backward, forward
 
-Pair = tuple[Array, Array]
+if TYPE_CHECKING:
+    from .._typing import F, Flag, FloatLike, Lengths, LstmGradients, NDArray, RecurrentGradients, RecurrentNeeds
 
 FORWARD = """
 Parameters
@@ -100,17 +101,17 @@ RNN_PARTS = {"rows": "h", "state": "(n, h) array"}
 
 @documented(FORWARD, **LSTM_PARTS, names="(h, c)", options="", numbers="6h", errors=" or `state` is no pair")
 def lstm(
-    x: Array,
-    w_ih: Array,
-    w_hh: Array,
-    b_ih: Array | None = None,
-    b_hh: Array | None = None,
+    x: FloatLike[F],
+    w_ih: FloatLike[F],
+    w_hh: FloatLike[F],
+    b_ih: FloatLike[F] | None = None,
+    b_hh: FloatLike[F] | None = None,
     *,
-    state: Pair | None = None,
-    lengths: Any = None,
-    reverse: bool = False,
-    training: bool = False,
-) -> tuple[Array, Pair, Tape | None]:
+    state: tuple[FloatLike[F], FloatLike[F]] | None = None,
+    lengths: Lengths | None = None,
+    reverse: Flag = False,
+    training: Flag = False,
+) -> tuple[NDArray[F], tuple[NDArray[F], NDArray[F]], Tape | None]:
     """Long short-term memory over whole sequences.
 
     With s the logistic function, and gates of h rows each in the order i, f, g, o:
@@ -132,17 +133,17 @@ def lstm(
 
 @documented(FORWARD, **GRU_PARTS, names="h", options="", numbers="5h", errors="")
 def gru(
-    x: Array,
-    w_ih: Array,
-    w_hh: Array,
-    b_ih: Array | None = None,
-    b_hh: Array | None = None,
+    x: FloatLike[F],
+    w_ih: FloatLike[F],
+    w_hh: FloatLike[F],
+    b_ih: FloatLike[F] | None = None,
+    b_hh: FloatLike[F] | None = None,
     *,
-    state: Array | None = None,
-    lengths: Any = None,
-    reverse: bool = False,
-    training: bool = False,
-) -> tuple[Array, Array, Tape | None]:
+    state: FloatLike[F] | None = None,
+    lengths: Lengths | None = None,
+    reverse: Flag = False,
+    training: Flag = False,
+) -> tuple[NDArray[F], NDArray[F], Tape | None]:
     """Gated recurrent units over whole sequences.
 
     With s the logistic function, and gates of h rows each in the order r, z, n:
@@ -162,18 +163,18 @@ def gru(
 
 @documented(FORWARD, **RNN_PARTS, names="h", options=ACTIVATION, numbers="2h", errors="")
 def rnn(
-    x: Array,
-    w_ih: Array,
-    w_hh: Array,
-    b_ih: Array | None = None,
-    b_hh: Array | None = None,
+    x: FloatLike[F],
+    w_ih: FloatLike[F],
+    w_hh: FloatLike[F],
+    b_ih: FloatLike[F] | None = None,
+    b_hh: FloatLike[F] | None = None,
     *,
-    activation: str = "tanh",
-    state: Array | None = None,
-    lengths: Any = None,
-    reverse: bool = False,
-    training: bool = False,
-) -> tuple[Array, Array, Tape | None]:
+    activation: Literal["tanh", "relu"] = "tanh",
+    state: FloatLike[F] | None = None,
+    lengths: Lengths | None = None,
+    reverse: Flag = False,
+    training: Flag = False,
+) -> tuple[NDArray[F], NDArray[F], Tape | None]:
     """A layer whose state goes back into it: ``h = tanh(x W' + b_ih + h' U' + b_hh)`` at every step.
 
     References
@@ -190,12 +191,12 @@ def rnn(
 
 @documented(BACKWARD, **LSTM_PARTS, name="lstm", halves=", (dh, dc); either may be None")
 def lstm_backward(
-    dy: Array | None,
+    dy: FloatLike[F] | None,
     tape: Tape,
     *,
-    dstate: tuple[Array | None, Array | None] | None = None,
-    needs: tuple[str, ...] = NEEDS,
-) -> tuple[Array | None, Pair | None, Array | None, Array | None, Array | None, Array | None]:
+    dstate: tuple[FloatLike[F] | None, FloatLike[F] | None] | None = None,
+    needs: tuple[RecurrentNeeds, ...] = NEEDS,
+) -> LstmGradients[F]:
     """Gradients of `lstm`, through all steps of its call.
 
     >>> y, _, tape = nk.lstm(np.ones((1, 2, 1)), np.ones((4, 1)), np.ones((4, 1)), training=True)
@@ -208,8 +209,12 @@ def lstm_backward(
 
 @documented(BACKWARD, **GRU_PARTS, name="gru", halves="")
 def gru_backward(
-    dy: Array | None, tape: Tape, *, dstate: Array | None = None, needs: tuple[str, ...] = NEEDS
-) -> tuple[Array | None, ...]:
+    dy: FloatLike[F] | None,
+    tape: Tape,
+    *,
+    dstate: FloatLike[F] | None = None,
+    needs: tuple[RecurrentNeeds, ...] = NEEDS,
+) -> RecurrentGradients[F]:
     """Gradients of `gru`, through all steps of its call.
 
     >>> y, _, tape = nk.gru(np.ones((1, 2, 1)), np.ones((3, 1)), np.ones((3, 1)), training=True)
@@ -222,8 +227,12 @@ def gru_backward(
 
 @documented(BACKWARD, **RNN_PARTS, name="rnn", halves="")
 def rnn_backward(
-    dy: Array | None, tape: Tape, *, dstate: Array | None = None, needs: tuple[str, ...] = NEEDS
-) -> tuple[Array | None, ...]:
+    dy: FloatLike[F] | None,
+    tape: Tape,
+    *,
+    dstate: FloatLike[F] | None = None,
+    needs: tuple[RecurrentNeeds, ...] = NEEDS,
+) -> RecurrentGradients[F]:
     """Gradients of `rnn`, through all steps of its call.
 
     >>> y, _, tape = nk.rnn(np.ones((1, 2, 1)), np.ones((1, 1)), np.ones((1, 1)), activation="relu", training=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from .. import _arguments as check
 from .._kernels import recurrent as _forward, recurrent_backward as _backward, recurrent_products as _products
 
+if TYPE_CHECKING:
+    from .._typing import RecurrentNeeds
+
 Array = NDArray[Any]
-NEEDS = ("x", "state", "w_ih", "w_hh", "b")
+NEEDS: tuple[RecurrentNeeds, ...] = ("x", "state", "w_ih", "w_hh", "b")
 
 
 class Cell(NamedTuple):
@@ -47,7 +50,7 @@ class Tape:
         rows, h = int(sequences.starts[-1]), w_hh.shape[1]
         self.gates = check.empty((rows, _pitch(cell.kept * h)), w_hh.dtype)
         self.inputs = check.empty((rows, _pitch(shape[2] + h)), w_hh.dtype)  # x, and the state before the step
-        self.cells = check.empty((rows, h if cell is LSTM else 0), w_hh.dtype)
+        self.cells = check.empty((rows, h if cell == LSTM else 0), w_hh.dtype)
 
     def __repr__(self) -> str:
         return f"<tape of npkernels.{self.cell.name}, x of shape {self.shape}, {self.nbytes} bytes>"
@@ -124,7 +127,7 @@ def _biases(cell: Cell, x: Array, h: int, b_ih: Any, b_hh: Any) -> tuple[Array |
         return b_ih, None
     bias = np.zeros_like(b_hh) if b_ih is None else b_ih.copy()
     with np.errstate(all="ignore"):
-        if cell is not GRU:
+        if cell != GRU:
             return bias + b_hh, None
         bias[: 2 * h] += b_hh[: 2 * h]
     return bias, b_hh[2 * h :]
@@ -149,7 +152,7 @@ def forward(
     bias, bias_n = _biases(cell, x, h, b_ih, b_hh)
     reverse, training = check.flag("reverse", reverse), check.flag("training", training)
     y = check.empty((n, t, h), x.dtype)
-    if cell is LSTM:
+    if cell == LSTM:
         first = _pair("state", state, "(h0, c0)")
         names = ("state", "state") if state is None else ("h0 of state", "c0 of state")
         for name, one in zip(names, first, strict=True):
@@ -168,7 +171,7 @@ def forward(
     if len(sequences.starts) > 1 and h and n:
         kept = None if tape is None else tape.arrays
         _forward.forward(cell.number, x, w_ih, w_hh, bias, bias_n, tuple(sequences), y, hidden, cells, kept)
-    return y, (hidden, cells) if cell is LSTM else hidden, tape
+    return y, (hidden, cells) if cell == LSTM else hidden, tape
 
 
 def _state_gradient(name: str, dstate: Any, tape: Tape) -> Array:
@@ -197,7 +200,7 @@ def backward(names: tuple[Cell, ...], dy: Any, tape: Any, dstate: Any, needs: An
         dy = check.real("dy", dy, w_hh, "w_hh")
         check.shape("dy", dy, (*tape.shape[:2], h))
     wanted = check.needs(needs, NEEDS)
-    if cell is LSTM:
+    if cell == LSTM:
         of_hidden, of_cells = _pair("dstate", dstate, "(dh, dc)")
         dh = _state_gradient("dh of dstate", of_hidden, tape)
         dc = _state_gradient("dc of dstate", of_cells, tape)
@@ -236,7 +239,7 @@ def _gradients(tape: Tape, da: Array, dh: Array, dc: Array | None, wanted: tuple
 
 def _weight_gradients(tape: Tape, da: Array, dw_ih: Array | None, dw_hh: Array | None) -> None:
     h, d = tape.w_hh.shape[1], tape.shape[2]
-    if tape.cell is not GRU:
+    if tape.cell != GRU:
         _products.weight_gradients(da, 0, tape.inputs, dw_ih, dw_hh, d)
         return
     halves = [None if dw is None else (dw[: 2 * h], dw[2 * h :]) for dw in (dw_ih, dw_hh)]
@@ -254,5 +257,5 @@ def _bias_gradients(tape: Tape, da: Array) -> tuple[Array | None, Array | None]:
     if da.size:
         _products.bias_gradient(da, 0, np.ones(len(da), da.dtype), sums)
     of_inputs = sums[: tape.cell.gates * h]
-    of_states = np.concatenate([sums[: 2 * h], sums[3 * h :]]) if tape.cell is GRU else sums.copy()
+    of_states = np.concatenate([sums[: 2 * h], sums[3 * h :]]) if tape.cell == GRU else sums.copy()
     return of_inputs.copy() if tape.biases[0] else None, of_states if tape.biases[1] else None
