@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from .. import _arguments as check
+from .arena import Arena
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,10 +43,15 @@ def count(value: Arrays) -> int:
     return len(each(value)[0])
 
 
+def copied(value: Arrays) -> Arrays:
+    """Copies of the arrays."""
+    return tuple(array.copy() for array in value) if isinstance(value, tuple) else value.copy()
+
+
 class Samples:
     """Inputs and targets, some rows of them if `rows` says which.
 
-    Batches in another order are gathered into memory that is used again by the next batch.
+    Batches in another order are gathered, into memory that a later one uses again once nobody refers to it.
     """
 
     def __init__(self, x: object, y: object, where: str = "") -> None:
@@ -55,7 +61,7 @@ class Samples:
             raise ValueError(f"{where}x and y must have equally many samples, got {', '.join(map(str, lengths))}")
         if not lengths[0]:
             raise ValueError(f"{where}x must have at least one sample, got none")
-        self._memory: dict[str, Array] = {}
+        self._arena = Arena()
 
     rows: Array | None
 
@@ -77,20 +83,19 @@ class Samples:
             rows = rng.permutation(len(self) if rows is None else rows)
         for first in range(0, len(self), size):
             batch = slice(first, first + size) if rows is None else rows[first : first + size]
-            yield self._gathered("x", self.x, batch, size), self._gathered("y", self.y, batch, size)
+            yield self._gathered(self.x, batch), self._gathered(self.y, batch)
 
-    def _gathered(self, name: str, value: Arrays, batch: slice | Array, size: int) -> Arrays:
+    def _gathered(self, value: Arrays, batch: slice | Array) -> Arrays:
         if isinstance(value, tuple):
-            return tuple(self._rows_of(f"{name}{i}", array, batch, size) for i, array in enumerate(value))
-        return self._rows_of(name, value, batch, size)
+            return tuple(self._rows_of(array, batch) for array in value)
+        return self._rows_of(value, batch)
 
-    def _rows_of(self, name: str, array: Array, batch: slice | Array, size: int) -> Array:
+    def _rows_of(self, array: Array, batch: slice | Array) -> Array:
         if isinstance(batch, slice):
             return array[batch]
-        if not (array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative):
-            rows: Array = array[batch]  # `take` would first copy all of them
+        kind = array.dtype
+        if not (array.flags.c_contiguous and array.flags.aligned and kind.isnative) or kind.hasobject:
+            rows: Array = array[batch]  # `take` would first copy all of them, and buffers hold no objects
             return rows
-        memory = self._memory.get(name)
-        if memory is None or len(memory) < min(size, len(self)):
-            memory = self._memory[name] = np.empty((min(size, len(self)), *array.shape[1:]), array.dtype)
-        return np.take(array, batch, axis=0, out=memory[: len(batch)], mode="clip")
+        out = self._arena.empty((len(batch), *array.shape[1:]), kind)
+        return np.take(array, batch, axis=0, out=out, mode="clip")

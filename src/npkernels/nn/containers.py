@@ -176,7 +176,14 @@ def _followed(layer: Layer, activation: Activation, x: Any, training: bool) -> A
         if training:
             activation.keep_result(None, y)
         return y
-    return activation.forward(layer.forward(x, training=training), training=training, in_place=layer.fresh)
+    y = layer.forward(x, training=training)
+    return activation.forward(y, training=training, in_place=layer.fresh and _is_ours(layer))
+
+
+def _is_ours(layer: Layer) -> bool:
+    """Whether class and `forward` are of this package: others may refer to their results, whatever `fresh` says."""
+    method = getattr(layer.forward, "__func__", None)
+    return all(getattr(each, "__module__", "").startswith(f"{__package__}.") for each in (type(layer), method))
 
 
 class Parallel(_Container):
@@ -317,7 +324,8 @@ class Residual(_Container):
             shape = self._fits(ends["body"].shape, ends["shortcut"].shape)
             y: Array = np.add(ends["body"], ends["shortcut"], out=check.empty(shape, ends["body"].dtype))
             if self.activation is not None:
-                y = self.activation.forward(y, training=training, in_place=True)
+                options = {"in_place": True} if _is(self.activation, Activation) else {}
+                y = self.activation.forward(y, training=training, **options)
         self.keep(True if training else None)
         return y
 

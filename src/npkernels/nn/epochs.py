@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from .. import clip_grad_norm
-from .batches import Samples, arrays, count
+from .batches import Samples, arrays, copied, count
 from .history import History
 from .optimiser import Learned, learned
 from .stopping import EarlyStopping, Interrupts, Snapshot, Watch
@@ -64,7 +64,7 @@ class Recipe:
     def gradients(self, x: Any, y: Any, where: str) -> dict[str, float]:
         """The figures of a batch, whose gradients are those of the model then."""
         if self.augment is not None:
-            x = self.augment(x, self.rng)
+            x = self.augment(copied(x), self.rng)  # it may write into what it is given
         drawn = self.rng.bit_generator.state
         prediction = forward(self.model, x, training=True)
         value, dprediction = pair(self.loss(prediction, y))
