@@ -95,7 +95,22 @@ def test_arrays_stay_the_same_objects():
 
 def test_names_are_depth_first():
     names = [name for name, _ in small().layers()]
-    assert names == ["0", "1", "2", "2.body", "2.body.0", "2.body.1", "2.shortcut", "3", "4", "4.0", "4.1", "5", "head"]
+    assert names == [
+        "0",
+        "1",
+        "2",
+        "2.body",
+        "2.body.0",
+        "2.body.1",
+        "2.shortcut",
+        "2.activation",
+        "3",
+        "4",
+        "4.0",
+        "4.1",
+        "5",
+        "head",
+    ]
     assert list(small().state_dict()) == [
         *("0.weight", "0.bias", "2.body.0.weight", "2.body.0.bias", "2.body.1.weight", "2.body.1.bias"),
         *("2.body.1.running_mean", "2.body.1.running_var", "2.shortcut.weight", "2.shortcut.bias"),

@@ -125,3 +125,19 @@ def test_a_start_at_the_minimum_takes_no_step():
 def test_bad_arguments(arguments, options, error, message):
     with pytest.raises(error, match=message):
         nn.minimise(*arguments, **options)
+
+
+def test_the_function_may_use_its_memory_again():
+    gradient, curvature = np.empty(2), np.array([1.0, 10.0])
+
+    def own_memory(x):
+        np.multiply(curvature, x, out=gradient)
+        value = gradient @ x / 2
+        x[...] = np.nan
+        return value, gradient
+
+    for lr in (None, 0.1):
+        result = nn.minimise(own_memory, [3.0, 1.0], lr=lr)
+        expected = nn.minimise(lambda x: (curvature * x @ x / 2, curvature * x), [3.0, 1.0], lr=lr)
+        assert result.iterations == expected.iterations
+        np.testing.assert_array_equal(result.x, expected.x)

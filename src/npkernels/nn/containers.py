@@ -59,12 +59,16 @@ class _Container(Layer):
                 raise ValueError(f"names of layers must not be empty nor have dots, got {name!r}")
             self._inside[name] = layer
         seen: dict[int, str] = {}
-        for name, layer in self.layers():
+        for name, layer in self.places():
             if id(layer) in seen:
                 raise ValueError(f"a layer must have one place, got the same one as {seen[id(layer)]} and {name}")
             seen[id(layer)] = name
 
     def children(self) -> dict[str, Layer]:
+        return self.branches()
+
+    def branches(self) -> dict[str, Layer]:
+        """The layers that are given by name or place."""
         return dict(self._inside)
 
     def _memory(self, training: bool) -> AbstractContextManager[object]:
@@ -105,7 +109,10 @@ class Sequential(_Container):
     """
 
     def __init__(self, *layers: Layer, rng: Seed = None, **named: Layer):
-        self._set({**{str(i): layer for i, layer in enumerate(layers)}, **named})
+        numbered = {str(i): layer for i, layer in enumerate(layers)}
+        for name in numbered.keys() & named.keys():
+            raise ValueError(f"names of layers must differ, got {name!r} twice")
+        self._set({**numbered, **named})
         if rng is not None:
             self.initialise(rng)
 
@@ -287,20 +294,13 @@ class Residual(_Container):
     """
 
     def __init__(self, body: Layer, shortcut: Layer | None = None, activation: str | Activation | None = None):
-        self._set({"body": body, **({} if shortcut is None else {"shortcut": shortcut})})
         self.activation = Activation(activation) if isinstance(activation, str) else activation
         if self.activation is not None and not isinstance(self.activation, Activation):
             raise TypeError(f"activation must be a string or an nn.Activation, got {type(activation).__name__}")
+        self._set({"body": body, **({} if shortcut is None else {"shortcut": shortcut})})
 
-    def forget(self) -> None:
-        super().forget()
-        if self.activation is not None:
-            self.activation.forget()
-
-    def use_generator(self, rng: np.random.Generator) -> None:
-        super().use_generator(rng)
-        if self.activation is not None:
-            self.activation.use_generator(rng)
+    def children(self) -> dict[str, Layer]:
+        return {**self.branches(), **({} if self.activation is None else {"activation": self.activation})}
 
     def _fits(self, shape: Shape, other: Shape) -> Shape:
         if shape != other:

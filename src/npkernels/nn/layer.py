@@ -160,6 +160,8 @@ class Layer:
     def layers(self) -> Iterator[tuple[str, Layer]]:
         """Every layer inside and its name, depth first, a layer before those inside it; this one itself has no name.
 
+        One at several places comes once, by the first of its names.
+
         Yields
         ------
         name : str
@@ -172,9 +174,17 @@ class Layer:
         >>> [name for name, _ in nn.Sequential(nn.Dense(2, 2), nn.Residual(nn.Dense(2, 2))).layers()]
         ['0', '1', '1.body']
         """
+        seen = {id(self)}
+        for name, layer in self.places():
+            if id(layer) not in seen:
+                seen.add(id(layer))
+                yield name, layer
+
+    def places(self) -> Iterator[tuple[str, Layer]]:
+        """As `layers`, but each layer as often as it has places."""
         for name, child in self.children().items():
             yield name, child
-            for inner, layer in child.layers():
+            for inner, layer in child.places():
                 yield f"{name}.{inner}", layer
 
     def everything(self) -> Iterator[tuple[str, Layer]]:

@@ -65,7 +65,7 @@ def minimise(
     Parameters
     ----------
     function : callable
-        ``function(x) -> (value, gradient)``; the gradient has the shape of x. It must not write into x.
+        ``function(x) -> (value, gradient)``; the gradient has the shape of x.
     x : array of float32 or float64
         The start, of any shape; not written.
     lr : float, optional
@@ -175,8 +175,8 @@ def _search(function: Function, here: _Point, step: float) -> tuple[_Point, floa
 
 def _evaluate(function: Function, x: Array) -> _Point:
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite ends the descent
-        value, gradient = function(x)
-    array = np.asarray(gradient)
+        value, gradient = function(x.copy())
+    array = np.array(gradient)  # the function may write into either later on
     check.shape("the gradient", array, x.shape)
     return _Point(x, float(value), array)
 

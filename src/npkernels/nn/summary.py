@@ -64,7 +64,7 @@ def _rows(name: str, layer: Layer, shape: Shape, field: Field) -> tuple[list[Row
         return rows, field
     if isinstance(layer, (Parallel, Residual)):
         parts = []
-        for inner, child in layer.children().items():
+        for inner, child in layer.branches().items():
             with place(inner, child):
                 parts.append(_rows(f"{name}.{inner}" if name else inner, child, shape, field))
         fields = [found for _, found in parts]
