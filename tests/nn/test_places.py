@@ -48,3 +48,35 @@ def test_a_container_refuses_one_layer_at_two_places():
 def test_names_differ():
     with pytest.raises(ValueError, match=re.escape("names of layers must differ, got '0' twice")):
         nn.Sequential(nn.ReLU(), **{"0": nn.Tanh()})
+
+
+CONTAINERS = {
+    "Parallel": lambda a, b: nn.Parallel(a, b),
+    "Residual": lambda a, b: nn.Residual(a, b, "relu"),
+    "Sequential": lambda a, b: nn.Sequential(a, b),
+}
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_containers_are_read_by_place_and_by_name(kind):
+    layers = nn.Dense(2, 2), nn.Dense(2, 2)
+    model = CONTAINERS[kind](*layers)
+    names = [name for name, layer in model.layers() if layer in layers]
+    assert [model[name] for name in names] == [model[0], model[1]] == [model[-2], model[-1]] == list(model)
+    assert list(model) == list(layers) == list(model[:])
+    assert list(model[1:]) == [layers[1]]
+    assert len(model) == 2
+    with pytest.raises(KeyError):
+        model["other"]
+    with pytest.raises(IndexError):
+        model[2]
+
+
+@pytest.mark.parametrize("needs_dx", [False, True])
+def test_branches_of_indices_have_no_gradient(needs_dx):
+    tables = [nn.Embedding(5, 3, rng=i) for i in range(2)]
+    x = np.array([[0, 4, 4], [2, 1, 4]])
+    for model in (nn.Residual(*tables), nn.Parallel(*tables)):
+        y = model(x, training=True)
+        assert model.backward(np.ones_like(y), needs_dx=needs_dx) is None
+        assert tables[0].gradients["weight"].sum() == tables[1].gradients["weight"].sum() == 18

@@ -2,6 +2,7 @@
 
 import os
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -139,6 +140,31 @@ def test_a_broken_file_changes_nothing(tmp_path, bits):
     with pytest.raises(ValueError, match="must hold arrays as save writes them"):
         one.load(path)
     assert bits(one) == before
+
+
+def test_damage_anywhere_is_a_value_error(tmp_path):
+    one, path = nn.Dense(3, 2), tmp_path / "model.npz"
+    np.savez_compressed(path, **one.state_dict())
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        for value in (whole[place] ^ 1, whole[place] ^ 0x7F, 99):
+            path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+            try:
+                one.load(path)
+            except ValueError as error:
+                assert str(path) in str(error) or "the state does not fit" in str(error)  # noqa: PT017
+    with pytest.raises(FileNotFoundError):
+        one.load(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("shape", [f"({2**62},)", f"({10**15},)", "(2, 3"])
+def test_a_forged_header_is_a_value_error(tmp_path, shape):
+    path = tmp_path / "model.npz"
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weight.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(24))
+    with pytest.raises(ValueError, match="must hold arrays as save writes them"):
+        nn.Dense(3, 2).load(path)
 
 
 def test_other_suffixes_are_refused(tmp_path):

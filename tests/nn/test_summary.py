@@ -37,6 +37,12 @@ def test_receptive_fields_are_those_of_nk():
     assert flat.summary((1, 20)).splitlines()[3].endswith("7 x 1")
 
 
+def test_the_receptive_field_of_branches_is_the_widest_along_each_axis():
+    branches = nn.Conv2d(1, 2, (7, 1), padding=(3, 0)), nn.Conv2d(1, 2, (1, 7), padding=(0, 3))
+    lines = nn.Sequential(nn.Parallel(*branches), nn.Conv2d(4, 1, 3)).summary((1, 20, 20)).splitlines()
+    assert [line.split("  ")[-1].strip() for line in lines[2:6]] == ["7 x 1", "1 x 7", "7 x 7", "9 x 9"]
+
+
 def test_multiply_adds():
     counts = {
         nn.Dense(6, 5): ((3, 6), 90),

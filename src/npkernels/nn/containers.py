@@ -75,6 +75,14 @@ class _Container(Layer):
         """That of a training step: inference may keep nothing."""
         return self.arena if training else nullcontext()
 
+    @overload
+    def __getitem__(self, key: int | str) -> Layer: ...
+    @overload
+    def __getitem__(self, key: slice) -> list[Layer] | Sequential: ...
+    def __getitem__(self, key: int | str | slice) -> Layer | list[Layer]:
+        """The layer at a place or of a name; of a slice, a list of layers."""
+        return self._inside[key] if isinstance(key, str) else list(self._inside.values())[key]
+
     def __len__(self) -> int:
         return len(self._inside)
 
@@ -122,13 +130,11 @@ class Sequential(_Container):
     def __getitem__(self, key: slice) -> Sequential: ...
     def __getitem__(self, key: int | str | slice) -> Layer:
         """The layer at a place or of a name; of a slice, a `Sequential` of the same layers."""
-        if isinstance(key, str):
-            return self._inside[key]
         if isinstance(key, slice):
             part = Sequential()
             part._set(dict(list(self._inside.items())[key]))
             return part
-        return list(self._inside.values())[key]
+        return super().__getitem__(key)
 
     def output_shape(self, shape: Shape) -> Shape:
         for name, layer in self._inside.items():
@@ -219,9 +225,6 @@ class Parallel(_Container):
         if self.axis == 0:
             raise ValueError("axis must not be that of the batch, got 0")
 
-    def __getitem__(self, key: int) -> Layer:
-        return list(self._inside.values())[key]
-
     def _joined(self, shapes: list[Shape], axis: int) -> Shape:
         """The shape of what the branches give, put together."""
         first = shapes[0]
@@ -257,12 +260,9 @@ class Parallel(_Container):
         dx: Array | None = None
         with self.arena:
             parts = np.split(dy, np.cumsum(sizes)[:-1], axis=self.axis)
-            for i, ((name, branch), part) in enumerate(zip(self._inside.items(), parts, strict=True)):
+            for (name, branch), part in zip(self._inside.items(), parts, strict=True):
                 with place(name, branch):
-                    one = _backward(branch, part, needs_dx)
-                if needs_dx:
-                    # The first may be a view of dy: it is not written.
-                    dx = one if dx is None else np.add(dx, one, out=dx if i > 1 else check.empty(dx.shape, dx.dtype))
+                    dx = _sum(dx, _backward(branch, part, needs_dx))
         return dx
 
 
@@ -272,6 +272,14 @@ def _backward(layer: Layer, dy: Any, needs_dx: bool) -> Any:
         return layer.backward(dy, needs_dx=needs_dx)
     layer.forget()
     return None
+
+
+def _sum(a: Array | None, b: Array | None) -> Array | None:
+    """A new array; None adds nothing."""
+    if a is None or b is None:
+        return b if a is None else a
+    total: Array = np.add(a, b, out=check.empty(a.shape, a.dtype))
+    return total
 
 
 class Residual(_Container):
@@ -338,7 +346,4 @@ class Residual(_Container):
             for name, layer in self._inside.items():
                 with place(name, layer):
                     ends[name] = _backward(layer, dy, needs_dx)
-            if not needs_dx:
-                return None
-            dx: Array = np.add(ends["body"], ends["shortcut"], out=check.empty(ends["body"].shape, ends["body"].dtype))
-        return dx
+            return _sum(ends["body"], ends["shortcut"]) if needs_dx else None

@@ -65,15 +65,12 @@ def _write_npz(path: Path, state: dict[str, Array]) -> None:
 
 
 def _read_npz(path: Path) -> dict[str, Array]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            state = {}
-            for name in archive.namelist():
-                with archive.open(name) as member:
-                    state[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
-            return state
-    except (zipfile.BadZipFile, EOFError, ValueError) as error:
-        raise ValueError(f"{path} must hold arrays as save writes them: {error}") from error
+    with zipfile.ZipFile(path) as archive:
+        state = {}
+        for name in archive.namelist():
+            with archive.open(name) as member:
+                state[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
+        return state
 
 
 def _write_safetensors(path: Path, state: dict[str, Array]) -> None:
@@ -121,4 +118,11 @@ def load(model: Layer, path: str | os.PathLike[str]) -> None:
     """`load_state_dict` of a file."""
     path = Path(path)
     _, read = _format(path)
-    load_state_dict(model, read(path))
+    path.open("rb").close()  # a file that is not there, or not to be read, is no damaged one
+    try:
+        state = read(path)
+    except ImportError:
+        raise
+    except Exception as error:  # damage shows in all that is decoded: archive, compression, header, sizes
+        raise ValueError(f"{path} must hold arrays as save writes them: {error!r}") from error
+    load_state_dict(model, state)

@@ -67,9 +67,12 @@ def _rows(name: str, layer: Layer, shape: Shape, field: Field) -> tuple[list[Row
         for inner, child in layer.branches().items():
             with place(inner, child):
                 parts.append(_rows(f"{name}.{inner}" if name else inner, child, shape, field))
-        fields = [found for _, found in parts]
-        # All branches step alike; the one with the widest field tells what is seen.
-        field = None if None in fields else max(found for found in fields if found is not None)
+        fields = [found for _, found in parts if found is not None]
+        if len(fields) < len(parts):
+            field = None
+        else:  # all branches step alike; along each axis, the widest tells what is seen
+            rows_seen, columns_seen = zip(*(size for size, _ in fields), strict=True)
+            field = (max(rows_seen), max(columns_seen)), fields[0][1]
         own = Row(name, type(layer).__name__, layer.output_shape(shape), 0, 0, field)
         return [*(row for found, _ in parts for row in found), own], field
     field = _seen(layer, shape, field)
