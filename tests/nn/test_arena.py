@@ -157,6 +157,9 @@ def test_inference_and_trained_models_hold_no_memory(rng):
     model, x, y = network(), rng.standard_normal((8, 3, 48, 48)).astype(np.float32), rng.integers(0, 10, 8)
     model(x)
     model.predict(x)
+    recurrent = nn.LSTM(32, 64, 2, bidirectional=True)
+    recurrent(rng.standard_normal((16, 40, 32)).astype(np.float32))
+    assert recurrent.arena.nbytes == 0
     assert model.arena.nbytes == 0
     nn.fit(model, x, y, loss=nk.softmax_cross_entropy_with_grad, optimiser=nn.SGD(0.1), batch_size=4, progress=False)
     assert model.arena.nbytes == 0

@@ -107,6 +107,65 @@ def test_arguments(run, error, message):
         run()
 
 
+@pytest.mark.parametrize(
+    ("layer", "size", "message"),
+    [
+        (nn.Conv2d(3, 4, 3, 2, "same"), (8, 8), "padding='same' must go with stride 1"),
+        (nn.Conv1d(3, 4, 3, 2, "same"), (8,), "padding='same' must go with stride 1"),
+        (nn.ConvTranspose2d(3, 4, 3, 2, 1, 5), (8, 8), "output_padding must be smaller than stride or dilation"),
+        (nn.ConvTranspose2d(3, 4, 3, 0), (8, 8), "stride must be at least 1, got 0"),
+        (nn.ConvTranspose2d(3, 4, 3, dilation=0), (8, 8), "dilation must be at least 1, got 0"),
+        (nn.MaxPool2d(2, 2, 3), (8, 8), "padding must be smaller than the (dilated) window"),
+        (nn.AvgPool2d(2, 2, 3), (8, 8), "padding must be smaller than the (dilated) window"),
+        (nn.MaxPool2d(2, padding=1), (0, 0), "padding must leave an element"),
+        (nn.GlobalAvgPool2d(), (0, 2), "x must have at least one row and one column"),
+        (nn.AdaptiveAvgPool2d(2), (0, 2), "x must have at least one row and one column"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_output_shape_refuses_what_forward_refuses(layer, size, message):
+    for run in (
+        lambda: layer(np.ones((2, 3, *size), np.float32)),
+        lambda: layer.output_shape((3, *size)),
+        lambda: nn.Sequential(layer).summary((3, *size)),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            run()
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d])
+def test_output_shape_leaves_what_backward_needs(kind):
+    layer = kind(2) if kind is nn.MaxPool2d else kind(3, 4, 2)
+    y = layer(X, training=True)
+    assert layer.output_shape(X.shape[1:]) == y.shape[1:]
+    assert layer.backward(np.ones_like(y)).shape == X.shape
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.GaussianNoise(0.1), nn.Dropout(0.5), nn.Flatten(), nn.Reshape(8, 24), nn.Sequential()]
+)
+def test_gradients_of_another_shape_or_dtype(layer):
+    y = layer(X, training=True)
+    with pytest.raises(ValueError, match=re.escape(f"dy must have shape {y.shape}, got (2, 3, 8)")):
+        layer.backward(np.ones((2, 3, 8), np.float32))
+    y = layer(X, training=True)
+    with pytest.raises(TypeError, match="dy must be float32 like the result, got float64"):
+        layer.backward(np.ones(y.shape))
+    y = layer(X, training=True)
+    assert layer.backward(y).shape == X.shape
+
+
+def test_layers_without_arguments():
+    class Own(nn.Layer):
+        pass
+
+    for kind in (nn.GlobalAvgPool2d, Own, nn.Layer):
+        kind()
+        for arguments, named in (((7,), {}), ((), {"size": 7})):
+            with pytest.raises(TypeError, match=rf"{kind.__name__}\(\) takes no arguments"):
+                kind(*arguments, **named)
+
+
 def test_a_layer_has_one_place():
     relu = nn.ReLU()
     with pytest.raises(ValueError, match=re.escape("a layer must have one place, got the same one as 0 and 1.body")):

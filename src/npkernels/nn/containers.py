@@ -10,6 +10,7 @@ import numpy as np
 from .. import _arguments as check
 from .activations import Activation
 from .layer import Fusible, Layer, Seed
+from .shape import like_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,12 +158,14 @@ class Sequential(_Container):
                     else:
                         x = layer.forward(x, training=training)
                         done += 1
-        self.keep(True if training else None)
+        result: Any = True if steps else (np.shape(x), np.asarray(x).dtype)
+        self.keep(result if training else None)
         return x
 
     def backward(self, dy: Any, *, needs_dx: bool = True) -> Any:
-        self.kept()
-        steps = list(self._inside.items())
+        result, steps = self.kept(), list(self._inside.items())
+        if not steps:
+            dy = like_result(dy, *result)
         # Before the first layer that learns, no gradient is wanted.
         first = 0 if needs_dx else next((i for i, (_, layer) in enumerate(steps) if layer.learns()), len(steps))
         with self.arena:

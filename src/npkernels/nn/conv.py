@@ -13,7 +13,7 @@ import npkernels as nk
 
 from .. import _arguments as check
 from .dense import needs
-from .layer import Fusible, Layer, Seed, draw_uniform, kernel, real_dtype, real_input
+from .layer import Fusible, Layer, Seed, draw_uniform, dtype_of, kernel, real_dtype, real_input
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -36,7 +36,23 @@ def image_size(layer: Layer, shape: Shape, channels: int | str = "c") -> tuple[i
     return shape[1], shape[2]
 
 
-class _Convolution(Layer):
+class Spatial(Layer):
+    """A layer whose kernel has checks of its own, which `output_shape` makes on a batch of no samples."""
+
+    def result_shape(self, shape: Shape) -> Shape:
+        """The shape of a result, where the kernel refuses nothing."""
+        raise NotImplementedError
+
+    def output_shape(self, shape: Shape) -> Shape:
+        result, kept = self.result_shape(shape), self._kept
+        try:
+            self.forward(np.empty((0, *shape), dtype_of(self)))
+        finally:
+            self._kept = kept
+        return result
+
+
+class _Convolution(Spatial):
     """The parameters that all convolutions share, of a kernel with one axis or two."""
 
     operation: ClassVar[str]
@@ -68,7 +84,7 @@ class _Convolution(Layer):
     def _run(self, x: Any, training: bool, **options: Any) -> Array:
         """The result of the kernel."""
         x = real_input(self, x)
-        out = check.empty((*x.shape[:1], *self.output_shape(x.shape[1:])), x.dtype)
+        out = check.empty((*x.shape[:1], *self.result_shape(x.shape[1:])), x.dtype)
         weight, bias = self.parameters["weight"], self.parameters.get("bias")
         y: Array = kernel(self.operation)(x, weight, bias, out=out, **options, **self.geometry)
         self.keep(x if training else None)
@@ -146,7 +162,7 @@ class Conv2d(_Fusible):
         self.geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         self._set((in_channels, out_channels), kernel_size, bias, dtype, rng)
 
-    def output_shape(self, shape: Shape) -> Shape:
+    def result_shape(self, shape: Shape) -> Shape:
         size = image_size(self, shape, self.in_channels)
         padding = self.geometry["padding"]
         if padding == "same":
@@ -193,7 +209,7 @@ class Conv1d(_Fusible):
         self.geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         self._set((in_channels, out_channels), kernel_size, bias, dtype, rng)
 
-    def output_shape(self, shape: Shape) -> Shape:
+    def result_shape(self, shape: Shape) -> Shape:
         if len(shape) != 2 or shape[0] != self.in_channels:
             raise ValueError(f"Conv1d: each input must have shape ({self.in_channels}, l), got {shape}")
         stride, padding, dilation = (self.geometry[name] for name in ("stride", "padding", "dilation"))
@@ -259,7 +275,7 @@ class ConvTranspose2d(_Convolution):
         }
         self._set((in_channels, out_channels), kernel_size, bias, dtype, rng)
 
-    def output_shape(self, shape: Shape) -> Shape:
+    def result_shape(self, shape: Shape) -> Shape:
         size = image_size(self, shape, self.in_channels)
         pads = check.pads("padding", self.geometry["padding"])
         names = ("stride", "dilation", "output_padding")

@@ -15,7 +15,7 @@ from .batches import Samples, arrays, copied, count
 from .history import History
 from .optimiser import Learned, learned
 from .stopping import EarlyStopping, Interrupts, Snapshot, Watch
-from .watching import first_not_finite, forward
+from .watching import finite, first_not_finite, forward
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -215,10 +215,15 @@ class Course:
         if not means.batches:
             raise ValueError(f"x({epoch}) must yield at least one batch, got none")
         self.batches = means.batches
+        for name, value, _ in learned(self.recipe.model):
+            if not finite(value):  # as the last batch left it, on which no loss was taken
+                raise FloatingPointError(f"{name} has numbers that are not finite after epoch {epoch + 1}")
         result = {"lr": first_lr, **means.figures()}
         if self.held_out is not None:
             recipe = self.recipe
             held_out = mean_figures(recipe.model, self.held_out, recipe.loss, recipe.metrics, 256)
+            if not math.isfinite(held_out["loss"]):
+                raise FloatingPointError(f"val_loss is {held_out['loss']} after epoch {epoch + 1}")
             result.update({f"val_{name}": value for name, value in held_out.items()})
         return {**result, "seconds": time.perf_counter() - start}
 

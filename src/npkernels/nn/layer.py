@@ -69,7 +69,9 @@ class Layer:
     _kept: Any = None
     _trainable: bool = True
 
-    def __new__(cls, *_args: Any, **_keywords: Any) -> Self:
+    def __new__(cls, *arguments: Any, **named: Any) -> Self:
+        if (arguments or named) and cls.__init__ is object.__init__:
+            raise TypeError(f"{cls.__name__}() takes no arguments")
         self = super().__new__(cls)
         self.parameters, self.buffers, self._gradients = {}, {}, {}
         self.arena = Arena()

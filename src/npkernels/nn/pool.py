@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import npkernels as nk
 
 from .. import _arguments as check
-from .conv import image_size, output_size, tuples
-from .layer import Layer, real_input
+from .conv import Spatial, image_size, output_size, tuples
+from .layer import real_input
 
 if TYPE_CHECKING:
     from .._typing import Int2, Padding
     from .layer import Array, Shape
 
 
-class _Pool(Layer):
+class _Pool(Spatial):
     """What the two kinds of windows share."""
 
     fresh = True
@@ -29,14 +29,14 @@ class _Pool(Layer):
             **more,
         }
 
-    def output_shape(self, shape: Shape) -> Shape:
+    def result_shape(self, shape: Shape) -> Shape:
         geometry = {name: value for name, value in self.geometry.items() if name != "count_include_pad"}
         return (*shape[:1], *output_size(image_size(self, shape), self.kernel_size, **geometry))
 
     def _input(self, x: Any) -> tuple[Array, Array]:
         """The input, and memory for the result."""
         x = real_input(self, x)
-        return x, check.empty((*x.shape[:1], *self.output_shape(x.shape[1:])), x.dtype)
+        return x, check.empty((*x.shape[:1], *self.result_shape(x.shape[1:])), x.dtype)
 
     def window(self) -> tuple[Any, Any]:
         """Span of the window, and stride, along rows and columns."""
@@ -131,7 +131,7 @@ class AvgPool2d(_Pool):
         return nk.avg_pool2d_backward(dy, size, self.kernel_size, **self.geometry) if needs_dx else None
 
 
-class GlobalAvgPool2d(Layer):
+class GlobalAvgPool2d(Spatial):
     """The mean of each channel: (n, c, h, w) to (n, c).
 
     Examples
@@ -143,13 +143,13 @@ class GlobalAvgPool2d(Layer):
 
     fresh = True
 
-    def output_shape(self, shape: Shape) -> Shape:
+    def result_shape(self, shape: Shape) -> Shape:
         image_size(self, shape)
         return shape[:1]
 
     def forward(self, x: Any, *, training: bool = False) -> Array:
         x = real_input(self, x)
-        image_size(self, x.shape[1:])
+        self.result_shape(x.shape[1:])
         y = nk.global_avg_pool2d(x)
         self.keep(x.shape[2:] if training else None)
         return y
@@ -159,7 +159,7 @@ class GlobalAvgPool2d(Layer):
         return nk.global_avg_pool2d_backward(dy, size) if needs_dx else None
 
 
-class AdaptiveAvgPool2d(Layer):
+class AdaptiveAvgPool2d(Spatial):
     """Means of windows that share out the image; `torch.nn.AdaptiveAvgPool2d`.
 
     Parameters
@@ -173,13 +173,13 @@ class AdaptiveAvgPool2d(Layer):
     def __init__(self, output_size: Int2):
         self.output_size = check.pair("output_size", output_size, 1)
 
-    def output_shape(self, shape: Shape) -> Shape:
+    def result_shape(self, shape: Shape) -> Shape:
         image_size(self, shape)
         return (*shape[:1], *self.output_size)
 
     def forward(self, x: Any, *, training: bool = False) -> Array:
         x = real_input(self, x)
-        self.output_shape(x.shape[1:])
+        self.result_shape(x.shape[1:])
         y = nk.adaptive_avg_pool2d(x, self.output_size)
         self.keep(x.shape[2:] if training else None)
         return y

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -104,7 +105,7 @@ class _Recurrent(Layer):
         """
         y = real_input(self, x)
         self.output_shape(y.shape[1:])
-        with self.arena:
+        with self.arena if training else nullcontext():  # inference may keep nothing
             firsts = self._first_states(state, len(y), y.dtype)
             tapes: list[Any] = []
             lasts: list[Any] = []

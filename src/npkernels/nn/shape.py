@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from .layer import Array, Shape
 
 
+def like_result(dy: object, shape: Shape, dtype: np.dtype[Any]) -> Array:
+    """The gradient of a result of this shape and dtype."""
+    array = check.as_array("dy", dy)
+    check.shape("dy", array, shape)
+    if array.dtype != dtype and dtype.kind == "f":
+        raise TypeError(f"dy must be {dtype} like the result, got {array.dtype}")
+    return array
+
+
 class Reshape(Layer):
     """Another shape of every sample; a view of the input where that is possible.
 
@@ -46,12 +55,12 @@ class Reshape(Layer):
     def forward(self, x: Any, *, training: bool = False) -> Array:
         x = np.asarray(x)
         y: Array = x.reshape(len(x), *self.output_shape(x.shape[1:]))
-        self.keep(x.shape if training else None)
+        self.keep((x.shape, y.shape, y.dtype) if training else None)
         return y
 
     def backward(self, dy: Any, *, needs_dx: bool = True) -> Array | None:
-        shape = self.kept()
-        return np.reshape(dy, shape) if needs_dx else None
+        shape, *result = self.kept()
+        return like_result(dy, *result).reshape(shape) if needs_dx else None
 
 
 class Flatten(Reshape):
@@ -109,12 +118,12 @@ class Dropout(_Noise):
             self.keep(None)
             return array
         y, mask = nk.dropout(array, self.p, self.rng)
-        self.keep(mask)
+        self.keep((mask, y.dtype))
         return y
 
     def backward(self, dy: Any, *, needs_dx: bool = True) -> Array | None:
-        mask = self.kept()
-        return nk.dropout_backward(dy, mask, self.p) if needs_dx else None
+        mask, dtype = self.kept()
+        return nk.dropout_backward(like_result(dy, mask.shape, dtype), mask, self.p) if needs_dx else None
 
 
 class GaussianNoise(_Noise):
@@ -134,7 +143,7 @@ class GaussianNoise(_Noise):
 
     def forward(self, x: Any, *, training: bool = False) -> Array:
         array = check.real("x", x)
-        self.keep(True if training else None)
+        self.keep((array.shape, array.dtype) if training else None)
         if not training:
             return array
         y = check.empty(array.shape, array.dtype)
@@ -144,5 +153,5 @@ class GaussianNoise(_Noise):
         return y
 
     def backward(self, dy: Any, *, needs_dx: bool = True) -> Array | None:
-        self.kept()
-        return np.asarray(dy) if needs_dx else None
+        result = self.kept()
+        return like_result(dy, *result) if needs_dx else None

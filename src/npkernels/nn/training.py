@@ -104,7 +104,8 @@ def fit(
         If an argument is of the wrong kind or out of range, lengths differ, or a name is taken or unknown.
     FloatingPointError
         If a loss is not finite: the message says in which epoch and batch, both from 1 on, and which layer's output was
-        the first that was not finite. The model is as after the batch before.
+        the first that was not finite. The model is as after the batch before. Also if "val_loss" or, after the last
+        batch of an epoch, a parameter is not finite.
     KeyboardInterrupt
         Ctrl-C: after the batch in progress, or at once if it comes twice. ``model.history`` has the finished epochs.
 
