@@ -104,6 +104,15 @@ def test_results_that_are_held_stay_as_they_are(rng):
     assert all(np.array_equal(a, b) and np.array_equal(c, d) for a, b, c, d in results)
 
 
+def test_an_activation_is_written_over_what_nobody_keeps():
+    x = np.ones((64, 64, 16), np.float32)
+    for model in (nn.Sequential(nn.BatchNorm(64), nn.ReLU()), nn.Sequential(nn.Dense(16, 16), nn.Softplus())):
+        arena = Arena()
+        with arena:
+            model(x)
+        assert arena.nbytes == x.nbytes
+
+
 def test_unused_memory_goes_back():
     arena = Arena()
     with arena:

@@ -199,7 +199,8 @@ def _followed(layer: Layer, activation: Activation, x: Any, training: bool) -> A
 def _is_ours(layer: Layer) -> bool:
     """Whether class and `forward` are of this package: others may refer to their results, whatever `fresh` says."""
     method = getattr(layer.forward, "__func__", None)
-    return all(getattr(each, "__module__", "").startswith(f"{__package__}.") for each in (type(layer), method))
+    modules = (getattr(each, "__module__", "") for each in (type(layer), method))
+    return all(f"{module}.".startswith(f"{__package__}.") for module in modules)
 
 
 class Parallel(_Container):
