@@ -79,6 +79,10 @@ def test_a_misfit_names_the_layer(layer):
 
 ARGUMENTS = [
     (lambda: nn.Dense(3.0, 2), TypeError, "in_features must be an int, got float"),
+    (lambda: nn.Dense(3, 2, rng="a"), TypeError, "rng must be an int, got str"),
+    (lambda: nn.Sequential(rng="a"), TypeError, "rng must be an int, got str"),
+    (lambda: nn.Sequential(rng=nn.ReLU()), TypeError, "rng must be an int, got ReLU"),
+    (lambda: nn.Dropout(rng=-1), ValueError, "rng must be at least 0, got -1"),
     (lambda: nn.Dense(3, -2), ValueError, "out_features must be at least 0, got -2"),
     (lambda: nn.Dense(3, 2, dtype=np.int64), TypeError, "dtype must be float32 or float64, got int64"),
     (lambda: nn.Dense(3, 2, bias=1), TypeError, "bias must be a bool, got int"),

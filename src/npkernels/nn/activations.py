@@ -12,6 +12,7 @@ import npkernels as nk
 from .. import _arguments as check
 from ..activation.parameterless import FUSED
 from .layer import Layer, Seed, kernel, real_dtype, real_input
+from .metrics import generator_of
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -275,7 +276,7 @@ class SReLU(_Learned):
         count = check.integer("num_parameters", num_parameters, 1)
         for name in ("t_left", "a_left", "t_right", "a_right"):
             self.parameters[name] = np.zeros(count, real_dtype(dtype))
-        self.draw(np.random.default_rng(rng))
+        self.draw(generator_of(rng))
 
     def draw(self, rng: np.random.Generator) -> None:
         for name, value in {"t_left": 0.0, "a_left": 0.2, "t_right": 1.0, "a_right": 1.0}.items():
@@ -308,7 +309,7 @@ class APL(_Learned):
         shape = (check.integer("pieces", pieces, 1), *((count,) if count > 1 else ()))
         self.parameters["slopes"] = np.zeros(shape, real_dtype(dtype))
         self.parameters["hinges"] = np.zeros(shape, real_dtype(dtype))
-        self.draw(np.random.default_rng(rng))
+        self.draw(generator_of(rng))
 
     def draw(self, rng: np.random.Generator) -> None:
         self.parameters["slopes"][...] = 0

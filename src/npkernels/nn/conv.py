@@ -14,6 +14,7 @@ import npkernels as nk
 from .. import _arguments as check
 from .dense import needs
 from .layer import Fusible, Layer, Seed, draw_uniform, dtype_of, kernel, real_dtype, real_input
+from .metrics import generator_of
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -74,7 +75,7 @@ class _Convolution(Spatial):
         self.parameters["weight"] = np.zeros((outer, inner // groups, *self.kernel_size), real_dtype(dtype))
         if check.flag("bias", bias):
             self.parameters["bias"] = np.zeros(self.out_channels, real_dtype(dtype))
-        self.draw(np.random.default_rng(rng))
+        self.draw(generator_of(rng))
 
     def draw(self, rng: np.random.Generator) -> None:
         fan_in = math.prod(self.parameters["weight"].shape[1:])

@@ -11,6 +11,7 @@ import npkernels as nk
 
 from .. import _arguments as check
 from .layer import Fusible, Layer, Seed, draw_uniform, real_dtype, real_input
+from .metrics import generator_of
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -57,7 +58,7 @@ class Dense(Fusible):
         self.parameters["weight"] = np.zeros((self.out_features, self.in_features), real_dtype(dtype))
         if check.flag("bias", bias):
             self.parameters["bias"] = np.zeros(self.out_features, real_dtype(dtype))
-        self.draw(np.random.default_rng(rng))
+        self.draw(generator_of(rng))
 
     def draw(self, rng: np.random.Generator) -> None:
         for array in self.parameters.values():
@@ -114,7 +115,7 @@ class Embedding(Layer):
         self.num_embeddings = check.integer("num_embeddings", num_embeddings, 1)
         self.embedding_dim = check.integer("embedding_dim", embedding_dim, 1)
         self.parameters["weight"] = np.zeros((self.num_embeddings, self.embedding_dim), real_dtype(dtype))
-        self.draw(np.random.default_rng(rng))
+        self.draw(generator_of(rng))
 
     def draw(self, rng: np.random.Generator) -> None:
         weight = self.parameters["weight"]

@@ -10,6 +10,7 @@ import npkernels as nk
 
 from .. import _arguments as check
 from .arena import Arena
+from .metrics import generator_of
 
 if TYPE_CHECKING:
     import os
@@ -219,7 +220,7 @@ class Layer:
         rng : int, numpy.random.Generator or None
             None: a new stream each time.
         """
-        generator = np.random.default_rng(rng)
+        generator = generator_of(rng)
         for _, layer in self.everything():
             layer.draw(generator)
         self.use_generator(generator)

@@ -12,6 +12,7 @@ import npkernels as nk
 
 from .. import _arguments as check
 from .layer import Layer, Seed, draw_uniform, real_dtype, real_input
+from .metrics import generator_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,7 @@ class _Recurrent(Layer):
                 for name, shape in shapes.items():
                     if check.flag("bias", bias) or name.startswith("weight"):
                         self.parameters[name + suffix] = np.zeros(shape, real_dtype(dtype))
-        self.draw(np.random.default_rng(rng))
+        self.draw(generator_of(rng))
 
     @property
     def directions(self) -> int:

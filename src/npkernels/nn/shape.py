@@ -12,6 +12,7 @@ import npkernels as nk
 from .. import _arguments as check
 from .activations import Elementwise
 from .layer import Layer, Seed
+from .metrics import generator_of
 
 if TYPE_CHECKING:
     from .layer import Array, Shape
@@ -84,7 +85,7 @@ class _Noise(Elementwise):
     """A layer that draws in training, and is the identity in inference."""
 
     def __init__(self, rng: Seed):
-        self.rng = np.random.default_rng(rng)
+        self.rng = generator_of(rng)
 
     def use_generator(self, rng: np.random.Generator) -> None:
         self.rng = rng

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import _arguments as check
@@ -14,7 +15,7 @@ from .progress import Progress
 from .stopping import EarlyStopping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable
 
     import numpy as np
 
@@ -145,8 +146,10 @@ def fit(
         augment=None if augment is None else _callable("augment", augment),
         rng=generator,
     )
-    if not hasattr(optimiser, "step"):
+    if isinstance(optimiser, type) or not hasattr(optimiser, "step"):
         raise TypeError(f"optimiser must be an Optimiser, got {optimiser!r}")
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be an iterable of callables, got {type(callbacks).__name__}")
     course = Course(
         recipe,
         source,
@@ -236,6 +239,8 @@ def _callable(name: str, value: Any) -> Any:
 
 
 def _metrics(metrics: Any) -> dict[str, Callable[[Any, Any], Any]]:
+    if not isinstance(metrics, (Mapping, type(None))):
+        raise TypeError(f"metrics must be a mapping of names to callables, got {type(metrics).__name__}")
     named = dict(metrics or {})
     for name, metric in named.items():
         if not isinstance(name, str):
