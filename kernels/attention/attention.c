@@ -17,11 +17,11 @@ static void scale(ptrdiff_t count, double factor, real *x)
 }
 
 /* What is added to a score, so that it stays finite in units of log 2: keys that all have the least finite number, as masks
- * are often written, are seen alike. Beside numbers half as large no score counts. */
+ * are often written, are seen alike. Beside such numbers no score counts. */
 INLINE vreal added_to_scores(vreal x)
 {
-    const number largest = (number)(REAL_BITS == 32 ? FLT_MAX : DBL_MAX);
-    const vreal inside = vmin(vmax(x, vsplat(-largest / 2)), vsplat(largest / 2));
+    const number largest = (number)(REAL_BITS == 32 ? FLT_MAX : DBL_MAX), most = largest * (number)0.693;
+    const vreal inside = vmin(vmax(x, vsplat(-most)), vsplat(most));
     return vselect(vabs(x) <= largest, inside, x);
 }
 

@@ -56,6 +56,8 @@ def real(name: str, value: object, like: NDArray[Any] | None = None, like_name: 
 def integers(name: str, value: object) -> NDArray[Any]:
     """An array of any integer dtype, in native byte order; bool is none."""
     array = as_array(name, value)
+    if array.dtype.kind == "O" and array.size and all(isinstance(each, int) for each in array.flat):
+        raise ValueError(f"{name} must fit 64 bits, got {max(array.flat, key=abs)}")
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, got {kind_of(value, array)}")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))

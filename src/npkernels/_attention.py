@@ -212,19 +212,28 @@ def attention_backward(
     [-0.5  0.5]
     [0.5 0.5]
     """
-    if type(tape) is not AttentionTape:
-        raise TypeError(f"tape must be what attention returns with training=True, got {type(tape).__name__}")
-    y = tape.y
+    kept = _checked(tape)
+    y = kept.y
     dy = check.real("dy", dy, y, "y")
     check.shape("dy", dy, y.shape)
-    q, k, v, mask = _kernel_operands(tape.q, tape.k, tape.v, tape.mask, y.shape[:-2])
+    q, k, v, mask = _kernel_operands(kept.q, kept.k, kept.v, kept.mask, y.shape[:-2])
     dq, dk, dv = (check.empty(x.shape, x.dtype) for x in (q, k, v))
     if y.size and k.shape[-2]:
-        _backward.backward(dy, q, k, v, mask, y, tape.statistics, tape.causal, tape.scale, dq, dk, dv)
+        _backward.backward(dy, q, k, v, mask, y, kept.statistics, kept.causal, kept.scale, dq, dk, dv)
     else:
         for gradient in dq, dk, dv:
             gradient.fill(0)
-    return _sum_to(dq, tape.q), _sum_to(dk, tape.k), _sum_to(dv, tape.v)
+    return _sum_to(dq, kept.q), _sum_to(dk, kept.k), _sum_to(dv, kept.v)
+
+
+def _checked(tape: object) -> AttentionTape:
+    """The tape, whose arrays fit one another."""
+    if type(tape) is not AttentionTape:
+        raise TypeError(f"tape must be what attention returns with training=True, got {type(tape).__name__}")
+    q, _, v, leading = _operands(tape.q, tape.k, tape.v)
+    check.shape("y of tape", check.real("y of tape", tape.y, q, "q"), (*leading, q.shape[-2], v.shape[-1]))
+    check.shape("statistics of tape", check.real("statistics of tape", tape.statistics, q, "q"), tape.y.shape[:-1])
+    return tape
 
 
 def _sum_to(gradient: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:

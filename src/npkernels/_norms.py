@@ -36,7 +36,7 @@ def group_norm(
     Parameters
     ----------
     x : (n, c) or (n, c, *spatial) array of float32 or float64
-        Any strides.
+        Any strides; copied where planes are not contiguous.
     groups : int
         A divisor of c: 1 takes all channels together, c each for itself (instance normalisation).
     gamma, beta : (c,) arrays, dtype of `x`
@@ -91,8 +91,13 @@ def group_norm(
     elif x[0, 0].size < SMALL:
         _layer_norm.forward(x, _elements(gamma, x), _elements(beta, x), groups, eps, y, mean, var)
     else:
-        _group_norm.forward(x, gamma, beta, eps, y, mean, var)
+        _group_norm.forward(_planes(x), gamma, beta, eps, y, mean, var)
     return y, mean, var
+
+
+def _planes(x):
+    """x with contiguous planes, copied where they are not: all passes but the first would read it in steps."""
+    return x if x[0, 0].flags.c_contiguous else np.ascontiguousarray(x)
 
 
 def group_norm_backward(
@@ -160,7 +165,7 @@ def group_norm_backward(
     if x.size == 0:
         return dx, dgamma, dbeta
     if x[0, 0].size >= SMALL:
-        _group_norm.backward(dy, x, gamma, mean, var, eps, dx, dgamma, dbeta)
+        _group_norm.backward(_planes(dy), _planes(x), gamma, mean, var, eps, dx, dgamma, dbeta)
         return dx, dgamma, dbeta
     gamma = _elements(gamma, x)
     dgamma, dbeta = np.empty_like(gamma), np.empty_like(gamma)

@@ -38,6 +38,10 @@ ValueError
 """
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def _checked(shape, rng, dtype):
     """Shape, dtype, and (fan_in, fan_out), none of which is 0 unless the weights are no numbers at all."""
     if not isinstance(shape, (tuple, list)):

@@ -183,3 +183,21 @@ def test_errors_name_the_argument(call, error, message):
     x = np.ones((4, 3))
     with pytest.raises(error, match=message):
         call(x, nk.attention(x, x, x, training=True)[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"statistics": None}, TypeError),
+        ({"statistics": np.zeros(3)}, ValueError),
+        ({"k": np.zeros((2, 8))}, ValueError),
+        ({"v": np.zeros((50, 4))}, ValueError),
+        ({"y": np.zeros((50, 8), "f")}, TypeError),
+        ({"q": np.zeros((3, 8))}, ValueError),
+    ],
+)
+def test_tapes_whose_arrays_do_not_fit(change, error):
+    q = np.ones((50, 8))
+    y, tape = nk.attention(q, q, q, training=True)
+    with pytest.raises(error, match=r"of tape must|v must"):
+        nk.attention_backward(y, tape._replace(**change))

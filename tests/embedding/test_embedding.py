@@ -155,3 +155,13 @@ def test_read_only_and_empty_arrays(dtype):
 def test_errors_name_the_argument(call, error, message):
     with pytest.raises(error, match=message):
         call(np.array([0, 1]), np.ones((4, 3)))
+
+
+def test_integers_beyond_64_bits():
+    for indices in [2**70], [[1, -(2**70)]]:
+        with pytest.raises(ValueError, match="indices must fit 64 bits"):
+            nk.embedding(indices, np.zeros((3, 2)))
+        with pytest.raises(ValueError, match="indices must fit 64 bits"):
+            nk.one_hot(indices, 3, dtype=np.float32)
+    with pytest.raises(TypeError, match="native byte order"):
+        nk.one_hot([1], 3, dtype=np.dtype(np.float32).newbyteorder())

@@ -143,3 +143,15 @@ def test_bad_arguments():
         nk.pairwise_distances(x, x.astype(np.float32))
     with pytest.raises(ValueError, match=r"metric must be one of 'sqeuclidean', .*, got 'manhattan'"):
         nk.pairwise_distances(x, metric="manhattan")
+
+
+@pytest.mark.parametrize("exponent", [-100, -60, -20, 20, 60, 100])
+def test_euclidean_distances_of_any_unit(dtype, rng, exponent):
+    """A power of 2 that squares would not bear changes the result by itself, and silhouettes not at all."""
+    exponent *= 1 if dtype == np.float32 else 8
+    x, y = rng.standard_normal((20, 5)).astype(dtype), rng.standard_normal((30, 5)).astype(dtype)
+    wanted = np.ldexp(nk.pairwise_distances(x, y, metric="euclidean"), exponent)
+    far = np.ldexp(x, exponent), np.ldexp(y, exponent)
+    np.testing.assert_array_equal(nk.pairwise_distances(*far, metric="euclidean"), wanted)
+    labels = np.arange(20) % 3
+    assert nk.silhouette_score(far[0], labels) == nk.silhouette_score(x, labels)

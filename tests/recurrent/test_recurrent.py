@@ -1,6 +1,8 @@
 """Recurrent layers: values and gradients against the definition, bits against batches, threads, layouts and lengths."""
 
+import copy
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -314,3 +316,16 @@ def test_bad_arguments_of_gradients_are_named():
     ]:
         with pytest.raises(error, match=message):
             call()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tapes_can_be_copied(rng, kind):
+    gates = GATES.get(kind, 1)
+    x, w_ih, w_hh = (rng.standard_normal(shape) for shape in ((2, 3, 4), (gates * 5, 4), (gates * 5, 5)))
+    forward = getattr(nk, kind if kind in GATES else "rnn")
+    options = {} if kind in GATES else {"activation": kind}
+    y, _, tape = forward(x, w_ih, w_hh, training=True, **options)
+    backward = getattr(nk, f"{forward.__name__}_backward")
+    wanted = backward(y, tape)[0].tobytes()
+    for same in copy.copy(tape), copy.deepcopy(tape), pickle.loads(pickle.dumps(tape)):
+        assert backward(y, same)[0].tobytes() == wanted

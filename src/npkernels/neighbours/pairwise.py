@@ -42,6 +42,13 @@ def unit_rows(x):
     return units
 
 
+def unit_of(*arrays):
+    """The exponent of the largest number where squares of such numbers would overflow or vanish, else 0."""
+    largest = np.max([max(array.max(), -array.min()) for array in arrays if array.size], initial=0)
+    exponent = int(np.frexp(largest)[1])
+    return exponent if np.isfinite(largest) and abs(exponent) > np.finfo(largest.dtype).maxexp // 2 - 16 else 0
+
+
 def pairwise_distances(x: FloatLike[F], y: FloatLike[F] | None = None, *, metric: Metric = "sqeuclidean") -> NDArray[F]:
     """Distances of all rows of `x` to all rows of `y`.
 
@@ -72,7 +79,8 @@ def pairwise_distances(x: FloatLike[F], y: FloatLike[F] | None = None, *, metric
     ``(min(d, 8192) + d / 8192 + 3) eps``, and equal rows are exactly 0 apart, also by "cosine". That is
     ``|x / |x| - y / |y||^2 / 2``, with an error of at most ``(d + 8) eps`` times itself, ``8 eps`` times its root and
     ``8 eps^2`` together; a row of zeros is at distance 1 from all others, and at distance 0 from itself where `y` is
-    not given. "dot" is `matmul`. A distance does not depend on the other rows. NaN and inf travel.
+    not given. "dot" is `matmul`. A distance does not depend on the other rows; where all numbers are so large or small
+    that their squares would overflow or vanish, "euclidean" scales them. NaN and inf travel.
 
     Examples
     --------
@@ -88,9 +96,15 @@ def pairwise_distances(x: FloatLike[F], y: FloatLike[F] | None = None, *, metric
         return matmul(rows, others.T)
     if kind == KINDS["cosine"]:
         rows, others = (units := unit_rows(rows)), units if y is None else unit_rows(others)
+    unit = unit_of(rows, others) if kind == KINDS["euclidean"] else 0
+    if unit:
+        rows, others = np.ldexp(rows, -unit), np.ldexp(others, -unit)
     out = check.empty((len(rows), len(others)), rows.dtype)
     if out.size:
         _pairwise.distances(rows, others, kind, out)
+    if unit:
+        with np.errstate(over="ignore", under="ignore"):
+            np.ldexp(out, unit, out=out)
     if kind == KINDS["cosine"]:
         zero, other_zero = ~rows.any(1), ~others.any(1)
         out[zero] = out[zero] * 0 + 1  # NaN stays

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _arguments as check
 from .._kernels import pairwise as _pairwise
+from .pairwise import unit_of
 
 if TYPE_CHECKING:
     from .._typing import FloatLike, NDArray
@@ -77,7 +78,9 @@ def silhouette_score(
     weights = weights[counted]
     ends = np.where(np.append(clusters[1:] != clusters[:-1], True), clusters, -1).astype(np.int32)
     own, other = np.empty((2, len(order)))
-    _pairwise.sums(x[counted], weights.astype(x.dtype), ends, clusters, 1 / sizes, own, other)
+    x = x[counted]
+    unit = unit_of(x)  # silhouettes are ratios
+    _pairwise.sums(np.ldexp(x, -unit) if unit else x, weights.astype(x.dtype), ends, clusters, 1 / sizes, own, other)
     with np.errstate(invalid="ignore", divide="ignore"):
         own /= sizes[clusters] - 1
         silhouettes = np.nan_to_num((other - own) / np.maximum(own, other))
