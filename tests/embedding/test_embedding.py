@@ -163,5 +163,5 @@ def test_integers_beyond_64_bits():
             nk.embedding(indices, np.zeros((3, 2)))
         with pytest.raises(ValueError, match="indices must fit 64 bits"):
             nk.one_hot(indices, 3, dtype=np.float32)
-    with pytest.raises(TypeError, match="native byte order"):
+    with pytest.raises(TypeError, match="native byte order, got"):
         nk.one_hot([1], 3, dtype=np.dtype(np.float32).newbyteorder())

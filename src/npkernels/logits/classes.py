@@ -51,9 +51,10 @@ def one_hot(indices: ArrayLike, num_classes: Int, *, dtype: DTypeLike) -> NDArra
         kind = np.dtype(dtype)
     except Exception as error:  # whatever the conversion of a foreign object raises
         raise TypeError(f"dtype must be a NumPy dtype, got {dtype!r}") from error
-    if kind.kind not in "fiub" or not kind.isnative or dtype is None:
-        given = dtype if dtype is None else kind
-        raise TypeError(f"dtype must be floating, integer or bool in native byte order, got {given}")
+    if kind.kind not in "fiub" or dtype is None:
+        raise TypeError(f"dtype must be floating, integer or bool, got {dtype if dtype is None else kind}")
+    if not kind.isnative:
+        raise TypeError(f"dtype must have the native byte order, got {kind}")
     least, most = (indices.min(), indices.max()) if indices.size else (0, 0)
     if least < 0 or most >= num_classes:
         raise ValueError(f"indices must be in [0, {num_classes}), got {least} to {most}")
