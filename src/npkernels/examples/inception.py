@@ -103,7 +103,7 @@ def draw(figure: Any, history: nn.History, share: float, without: dict[str, floa
     left.set(title="accuracy", xlabel="epoch", ylim=(0.8, 1))
     left.legend()
     right.bar(["all", *without], [share, *without.values()])
-    right.set(title="held out, without a branch of the last module", ylim=(0, 1))
+    right.set(title="held out, without a branch of the last module", ylim=(0.9, 1))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
