@@ -44,7 +44,8 @@ cdef void forward_rows(void* context, Py_ssize_t first, Py_ssize_t last, int slo
         put(norm.table, norm.variance, row, variance / unit / unit)
         at = 0 if norm.groups == 1 else row % norm.groups * norm.d * norm.table.itemsize
         norm.table.row_norm.row(norm.d, x, mean, 1 / root_in(unit, variance, norm.eps), norm.gamma + at,
-                                NULL if norm.beta == NULL else norm.beta + at, norm.y + row * norm.d * norm.table.itemsize)
+                                <const char*>NULL if norm.beta == NULL else norm.beta + at,
+                                norm.y + row * norm.d * norm.table.itemsize)
 
 
 def forward(
