@@ -11,7 +11,7 @@ from ._kernels import group_norm as _group_norm, layer_gradient as _layer_gradie
 from .norm import channels, features, moments, upstream
 
 if TYPE_CHECKING:
-    from ._typing import F, FloatLike, NDArray, Number
+    from ._typing import F, FloatLike, Int, NDArray, Number
 
 SMALL = 16  # elements of a plane: smaller ones leave lanes empty, and rows with a gamma for each element do not
 
@@ -29,7 +29,7 @@ def _elements(values: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
 
 
 def group_norm(
-    x: FloatLike[F], groups: int, gamma: FloatLike[F], beta: FloatLike[F], *, eps: Number = 1e-5
+    x: FloatLike[F], groups: Int, gamma: FloatLike[F], beta: FloatLike[F], *, eps: Number = 1e-5
 ) -> tuple[NDArray[F], NDArray[F], NDArray[F]]:
     """Normalises every group of channels of every sample to mean 0 and variance 1, then scales and shifts each channel.
 
@@ -103,7 +103,7 @@ def _planes(x):
 def group_norm_backward(
     dy: FloatLike[F],
     x: FloatLike[F],
-    groups: int,
+    groups: Int,
     gamma: FloatLike[F],
     mean: FloatLike[F],
     var: FloatLike[F],
